@@ -1,0 +1,145 @@
+import { z } from 'zod'
+import { duration } from './duration.ts'
+
+/** Names of providers and servers: they stand in file names, URLs and the trail. */
+export const instanceName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/i, 'a name has letters, digits, "-" and "_", at most 63 characters')
+
+const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name of an environment variable')
+const origin = z.string().regex(/^https?:\/\/[^/?#\s@]+$/, 'an origin is https://host[:port], without a path')
+const lifetime = z.enum(['call', 'ttl'])
+
+/** A scope template: any JSON whose strings may hold `${args.NAME}`. Its shape is checked by the provider's own schema. */
+const scopeTemplate = z.record(z.string(), z.json())
+
+const requestRule = z.union([
+  z.string().describe('METHOD [https://host]/path[?query names], e.g. "GET /repos/${args.owner}/${args.repo}/issues?page&per_page"'),
+  z.strictObject({
+    request: z.string(),
+    graphql: z
+      .strictObject({
+        operation: z.enum(['query', 'mutation']),
+        fields: z.array(z.string()).min(1),
+        variables: z.record(z.string(), z.json()).default({}),
+      })
+      .optional(),
+    body: z.record(z.string().startsWith('/'), z.json()).optional().describe('JSON pointer → value the body must hold'),
+    capture: z
+      .record(z.string().regex(/^[a-z][a-z0-9_]*$/i), z.string().startsWith('/'))
+      .optional()
+      .describe('name → JSON pointer into the answer, for ${seen.NAME} in later requests of the same call'),
+  }),
+])
+
+const scopeFields = {
+  scope: scopeTemplate.optional(),
+  requests: z.array(requestRule).optional(),
+  ttl: duration.optional(),
+  lifetime: lifetime.optional(),
+}
+
+const matcher = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number(), z.boolean()])).min(1)])
+const where = z.union([z.literal('none'), z.record(z.string(), matcher)])
+
+/** One case of a tool: when it holds, the scope and the requests it grants. */
+export const toolCase = z.strictObject({
+  when: z.string().optional().describe('CEL over `args`; must be true'),
+  where: where.optional(),
+  credential: z.literal('none').optional().describe('the tool needs no credential'),
+  resource: z.string().optional().describe('what is touched, for people: "${args.owner}/${args.repo}#${args.issue_number}"'),
+  ...scopeFields,
+})
+
+export const toolRow = z.union([toolCase, z.array(toolCase).min(1)])
+
+export const injection = z.strictObject({
+  mode: z.enum(['egress', 'endpoint', 'env', 'header']).default('egress'),
+  env: z
+    .union([environmentName, z.record(environmentName, z.string())])
+    .optional()
+    .describe('the variable that holds the placeholder, or in mode env: variable → template over the credential, e.g. "${token}"'),
+  url: z
+    .record(environmentName, z.string())
+    .optional()
+    .describe('mode endpoint: variable → address template, e.g. GITHUB_HOST: "${endpoint}"'),
+  prefix: z.string().startsWith('/').optional().describe('mode endpoint: path prefix that the server adds and the upstream lacks, e.g. /api/v3'),
+})
+
+export const server = z.strictObject({
+  run: z.array(z.string().min(1)).min(1).optional().describe('command and arguments of a local server'),
+  url: z.string().optional().describe('address of a remote server (Streamable HTTP)'),
+  cwd: z.string().optional(),
+  env: z.record(environmentName, z.string()).default({}).describe('more environment; values are not secret'),
+  pass: z.array(environmentName).default([]).describe('variables of the daemon that the server may see'),
+  provider: instanceName.optional(),
+  preset: z.string().optional(),
+  inject: injection.prefault({}),
+  where: z.record(z.string(), matcher).default({}),
+  allow: z.array(z.string()).default([]),
+  ask: z.array(z.string()).default([]),
+  deny: z.array(z.string()).default([]),
+  tools: z.record(z.string(), toolRow).default({}),
+  resources: z.array(z.string()).default([]).describe('URIs that may be read; a trailing * matches the rest'),
+  prompts: z.array(z.string()).default([]),
+  sampling: z.enum(['allow', 'deny']).default('deny'),
+  ttl: duration.optional(),
+  lifetime: lifetime.optional(),
+  lanes: z.int().min(1).max(64).default(4),
+  isolation: z.enum(['partition', 'none']).default('partition'),
+  queueTimeout: duration.prefault('30s'),
+  startup: z.strictObject({ scope: scopeTemplate, requests: z.array(requestRule).min(1), ttl: duration.optional() }).optional(),
+  open: z.array(origin).default([]).describe('origins that may be reached without a credential, e.g. signed downloads'),
+})
+
+/** A provider entry; what stands beside `kind` is checked by that kind's own schema. */
+export const providerEntry = z.looseObject({ kind: z.string() })
+
+export const configSchema = z.strictObject({
+  version: z.literal(1),
+  providers: z.record(instanceName, providerEntry).default({}),
+  servers: z.record(instanceName, server).default({}),
+  ttl: duration.prefault('5m').describe('life of a lease, from its mint'),
+  lifetime: lifetime.default('ttl'),
+  approvals: z.strictObject({ timeout: duration.prefault('2m') }).prefault({}),
+  audit: z
+    .strictObject({
+      sync: z.enum(['batch', 'each']).default('batch').describe('each: survives a power cut, about 0.15 ms a record'),
+      arguments: z.enum(['full', 'digest', 'none']).default('digest'),
+      segmentBytes: z.int().min(4096).default(64 * 1024 * 1024),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      messageBytes: z.int().min(1024).default(4 * 1024 * 1024).describe('largest message from a client'),
+      resultBytes: z.int().min(1024).default(64 * 1024 * 1024).describe('largest message from a server'),
+      depth: z.int().min(4).max(512).default(64),
+      keys: z.int().min(16).default(10_000),
+    })
+    .prefault({}),
+  network: z
+    .strictObject({
+      hosts: z.record(z.string(), z.string()).default({}).describe('where a name is dialled: host → address[:port], like a hosts file'),
+      ca: z.array(z.string()).default([]).describe('PEM files trusted in addition to the system, for upstreams'),
+      timeout: duration.prefault('30s'),
+    })
+    .prefault({}),
+})
+
+export type Config = z.output<typeof configSchema>
+export type ServerConfig = z.output<typeof server>
+export type ToolCase = z.output<typeof toolCase>
+export type RequestRuleConfig = z.output<typeof requestRule>
+export type Injection = z.output<typeof injection>
+
+/** `config/presets/<name>.yaml`: what is known of one server program. */
+export const presetSchema = z.strictObject({
+  preset: z.string(),
+  description: z.string(),
+  provider: z.string().describe('kind of provider it is written for'),
+  source: z.string().describe('where the facts come from'),
+  inject: injection.optional(),
+  tools: z.record(z.string(), toolRow),
+})
+
+export type Preset = z.output<typeof presetSchema>

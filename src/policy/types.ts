@@ -1,0 +1,35 @@
+import type { Decision, LeaseGrant, Operation } from '../core/types.ts'
+import type { JsonObject } from '../core/json.ts'
+
+/** What policy needs of a provider kind to compile; the daemon fills it from the plugins. */
+export interface ProviderFacts {
+  readonly kind: string
+  readonly origin: string
+  /** Parses a filled-in scope; throws JitError `provider.scope`. */
+  parseScope(scope: JsonObject): JsonObject
+  /** Refusal of a value from a call for one field of the scope, or undefined. */
+  checkField(path: string, value: string): string | undefined
+}
+
+/** A compiled policy is immutable; a new config makes a new one. */
+export interface CompiledPolicy {
+  /** SHA-256 of the config it was compiled from. */
+  readonly digest: string
+  readonly servers: ReadonlyMap<string, CompiledServer>
+  /** Pure: the same operation gets the same decision. Never throws; what cannot be decided is denied. */
+  decide(operation: Operation): Decision
+}
+
+export interface CompiledServer {
+  readonly name: string
+  /** True for tools under `allow` or `ask` and not under `deny`: shown in lists. */
+  visible(tool: string): boolean
+  resourceVisible(uri: string): boolean
+  promptVisible(name: string): boolean
+  /** What a server may do outside of any call, from `startup:`. */
+  readonly startup: LeaseGrant | undefined
+  /** Upstream origins that some rule of it can reach; egress refuses all others. */
+  readonly origins: ReadonlySet<string>
+  /** Argument names that the policy reads, per tool; their case variants are refused. */
+  constrained(tool: string): ReadonlySet<string>
+}

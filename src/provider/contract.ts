@@ -1,0 +1,106 @@
+import type { z } from 'zod'
+import type { Clock } from '../core/clock.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { Secret } from '../core/secret.ts'
+import type { Logger } from '../core/types.ts'
+
+/**
+ * A kind of provider. The broker owns caching, sharing, retries, expiry and revocation; a plugin says what a scope is and
+ * talks to its upstream. `Config` is what stands under `providers.<name>` in the config file, without `kind`.
+ */
+export interface ProviderPlugin<Config = never> {
+  /** `kind:` in the config file, e.g. "github-app". */
+  readonly kind: string
+  /** One line for `jit login --help`. */
+  readonly summary: string
+  /** Strict object; `jit config check` uses it without opening anything. */
+  readonly config: z.ZodType<Config>
+  /** What one operation may ask for; refuses empty and wildcard values. */
+  readonly scope: z.ZodType<JsonObject>
+  /** The truth, printed in receipts: at once; by a policy, in minutes; or only when it expires. */
+  readonly revocation: 'immediate' | 'policy' | 'expiry'
+  /** What `jit login` asks for, in this order. Secret fields are sealed, the others go to the config file. */
+  readonly login: readonly LoginField[]
+  /**
+   * A value of the real credential's shape for a server to hold, made from `random` (80 letters and digits).
+   * It must never be valid upstream.
+   */
+  placeholder(random: string): string
+  /** Checks a template value that came from a call's argument for the scope field at `path` (e.g. `repositories.0`);
+   * answers why it is refused, or undefined. The generic checks (control characters, `*`, `${`, `..`, `%`) ran before. */
+  checkField(path: string, value: string): string | undefined
+  /** No I/O. Throws JitError `config.invalid` or `provider.login` when a needed secret is missing. */
+  open(config: Config, host: ProviderHost): Provider
+}
+
+export interface LoginField {
+  /** Key in the config, or name of the secret. The flag is its kebab-case form: `appId` → `--app-id`. */
+  readonly name: string
+  readonly label: string
+  readonly help: string
+  readonly secret: boolean
+  readonly required: boolean
+  readonly type: 'text' | 'number' | 'file'
+}
+
+/** What the broker gives a provider. */
+export interface ProviderHost {
+  /** Name of the instance in the config file. */
+  readonly name: string
+  readonly clock: Clock
+  readonly log: Logger
+  /** HTTP to the upstream, under the config's `network` rules (CA, addresses, time limits); never follows redirects. */
+  readonly fetch: typeof globalThis.fetch
+  /** A sealed secret of this instance by its login field's name; throws JitError `store.sealed` or `provider.login`. */
+  secret(name: string): Secret
+}
+
+export interface Provider {
+  /** Origin that request rules without a host mean, e.g. `https://api.github.com`. */
+  readonly origin: string
+  /**
+   * Proves the registration with the least privilege: a real mint that is revoked again. Answers facts for people
+   * (account, installation, granted permissions). Throws like `mint`.
+   */
+  prove(signal: AbortSignal): Promise<Readonly<Record<string, Json>>>
+  /**
+   * Mints a credential of exactly the asked scope: never more, never cached, never retried here.
+   * Throws JitError `provider.refused` (4xx: asking again will not help), `provider.unavailable` (5xx, 429, network, time:
+   * `details.retryAfter` in milliseconds where the upstream says so) or `provider.scope`. No error carries a secret.
+   */
+  mint(request: MintRequest, signal: AbortSignal): Promise<Credential>
+  /** Ends one credential upstream. Ending a dead one is no error. Absent: the upstream has no such thing. */
+  revoke?(credential: Credential, signal: AbortSignal): Promise<RevokeOutcome>
+  /** granted ⊆ asked; checked after every mint. Errs towards false. */
+  covers(granted: JsonObject, asked: JsonObject): boolean
+  /** What a lane must not mix, e.g. `acme/web`; two scopes of one partition may share a child process. */
+  partition(scope: JsonObject): string
+  /** What is touched, for people, e.g. `acme/web`. */
+  describe(scope: JsonObject): string
+  close?(): Promise<void>
+}
+
+export interface MintRequest {
+  readonly lease: string
+  readonly scope: JsonObject
+  /** Milliseconds the broker wants to use it; an upstream with a longer minimum may exceed it. */
+  readonly ttl: number
+  /** For the upstream's own log, where it has room for it. */
+  readonly principal: { readonly human: string; readonly agent: string; readonly session: string; readonly server: string; readonly tool: string }
+}
+
+export interface Credential {
+  /** Named parts; `token` for bearer tokens. */
+  readonly secrets: Readonly<Record<string, Secret>>
+  /** Milliseconds since 1970, as the upstream said. */
+  readonly expiresAt: number
+  /** What the upstream really granted, in the form of a scope. */
+  readonly granted: JsonObject
+  /** The hash under which the upstream's own log names this credential, where it does. */
+  readonly upstreamHash?: string
+}
+
+export type RevokeOutcome =
+  | { readonly outcome: 'revoked'; readonly verified: boolean }
+  | { readonly outcome: 'accepted'; readonly detail: string }
+  | { readonly outcome: 'expires'; readonly validUntil: number; readonly detail: string }

@@ -1,0 +1,15 @@
+/** The public entry "jit/provider": all that a provider plugin may import. */
+export type { Json, JsonObject } from '../core/json.ts'
+export type { Clock } from '../core/clock.ts'
+export type { Logger } from '../core/types.ts'
+export { JitError, quote } from '../core/errors.ts'
+export { Secret } from '../core/secret.ts'
+export type {
+  Credential,
+  LoginField,
+  MintRequest,
+  Provider,
+  ProviderHost,
+  ProviderPlugin,
+  RevokeOutcome,
+} from './contract.ts'
