@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** Folder → folders of src/ it may import, besides itself. Imports point one way only. */
+const layers: Record<string, readonly string[]> = {
+  core: [],
+  api: ['core'],
+  config: ['core'],
+  identity: ['core'],
+  provider: ['core'],
+  store: ['core'],
+  audit: ['core'],
+  network: ['core', 'config'],
+  approval: ['core', 'audit'],
+  policy: ['core', 'config'],
+  broker: ['core', 'provider', 'store', 'audit'],
+  egress: ['core', 'audit', 'broker', 'network'],
+  gateway: ['core', 'api', 'config', 'policy', 'store', 'broker', 'egress', 'audit', 'approval', 'identity'],
+  daemon: ['core', 'api', 'config', 'identity', 'provider', 'store', 'audit', 'network', 'approval', 'policy', 'broker', 'egress', 'gateway'],
+  shim: ['api', 'core'],
+  cli: ['api', 'core', 'shim'],
+  ui: ['api', 'core'],
+}
+
+/** `reveal()` turns a Secret into text: only where a credential is put to its use, or matched to be removed. */
+const mayReveal = [/^src\/gateway\/inject\//, /^src\/egress\//, /^src\/core\/scrub\.ts$/, /^providers\//]
+
+/** The process's environment and the system's clock have one place each. */
+const mayReadTime = [/^src\/core\/clock\.ts$/]
+
+describe('layers', () => {
+  const sources = files('src').concat(files('providers'))
+
+  it('finds the sources it is meant to check', () => {
+    expect(sources.length).toBeGreaterThan(50)
+  })
+
+  it('imports point one way', () => {
+    const wrong: string[] = []
+    for (const file of sources) {
+      for (const target of imports(file)) {
+        if (!allowed(file, target)) wrong.push(`${file} → ${target}`)
+      }
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('every folder of src has its row in the table', () => {
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory() && files(`src/${entry.name}`).length > 0)
+    for (const folder of folders) expect(layers).toHaveProperty(folder.name)
+  })
+
+  it('secrets are revealed only where they are used', () => {
+    const wrong = sources.filter((file) => /\.reveal\(\)/.test(code(file)) && !mayReveal.some((pattern) => pattern.test(file)) && !isTest(file))
+    expect(wrong).toEqual([])
+  })
+
+  it('time comes from Clock in every layer that decides on it', () => {
+    const wrong = sources.filter(
+      (file) =>
+        /\bDate\.now\(|\bnew Date\(\)/.test(code(file)) &&
+        /^(src\/(core|policy|broker|gateway|egress|approval|audit|store)|providers)\//.test(file) &&
+        !mayReadTime.some((pattern) => pattern.test(file)) &&
+        !isTest(file) &&
+        !/\/fake\//.test(file),
+    )
+    expect(wrong).toEqual([])
+  })
+})
+
+function files(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(ts|js)$/.test(entry.name) && !entry.name.endsWith('.d.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+}
+
+function isTest(file: string): boolean {
+  return file.endsWith('.test.ts')
+}
+
+/** The file without its comments: an import or a call in prose does not count. */
+function code(file: string): string {
+  return readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
+}
+
+function imports(file: string): string[] {
+  const found: string[] = []
+  for (const match of code(file).matchAll(/(?:from\s*|import\s*\(?\s*)['"](\.{1,2}\/[^'"]+)['"]/g)) {
+    found.push(relative(root, resolve(root, dirname(file), match[1] ?? '')))
+  }
+  return found
+}
+
+function allowed(file: string, target: string): boolean {
+  const [top, layer = ''] = file.split('/')
+  const [targetTop, targetLayer = ''] = target.split('/')
+  if (top === 'providers') {
+    if (targetTop === 'providers') return layer === 'index.ts' || layer === targetLayer
+    if (isTest(file)) return true
+    return target.startsWith('src/provider/')
+  }
+  if (targetTop === 'providers') return file === 'src/daemon/main.ts' && target === 'providers/index.ts'
+  if (targetTop !== 'src') return false
+  if (targetLayer === layer) return true
+  return layers[layer]?.includes(targetLayer) ?? false
+}

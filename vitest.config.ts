@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+/** Integration, conformance and e2e start real processes; on two cores they run one file at a time. */
+const processes = { testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false }
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      { test: { name: 'arch', include: ['test/arch/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'providers', include: ['providers/*/*.test.ts', 'test/conformance/**/*.test.ts'], testTimeout: 30_000 } },
+      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...processes } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...processes } },
+    ],
+  },
+})
