@@ -1,0 +1,61 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import { acmeFixture } from '../../providers/github-app/fake/fixture.ts'
+import { type GithubStandIn, startGithub } from '../../providers/github-app/fake/github.ts'
+import { createTestAuthority } from '../support/certificates.ts'
+import { demoEnvironment, launcher, runJit } from './command.ts'
+
+/** A home of its own, GitHub's stand-in, and a client per server: all that the steps act on. */
+export interface Stage {
+  readonly home: string
+  readonly keyFile: string
+  readonly appId: number
+  readonly github: GithubStandIn
+  /** The SDK's own client over `jit connect <server>`; the same one at every call. */
+  client(server: string): Promise<Client>
+  close(): Promise<void>
+}
+
+export async function openStage(): Promise<Stage> {
+  const home = mkdtempSync(join(tmpdir(), 'jit-demo-'))
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const keyFile = join(home, 'app.private-key.pem')
+  writeFileSync(keyFile, privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })
+  const authority = await createTestAuthority(['api.github.com'])
+  const fixture = acmeFixture({ publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }).toString() })
+  const github = await startGithub({ ...fixture, tls: { key: authority.key, cert: authority.cert } })
+  writeFileSync(join(home, 'stand-in-ca.pem'), authority.ca)
+  writeFileSync(
+    join(home, 'jit.yaml'),
+    ['version: 1', 'network:', `  hosts: { api.github.com: "127.0.0.1:${github.port}" }`, '  ca: [stand-in-ca.pem]', ''].join('\n'),
+    { mode: 0o600 },
+  )
+  const clients = new Map<string, Promise<Client>>()
+  return {
+    home,
+    keyFile,
+    appId: fixture.apps[0]?.appId ?? 0,
+    github,
+    client(server) {
+      const known = clients.get(server) ?? connect(home, server)
+      clients.set(server, known)
+      return known
+    },
+    async close() {
+      for (const client of clients.values()) await (await client).close().catch(() => undefined)
+      await runJit(home, ['stop'])
+      await github.close()
+      rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+async function connect(home: string, server: string): Promise<Client> {
+  const client = new Client({ name: 'demo-client', version: '1.0.0' })
+  await client.connect(new StdioClientTransport({ command: process.execPath, args: [launcher, 'connect', server], env: demoEnvironment(home), stderr: 'ignore' }))
+  return client
+}
