@@ -1,5 +1,5 @@
 import { createNarrator } from './narrate.ts'
-import { openStage } from './stage.ts'
+import { openStage } from '../support/stage.ts'
 import { registerApp } from './steps/register.ts'
 import { addServers, listTools } from './steps/tools.ts'
 import { readIssue } from './steps/read-issue.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { runJit } from './command.ts'
+import { runJit } from '../support/command.ts'
 
 const record = z.looseObject({
   seq: z.number(),

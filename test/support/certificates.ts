@@ -14,7 +14,6 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 
 /** A throw-away authority with one server certificate, for stand-ins on loopback. */
 export async function createTestAuthority(names: readonly string[]): Promise<TestAuthority> {
-  x509.cryptoProvider.set(webcrypto as Crypto)
   const notBefore = new Date(Date.now() - 60_000)
   const notAfter = new Date(Date.now() + 24 * 3_600_000)
   const caKeys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])

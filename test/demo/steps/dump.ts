@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { jitJson } from '../command.ts'
+import { jitJson } from '../../support/command.ts'
 import type { Voice } from '../narrate.ts'
-import type { Stage } from '../stage.ts'
+import type { Stage } from '../../support/stage.ts'
 
 const status = z.looseObject({ servers: z.array(z.looseObject({ name: z.string(), lanes: z.array(z.looseObject({ pid: z.number() })) })) })
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Voice } from '../narrate.ts'
-import type { Stage } from '../stage.ts'
+import type { Stage } from '../../support/stage.ts'
 import { lastCall } from '../trail.ts'
 
 export async function readIssue(stage: Stage, voice: Voice): Promise<void> {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Voice } from '../narrate.ts'
-import type { Stage } from '../stage.ts'
+import type { Stage } from '../../support/stage.ts'
 import { lastCall, readRecords } from '../trail.ts'
 
 export async function refuseOutside(stage: Stage, voice: Voice): Promise<void> {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { jitJson, runJit } from '../command.ts'
+import { jitJson, runJit } from '../../support/command.ts'
 import type { Voice } from '../narrate.ts'
-import type { Stage } from '../stage.ts'
+import type { Stage } from '../../support/stage.ts'
 
 export async function registerApp(stage: Stage, voice: Voice): Promise<void> {
   const command = ['login', 'github-app', 'acme', '--app-id', String(stage.appId), '--installation', 'acme', '--private-key', stage.keyFile]

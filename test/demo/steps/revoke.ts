@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { jitJson } from '../command.ts'
+import { jitJson } from '../../support/command.ts'
 import type { Voice } from '../narrate.ts'
-import type { Stage } from '../stage.ts'
+import type { Stage } from '../../support/stage.ts'
 
 const answer = z.object({
   receipts: z.array(z.looseObject({ lease: z.string(), outcome: z.string(), verified: z.boolean(), lived: z.number(), scope: z.record(z.string(), z.json()) })),

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { jitJson, root, runJit } from '../command.ts'
+import { jitJson, root, runJit } from '../../support/command.ts'
 import type { Voice } from '../narrate.ts'
-import type { Stage } from '../stage.ts'
+import type { Stage } from '../../support/stage.ts'
 
 const serverFile = 'node_modules/@modelcontextprotocol/server-github/dist/index.js'
 const rules = ['--preset', 'server-github', '--provider', 'acme', '--env', 'GITHUB_PERSONAL_ACCESS_TOKEN', '--where', 'owner=acme', '--where', 'repo=web,api', '--lifetime', 'call']

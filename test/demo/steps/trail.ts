@@ -1,8 +1,8 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runJit } from '../command.ts'
+import { runJit } from '../../support/command.ts'
 import type { Voice } from '../narrate.ts'
-import type { Stage } from '../stage.ts'
+import type { Stage } from '../../support/stage.ts'
 import { readRecords } from '../trail.ts'
 
 export async function readTrail(stage: Stage, voice: Voice): Promise<void> {

@@ -6,7 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { acmeFixture } from '../../providers/github-app/fake/fixture.ts'
 import { type GithubStandIn, startGithub } from '../../providers/github-app/fake/github.ts'
-import { createTestAuthority } from '../support/certificates.ts'
+import { createTestAuthority } from './certificates.ts'
 import { demoEnvironment, launcher, runJit } from './command.ts'
 
 /** A home of its own, GitHub's stand-in, and a client per server: all that the steps act on. */
