@@ -7,8 +7,10 @@ export class LineClient {
   #parts: string[] = []
   #next = 1
 
-  constructor(command: string, args: readonly string[], environment: Record<string, string>) {
-    this.#child = spawn(command, [...args], { env: environment, stdio: ['pipe', 'pipe', 'inherit'] })
+  #unmatched: ((line: string) => void) | undefined
+
+  constructor(command: string, args: readonly string[], environment: Record<string, string>, stderr: 'inherit' | 'ignore' = 'inherit') {
+    this.#child = spawn(command, [...args], { env: environment, stdio: ['pipe', 'pipe', stderr] })
     this.#child.stdout?.setEncoding('utf8').on('data', (chunk: string) => this.#read(chunk))
   }
 
@@ -27,8 +29,16 @@ export class LineClient {
     })
   }
 
-  async call(size: number): Promise<void> {
-    const line = await this.request('tools/call', { name: 'echo', arguments: { owner: 'acme', repo: 'web', size } })
+  /** Sends a line as it is; answers with the next line whose id this client did not give out. */
+  raw(line: string): Promise<string> {
+    return new Promise((resolve) => {
+      this.#unmatched = resolve
+      this.#child.stdin?.write(`${line}\n`)
+    })
+  }
+
+  async call(size: number, tool = 'echo'): Promise<void> {
+    const line = await this.request('tools/call', { name: tool, arguments: { owner: 'acme', repo: 'web', size } })
     if (line.length < size || line.includes('"isError":true')) throw new Error(`not an answer: ${line.slice(0, 300)}`)
   }
 
@@ -47,7 +57,8 @@ export class LineClient {
       const id = Number(/"id":(\d+)/.exec(line.slice(0, 200))?.[1])
       const settle = this.#waiting.get(id)
       this.#waiting.delete(id)
-      settle?.(line)
+      if (settle !== undefined) settle(line)
+      else if (!line.includes('"method"')) this.#unmatched?.(line)
     }
   }
 }

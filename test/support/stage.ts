@@ -20,14 +20,14 @@ export interface Stage {
   close(): Promise<void>
 }
 
-export async function openStage(): Promise<Stage> {
+export async function openStage(options: { tokenFormat?: 'classic' | 'stateless' } = {}): Promise<Stage> {
   const home = mkdtempSync(join(tmpdir(), 'jit-demo-'))
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const keyFile = join(home, 'app.private-key.pem')
   writeFileSync(keyFile, privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })
   const authority = await createTestAuthority(['api.github.com'])
   const fixture = acmeFixture({ publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }).toString() })
-  const github = await startGithub({ ...fixture, tls: { key: authority.key, cert: authority.cert } })
+  const github = await startGithub({ ...fixture, ...options, tls: { key: authority.key, cert: authority.cert } })
   writeFileSync(join(home, 'stand-in-ca.pem'), authority.ca)
   writeFileSync(
     join(home, 'jit.yaml'),
