@@ -10,11 +10,21 @@ const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name
 const origin = z.string().regex(/^https?:\/\/[^/?#\s@]+$/, 'an origin is https://host[:port], without a path')
 const lifetime = z.enum(['call', 'ttl'])
 
-/** A scope template: any JSON whose strings may hold `${args.NAME}`. Its shape is checked by the provider's own schema. */
+/** Tool, resource and prompt names as MCP servers may use them. */
+export const toolName = /^[A-Za-z0-9_.-]{1,128}$/
+
+/**
+ * A scope template: any JSON whose strings may hold `${args.NAME}`; a list item that is only `${args.NAME}` takes the items of
+ * an argument that is a list. Its shape is checked by the provider's own schema.
+ */
 const scopeTemplate = z.record(z.string(), z.json())
 
 const requestRule = z.union([
-  z.string().describe('METHOD [https://host]/path[?query names], e.g. "GET /repos/${args.owner}/${args.repo}/issues?page&per_page"'),
+  z
+    .string()
+    .describe(
+      'METHOD [https://host]/path[?query], e.g. "GET /repos/${args.owner}/${args.repo}/issues?page&state=${args.state}". In the path ${args.NAME} is one segment, ${args.NAME...} several (src/main.ts), * one of any name, ** the rest, ${seen.NAME} a captured value. A query parameter that is not named refuses the request; one that is bound to an argument which the call lacks is not admitted.',
+    ),
   z.strictObject({
     request: z.string(),
     graphql: z
@@ -24,11 +34,16 @@ const requestRule = z.union([
         variables: z.record(z.string(), z.json()).default({}),
       })
       .optional(),
-    body: z.record(z.string().startsWith('/'), z.json()).optional().describe('JSON pointer → value the body must hold'),
+    body: z
+      .record(z.string().regex(/^(\/.*)?$/, 'a JSON pointer is empty (the whole body) or starts with "/"'), z.json())
+      .optional()
+      .describe(
+        'JSON pointer → value the body must hold there; "" is the whole body. A text that is only ${args.NAME} stands for the argument as it is, ${args.NAME|base64} for its UTF-8 bytes in base64; members whose argument the call lacks are left out.',
+      ),
     capture: z
       .record(z.string().regex(/^[a-z][a-z0-9_]*$/i), z.string().startsWith('/'))
       .optional()
-      .describe('name → JSON pointer into the answer, for ${seen.NAME} in later requests of the same call'),
+      .describe('name → JSON pointer into the answer, for ${seen.NAME} in the paths of later requests of the same call'),
   }),
 ])
 
@@ -47,6 +62,7 @@ export const toolCase = z.strictObject({
   when: z.string().optional().describe('CEL over `args`; must be true'),
   where: where.optional(),
   credential: z.literal('none').optional().describe('the tool needs no credential'),
+  arguments: z.array(z.string()).optional().describe('arguments that the tool has beside those named in this case; `where` may then name them'),
   resource: z.string().optional().describe('what is touched, for people: "${args.owner}/${args.repo}#${args.issue_number}"'),
   ...scopeFields,
 })

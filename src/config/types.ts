@@ -41,4 +41,9 @@ export interface ConfigProblem {
   readonly suggestion?: string
 }
 
-export type PresetSource = (name: string) => Preset | undefined
+/** A preset by its name. */
+export interface PresetSource {
+  (name: string): Preset | undefined
+  /** Those that exist, for suggestions. */
+  readonly names?: readonly string[]
+}

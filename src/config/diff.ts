@@ -1,0 +1,32 @@
+import { type Change, diffEntries, differing, diffNumber, diffRank, diffSet } from './diff-parts.ts'
+import { diffServer } from './diff-server.ts'
+import { formatDuration } from './duration.ts'
+import type { Config } from './schema.ts'
+
+/** Every difference in meaning. A direction that cannot be told counts as `wider`. */
+export function diffConfig(before: Config | undefined, after: Config): Change[] {
+  const old: Partial<Config> = before ?? {}
+  return [
+    ...diffEntries('providers', old.providers ?? {}, after.providers, (path, from, to) => differing(path, from, to, 'wider')),
+    ...diffEntries('servers', old.servers ?? {}, after.servers, (path, from, to) => diffServer(path, from, to, before ?? after, after)),
+    ...(before === undefined ? [] : diffSettings(before, after)),
+  ]
+}
+
+function diffSettings(before: Config, after: Config): Change[] {
+  const limits = (['messageBytes', 'resultBytes', 'depth', 'keys'] as const).flatMap((name) =>
+    diffNumber(`limits.${name}`, before.limits[name], after.limits[name], String),
+  )
+  return [
+    ...diffNumber('ttl', before.ttl, after.ttl, formatDuration),
+    ...diffRank('lifetime', ['call', 'ttl'], before.lifetime, after.lifetime),
+    ...differing('approvals', before.approvals, after.approvals, 'other'),
+    ...diffRank('audit.sync', ['each', 'batch'], before.audit.sync, after.audit.sync),
+    ...diffRank('audit.arguments', ['full', 'digest', 'none'], before.audit.arguments, after.audit.arguments),
+    ...differing('audit.segmentBytes', before.audit.segmentBytes, after.audit.segmentBytes, 'other'),
+    ...limits,
+    ...differing('network.hosts', before.network.hosts, after.network.hosts, 'wider'),
+    ...diffSet('network.ca', before.network.ca, after.network.ca, 'wider'),
+    ...differing('network.timeout', before.network.timeout, after.network.timeout, 'other'),
+  ]
+}

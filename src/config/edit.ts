@@ -1,0 +1,76 @@
+import { isCollection, isMap, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml'
+import { JitError, quote } from '../core/errors.ts'
+import { type Json, type JsonObject, canonicalJson } from '../core/json.ts'
+import { instanceName } from './schema.ts'
+import { readYaml } from './yaml-source.ts'
+
+/** One change that a command makes to the config file. */
+export type ConfigEdit =
+  | { readonly set: 'providers' | 'servers'; readonly name: string; readonly entry: JsonObject }
+  | { readonly remove: 'providers' | 'servers'; readonly name: string }
+
+/** A short map such as `where: { owner: acme }` stays on its line. */
+const inlineLength = 100
+
+/**
+ * The text with one entry set or removed; comments and everything else stay. An empty text becomes a new config.
+ * Throws JitError `config.invalid` when the text is no config to begin with, `not-found` when there is nothing to remove.
+ */
+export function editConfig(text: string, change: ConfigEdit): string {
+  const before = text.trim() === '' ? 'version: 1\n' : text
+  const { value } = readYaml('jit.yaml', before)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new JitError('config.invalid', 'the config file is not a map')
+  const document = parseDocument(before, { stringKeys: true })
+  const section = 'set' in change ? change.set : change.remove
+  const parent = document.get(section)
+  if ('set' in change) {
+    if (!instanceName.safeParse(change.name).success) throw new JitError('usage', `${quote(change.name)} cannot be a name: letters, digits, "-" and "_", at most 63`)
+    if (!isMap(parent)) document.set(section, document.createNode({}))
+    const holder = document.get(section)
+    if (isMap(holder)) holder.flow = false
+    document.setIn([section, change.name], compact(document.createNode(change.entry)))
+  } else {
+    if (!document.hasIn([section, change.name])) throw new JitError('not-found', `the config has no ${section.slice(0, -1)} named ${quote(change.name)}`)
+    document.deleteIn([section, change.name])
+  }
+  const after = document.toString({ lineWidth: 0, flowCollectionPadding: true })
+  checkOnlyChange(value, readYaml('jit.yaml', after).value, section, change)
+  return after
+}
+
+/** Lists, and maps one level down, stand on one line where they fit: the way people write a config by hand. */
+function compact(entry: Node): Node {
+  visit(entry, {
+    Collection(_, node, ancestors) {
+      if (ancestors.length === 0) return undefined
+      const flat = node.items.every((item) => isScalar(item) || isSeq(item) || (!isCollection(item) && !hasMapValue(item)))
+      if (flat && JSON.stringify(node.toJSON()).length <= inlineLength) node.flow = true
+      return undefined
+    },
+  })
+  return entry
+}
+
+function hasMapValue(pair: unknown): boolean {
+  return typeof pair === 'object' && pair !== null && 'value' in pair && isMap(pair.value)
+}
+
+/** The rewritten text must mean what the old one did, but for the one entry: else it is not written. */
+function checkOnlyChange(before: unknown, after: unknown, section: string, change: ConfigEdit): void {
+  const without = (value: unknown): Json => {
+    const root = plain(value)
+    const { [section]: entries, ...rest } = root
+    const { [change.name]: _, ...others } = plain(entries ?? {})
+    return { ...rest, [section]: others }
+  }
+  const kept = canonicalJson(without(before)) === canonicalJson(without(after))
+  const entry = plain(plain(after)[section] ?? {})[change.name]
+  const wanted = 'set' in change ? canonicalJson(change.entry) : undefined
+  const found = entry === undefined ? undefined : canonicalJson(entry)
+  if (!kept || wanted !== found) throw new JitError('internal', `editing ${section}.${change.name} would have changed more than that; the file was left alone`)
+}
+
+function plain(value: unknown): Record<string, Json> {
+  const copy: unknown = structuredClone(value)
+  return typeof copy === 'object' && copy !== null && !Array.isArray(copy) ? (copy as Record<string, Json>) : {}
+}

@@ -1,0 +1,40 @@
+import type { z } from 'zod'
+import { isJsonObject } from '../core/json.ts'
+import { checkConfig } from './check.ts'
+import { parseConfig, readRaw } from './parse.ts'
+import { ProblemList } from './problems.ts'
+import { type Config, injection, type ServerConfig } from './schema.ts'
+import type { LoadedConfig, PresetSource } from './types.ts'
+
+/** What the config is checked against: each kind's own schema of a provider entry, and the presets that exist. */
+export interface ConfigCheck {
+  readonly kinds: ReadonlyMap<string, z.ZodType>
+  readonly presets: PresetSource
+}
+
+/**
+ * The config of a file's text: parsed, with what presets say about injection filled in where the file says nothing, and
+ * checked. Throws JitError `config.invalid` with `details.problems`. Reading the file is the caller's.
+ */
+export function loadConfig(file: string, text: string, check: ConfigCheck): LoadedConfig {
+  const parsed = parseConfig(file, text)
+  const loaded = { ...parsed, config: withPresetInjection(parsed.config, readRaw(parsed), check.presets) }
+  const problems = new ProblemList(file, loaded.source)
+  checkConfig(loaded.config, check, problems)
+  problems.throwIfAny()
+  return loaded
+}
+
+function withPresetInjection(config: Config, raw: unknown, presets: PresetSource): Config {
+  const servers: [string, ServerConfig][] = []
+  for (const [name, server] of Object.entries(config.servers)) {
+    const preset = server.preset === undefined ? undefined : presets(server.preset)
+    const own = member(member(member(raw, 'servers'), name), 'inject') ?? {}
+    servers.push([name, preset?.inject === undefined || !isJsonObject(own) ? server : { ...server, inject: injection.parse({ ...preset.inject, ...own }) }])
+  }
+  return { ...config, servers: Object.fromEntries(servers) }
+}
+
+function member(value: unknown, key: string): unknown {
+  return isJsonObject(value) && Object.hasOwn(value, key) ? value[key] : undefined
+}

@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto'
+import type { z } from 'zod'
+import { isJsonObject } from '../core/json.ts'
+import { explainIssues } from './explain-issues.ts'
+import { ProblemList } from './problems.ts'
+import { configSchema, type Preset, presetSchema } from './schema.ts'
+import type { LoadedConfig } from './types.ts'
+import { readYaml, type YamlSource } from './yaml-source.ts'
+
+/**
+ * Parses the text of a config file against its schema, without I/O and without looking at providers or presets.
+ * Throws JitError `config.invalid` with `details.problems`.
+ */
+export function parseConfig(file: string, text: string): LoadedConfig {
+  const yaml = readYaml(file, text)
+  const config = parseBy(configSchema, file, { value: withoutEmptySections(yaml.value), source: yaml.source })
+  return { config, file, text, digest: createHash('sha256').update(text).digest('hex'), source: yaml.source }
+}
+
+/** Parses `config/presets/<name>.yaml`. Throws like `parseConfig`. */
+export function parsePreset(file: string, text: string): Preset {
+  return parseBy(presetSchema, file, readYaml(file, text))
+}
+
+/** Whatever stood in the file before defaults were filled in. */
+export function readRaw(loaded: Pick<LoadedConfig, 'file' | 'text'>): unknown {
+  return withoutEmptySections(readYaml(loaded.file, loaded.text).value)
+}
+
+function parseBy<T>(schema: z.ZodType<T>, file: string, yaml: YamlSource): T {
+  const result = schema.safeParse(yaml.value)
+  if (result.success) return result.data
+  const problems = new ProblemList(file, yaml.source)
+  explainIssues(result.error, schema, yaml.value, problems)
+  problems.throwIfAny()
+  throw result.error
+}
+
+/** `servers:` with nothing below it means no servers, not a wrong type: people comment out what stood there. */
+function withoutEmptySections(value: unknown): unknown {
+  if (!isJsonObject(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, section]) => section !== null))
+}

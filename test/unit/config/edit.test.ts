@@ -1,0 +1,86 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { editConfig } from '../../../src/config/edit.ts'
+
+const text = `# our servers
+version: 1
+
+providers:
+  acme: { kind: github-app, appId: 1, installation: acme } # the real one
+
+servers:
+  # reads issues
+  tracker:
+    run: [node, server.js]   # pinned
+    allow: [read]
+ttl: 1m
+`
+
+const entry = {
+  run: ['node', '/srv/server.js'],
+  provider: 'acme',
+  inject: { mode: 'egress', env: 'GITHUB_PERSONAL_ACCESS_TOKEN' },
+  where: { owner: 'acme', repo: ['web', 'api'] },
+  allow: ['get_issue'],
+  lifetime: 'call',
+}
+
+describe('editing the config file', () => {
+  it('starts a new file', () => {
+    expect(editConfig('', { set: 'providers', name: 'acme', entry: { kind: 'github-app', appId: 1, installation: 'acme' } })).toBe(
+      'version: 1\nproviders:\n  acme:\n    kind: github-app\n    appId: 1\n    installation: acme\n',
+    )
+  })
+
+  it('adds an entry in the style that people write, and keeps comments', () => {
+    const edited = editConfig(text, { set: 'servers', name: 'github', entry })
+    expect(edited).toContain('# our servers')
+    expect(edited).toContain('# the real one')
+    expect(edited).toContain('# reads issues')
+    expect(edited).toContain(`  github:
+    run: [ node, /srv/server.js ]
+    provider: acme
+    inject: { mode: egress, env: GITHUB_PERSONAL_ACCESS_TOKEN }
+    where: { owner: acme, repo: [ web, api ] }
+    allow: [ get_issue ]
+    lifetime: call
+`)
+    expect(parse(edited)).toEqual({ ...parse(text), servers: { ...parse(text).servers, github: entry } })
+  })
+
+  it('replaces and removes entries', () => {
+    const replaced = editConfig(text, { set: 'servers', name: 'tracker', entry: { run: ['x'] } })
+    expect(parse(replaced).servers).toEqual({ tracker: { run: ['x'] } })
+    expect(parse(editConfig(replaced, { remove: 'servers', name: 'tracker' })).servers).toEqual({})
+    expect(() => editConfig(text, { remove: 'providers', name: 'nobody' })).toThrow('no provider named "nobody"')
+  })
+
+  it('fills a section that is empty or written on one line', () => {
+    for (const start of ['version: 1\nservers:\n', 'version: 1\nservers: {}\n', 'version: 1\nservers: { a: { run: [x] } }\n']) {
+      expect(parse(editConfig(start, { set: 'servers', name: 'b', entry: { run: ['y'] } })).servers.b).toEqual({ run: ['y'] })
+    }
+  })
+
+  it.each([['a broken text', 'version: [1'], ['no map', '- 1\n'], ['a duplicate key', 'version: 1\nversion: 1\n']])('leaves %s alone', (_, broken) => {
+    expect(() => editConfig(broken, { set: 'servers', name: 'a', entry: {} })).toThrow()
+  })
+
+  it('refuses a name that no entry can have', () => {
+    for (const name of ['', '__proto__', 'a b', '../x', 'x'.repeat(64)]) expect(() => editConfig(text, { set: 'servers', name, entry: {} })).toThrow('cannot be a name')
+  })
+
+  it('writes any entry so that it reads back the same, and changes nothing else', () => {
+    const key = fc.string({ minLength: 1, maxLength: 12 }).filter((name) => !['__proto__', 'constructor', 'prototype'].includes(name))
+    const value = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.array(fc.string(), { maxLength: 4 }), fc.dictionary(key, fc.string(), { maxKeys: 3 }))
+    fc.assert(
+      fc.property(fc.dictionary(key, value, { maxKeys: 5 }), (generated) => {
+        const plain = JSON.parse(JSON.stringify(generated))
+        const edited = editConfig(text, { set: 'servers', name: 'x', entry: plain })
+        expect(parse(edited).servers.x).toEqual(plain)
+        expect(parse(editConfig(edited, { remove: 'servers', name: 'x' }))).toEqual(parse(text))
+      }),
+      { numRuns: 200 },
+    )
+  })
+})
