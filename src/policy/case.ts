@@ -1,0 +1,138 @@
+import type { ToolCase } from '../config/schema.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { Grant, Lifetime, RuleReference } from '../core/types.ts'
+import { printScalar, readArgument, refuseMetacharacters } from './argument.ts'
+import { type Condition } from './condition.ts'
+import { collect, formatRead } from './condition-reads.ts'
+import { Refusal, RuleError, within } from './refusal.ts'
+import { compileRequests, type RequestTemplate } from './request-rule.ts'
+import { compileScope } from './scope.ts'
+import { constantText, parseTemplate, topNames } from './template.ts'
+import type { ProviderFacts } from './types.ts'
+import { compileWhere, type Constraint } from './where.ts'
+
+type Used = Record<string, Json>
+
+/** What a case needs to know of the server it stands in. */
+export interface CaseContext {
+  readonly provider: { readonly name: string; readonly facts: ProviderFacts } | undefined
+  readonly ttl: number
+  readonly lifetime: Lifetime
+  /** True where requests go through the broker, so that a scope without requests could reach nothing. */
+  readonly needsRequests: boolean
+  readonly condition: (source: string) => Condition
+}
+
+/** One case of a tool's row, ready to decide. */
+export interface CompiledCase {
+  readonly rule: RuleReference
+  readonly when: string | undefined
+  readonly where: readonly Constraint[]
+  /** The row says `where: none`: the server's own `where` does not count. */
+  readonly free: boolean
+  /** Top-level names of the arguments that this case reads. */
+  readonly reads: ReadonlySet<string>
+  /** Those, and the ones that the row says the tool has. */
+  readonly known: ReadonlySet<string>
+  readonly origins: readonly string[]
+  holds(args: JsonObject, used: Used): boolean
+  /** Throws Refusal. */
+  grant(args: JsonObject, used: Used): Grant
+  resource(args: JsonObject): string | undefined
+}
+
+/** Compiles one case; `rule` says where it stands. Throws RuleError. */
+export function compileCase(row: ToolCase, rule: RuleReference, context: CaseContext): CompiledCase {
+  const condition = row.when === undefined ? undefined : within(['when'], () => context.condition(row.when ?? ''))
+  const free = row.where === 'none'
+  const constraints = row.where === undefined || row.where === 'none' ? {} : row.where
+  const where = within(['where'], () => compileWhere(constraints, context.provider?.facts, `${rule.path}.where`))
+  const grant = compileGrant(row, context)
+  const resource = within(['resource'], () => compileResource(row.resource))
+  const reads = new Set([...where.map((constraint) => constraint.name.steps[0] ?? ''), ...(condition?.reads ?? []).map((read) => read.steps[0] ?? ''), ...grant.names])
+  return {
+    rule,
+    when: row.when,
+    where,
+    free,
+    reads,
+    known: new Set([...reads, ...resource.names, ...(row.arguments ?? [])]),
+    origins: grant.origins,
+    holds(args, used) {
+      if (condition === undefined) return true
+      const holds = condition.holds(args)
+      for (const read of condition.reads) {
+        const value = collect(args, read, 20)
+        if (value !== undefined) used[formatRead(read)] = value
+      }
+      return holds
+    },
+    grant: grant.bind,
+    resource: resource.fill,
+  }
+}
+
+interface CompiledGrant {
+  readonly names: readonly string[]
+  readonly origins: readonly string[]
+  readonly bind: (args: JsonObject, used: Used) => Grant
+}
+
+function compileGrant(row: ToolCase, context: CaseContext): CompiledGrant {
+  const without: Grant = { credential: 'none' }
+  if (row.credential === 'none' || context.provider === undefined) {
+    const reason = row.credential === 'none' ? '`credential: none` says that the tool needs none' : 'the server has no `provider`'
+    if (row.scope !== undefined) throw new RuleError(`a scope asks for a credential, but ${reason}`, ['scope'])
+    if (row.requests !== undefined) throw new RuleError(`requests need a credential, but ${reason}`, ['requests'])
+    return { names: [], origins: [], bind: () => without }
+  }
+  const { name, facts } = context.provider
+  const template = row.scope
+  if (template === undefined) throw new RuleError('needs a `scope`, or `credential: none` when the tool needs no credential')
+  const scope = within(['scope'], () => compileScope(template, facts))
+  const requests: readonly RequestTemplate[] = within(['requests'], () => compileRequests(row.requests ?? [], facts))
+  if (requests.length === 0 && context.needsRequests) throw new RuleError('needs `requests`: without them the credential could be used for nothing')
+  const ttl = row.ttl ?? context.ttl
+  const lifetime = row.lifetime ?? context.lifetime
+  return {
+    names: [...scope.names, ...requests.flatMap((request) => request.names)],
+    origins: requests.map((request) => request.origin),
+    bind: (args, used) => ({
+      credential: 'lease',
+      provider: name,
+      scope: scope.bind(args, used),
+      requests: requests.map((request) => request.bind(args, used)),
+      ttl,
+      lifetime,
+    }),
+  }
+}
+
+/** For people: what cannot be shown plainly is not shown. */
+function compileResource(template: string | undefined): { readonly names: readonly string[]; readonly fill: (args: JsonObject) => string | undefined } {
+  if (template === undefined) return { names: [], fill: () => undefined }
+  const parts = parseTemplate(template)
+  const fixed = constantText(parts)
+  if (fixed !== undefined) return { names: [], fill: () => fixed }
+  for (const part of parts) if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain')) throw new RuleError('a resource takes ${args.NAME} only')
+  return { names: topNames(parts), fill: (args) => fillResource(parts, args) }
+}
+
+function fillResource(parts: ReturnType<typeof parseTemplate>, args: JsonObject): string | undefined {
+  try {
+    let text = ''
+    for (const part of parts) {
+      if (part.kind === 'text') text += part.text
+      if (part.kind !== 'argument') continue
+      const value = readArgument(args, part.name)
+      if (value === undefined || value === null) return undefined
+      const printed = printScalar(value, part.name, 'resource')
+      refuseMetacharacters(printed, part.name, 'resource')
+      text += printed
+    }
+    return text.length <= 300 ? text : `${text.slice(0, 299)}…`
+  } catch (error) {
+    if (error instanceof Refusal) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,146 @@
+import { nearest } from '../config/nearest.ts'
+import { type ConfigPath, formatPath, ProblemList } from '../config/problems.ts'
+import type { Preset, ServerConfig, ToolCase } from '../config/schema.ts'
+import type { LoadedConfig, PresetSource } from '../config/types.ts'
+import { quote } from '../core/errors.ts'
+import type { LeaseGrant } from '../core/types.ts'
+import { type CaseContext, type CompiledCase, compileCase } from './case.ts'
+import { createConditions } from './condition.ts'
+import { createServer, decideOn, type ServerRules, type ToolRule } from './decide.ts'
+import { RuleError } from './refusal.ts'
+import { compileStartup } from './startup.ts'
+import type { CompiledPolicy, CompiledServer, ProviderFacts } from './types.ts'
+import { compileWhere } from './where.ts'
+
+/**
+ * Compiles the config into a policy that decides without looking at the config again. `facts` are by provider name.
+ * Throws JitError `config.invalid` with `details.problems` (file, line, path) for every rule that cannot be compiled.
+ */
+export function compilePolicy(loaded: LoadedConfig, facts: ReadonlyMap<string, ProviderFacts>, presets: PresetSource): CompiledPolicy {
+  const problems = new ProblemList(loaded.file, loaded.source)
+  const rules = new Map<string, ServerRules>()
+  for (const [name, server] of Object.entries(loaded.config.servers)) {
+    rules.set(name, new ServerCompiler(name, server, loaded, facts, presets, problems).compile())
+  }
+  problems.throwIfAny()
+  const servers = new Map<string, CompiledServer>([...rules].map(([name, server]) => [name, createServer(server)]))
+  return { digest: loaded.digest, servers, decide: (operation) => decideOn(rules, operation) }
+}
+
+class ServerCompiler {
+  readonly #name: string
+  readonly #server: ServerConfig
+  readonly #preset: Preset | undefined
+  readonly #problems: ProblemList
+  readonly #context: CaseContext
+
+  constructor(name: string, server: ServerConfig, loaded: LoadedConfig, facts: ReadonlyMap<string, ProviderFacts>, presets: PresetSource, problems: ProblemList) {
+    this.#name = name
+    this.#server = server
+    this.#preset = server.preset === undefined ? undefined : presets(server.preset)
+    this.#problems = problems
+    const provider = server.provider === undefined ? undefined : facts.get(server.provider)
+    if (server.provider !== undefined && provider === undefined) this.#problem(['provider'], `the provider ${quote(server.provider)} is not there`)
+    if (server.preset !== undefined && this.#preset === undefined) this.#problem(['preset'], `there is no preset ${quote(server.preset)}`)
+    const { mode } = server.inject
+    this.#context = {
+      provider: server.provider === undefined || provider === undefined ? undefined : { name: server.provider, facts: provider },
+      ttl: server.ttl ?? loaded.config.ttl,
+      // A token in a child's environment cannot be taken back, so it lives for one call unless the server says otherwise.
+      lifetime: server.lifetime ?? (mode === 'env' ? 'call' : loaded.config.lifetime),
+      needsRequests: mode === 'egress' || mode === 'endpoint',
+      condition: createConditions(),
+    }
+  }
+
+  compile(): ServerRules {
+    const broken = (this.#server.provider !== undefined && this.#context.provider === undefined) || (this.#server.preset !== undefined && this.#preset === undefined)
+    if (broken) return { name: this.#name, tools: new Map(), where: [], startup: undefined, origins: new Set(), resources: [], prompts: [] }
+    const where = this.#attempt(['where'], () => compileWhere(this.#server.where, this.#context.provider?.facts, `servers.${this.#name}.where`)) ?? []
+    const rows = new Map<string, CompiledCase[]>()
+    for (const tool of Object.keys(this.#server.tools)) rows.set(tool, this.#compileOwn(tool))
+    const tools = new Map<string, ToolRule>()
+    for (const effect of ['allow', 'ask', 'deny'] as const) {
+      for (const [index, tool] of this.#server[effect].entries()) {
+        const rule = { source: 'config' as const, path: formatPath(['servers', this.#name, effect, index]) }
+        if (effect === 'deny') tools.set(tool, { effect, rule })
+        else tools.set(tool, { effect, rule, cases: this.#casesOf(tool, [effect, index], rows) })
+      }
+    }
+    const startup = this.#compileStartup()
+    const origins = new Set<string>()
+    for (const tool of tools.values()) if (tool.effect !== 'deny') for (const one of tool.cases) for (const origin of one.origins) origins.add(origin)
+    for (const request of startup?.requests ?? []) origins.add(request.origin)
+    return { name: this.#name, tools, where, startup, origins, resources: this.#server.resources, prompts: this.#server.prompts }
+  }
+
+  /** The cases of a tool that is allowed or asked for; `place` is where it is listed. */
+  #casesOf(tool: string, place: ConfigPath, rows: Map<string, CompiledCase[]>): readonly CompiledCase[] {
+    const cases = rows.get(tool) ?? this.#compilePreset(tool) ?? this.#compileNone(tool, place)
+    rows.set(tool, cases)
+    for (const key of Object.keys(this.#server.where)) {
+      const [argument = ''] = key.split('.')
+      const lacking = cases.some((one) => !one.free && !one.known.has(argument) && one.rule.source !== 'default')
+      if (!lacking) continue
+      this.#problem(place, `${quote(tool)} has no argument ${quote(argument)} as far as its row says, so \`where.${key}\` could never hold; say \`where: none\` in its row, or name it under \`arguments\``)
+    }
+    return cases
+  }
+
+  #compileOwn(tool: string): CompiledCase[] {
+    const row = this.#server.tools[tool]
+    if (row === undefined) return []
+    return casesIn(row).flatMap(({ one, index }) => {
+      const place = ['tools', tool, ...(index === undefined ? [] : [index])]
+      const rule = { source: 'config' as const, path: formatPath(['servers', this.#name, ...place]) }
+      return this.#attempt(place, () => compileCase(one, rule, this.#context)) ?? []
+    })
+  }
+
+  #compilePreset(tool: string): CompiledCase[] | undefined {
+    const preset = this.#preset
+    if (preset === undefined || !Object.hasOwn(preset.tools, tool)) return undefined
+    const row = preset.tools[tool]
+    if (row === undefined) return undefined
+    return casesIn(row).flatMap(({ one, index }) => {
+      const rule = { source: 'preset' as const, path: formatPath([preset.preset, 'tools', tool, ...(index === undefined ? [] : [index])]) }
+      return this.#attempt(['preset'], () => compileCase(one, rule, this.#context), rule.path) ?? []
+    })
+  }
+
+  /** A tool that nobody defined: without a provider it needs no definition; with one it is an error. */
+  #compileNone(tool: string, place: ConfigPath): CompiledCase[] {
+    if (this.#server.provider !== undefined) {
+      const source = this.#preset === undefined ? '' : `, nor in the preset ${this.#preset.preset}`
+      const known = [...Object.keys(this.#server.tools), ...Object.keys(this.#preset?.tools ?? {})]
+      this.#problem(place, `${quote(tool)} is defined neither under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there`, nearest(tool, known))
+      return []
+    }
+    return [compileCase({}, { source: 'default', path: formatPath(['servers', this.#name, ...place]) }, this.#context)]
+  }
+
+  #compileStartup(): LeaseGrant | undefined {
+    const { startup } = this.#server
+    if (startup === undefined) return undefined
+    return this.#attempt(['startup'], () => compileStartup(startup, this.#context))
+  }
+
+  #attempt<T>(place: ConfigPath, compile: () => T, row?: string): T | undefined {
+    try {
+      return compile()
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error
+      if (row === undefined) this.#problem([...place, ...error.path], error.message)
+      else this.#problem(place, `${row}${error.path.length === 0 ? '' : `.${formatPath(error.path)}`}: ${error.message}`)
+      return undefined
+    }
+  }
+
+  #problem(place: ConfigPath, message: string, nearestName?: string): void {
+    this.#problems.add(['servers', this.#name, ...place], message, nearestName)
+  }
+}
+
+function casesIn(row: ServerConfig['tools'][string]): { readonly one: ToolCase; readonly index: number | undefined }[] {
+  return Array.isArray(row) ? row.map((one, index) => ({ one, index })) : [{ one: row, index: undefined }]
+}

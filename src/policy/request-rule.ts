@@ -1,0 +1,108 @@
+import { quote } from '../core/errors.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { PathSegment, QueryParameter, RequestRule } from '../core/types.ts'
+import type { RequestRuleConfig } from '../config/schema.ts'
+import { compileBody, compileVariables } from './body.ts'
+import { compilePath } from './request-path.ts'
+import { compileQuery } from './request-query.ts'
+import { RuleError, within } from './refusal.ts'
+import type { ProviderFacts } from './types.ts'
+
+export type Used = Record<string, Json>
+
+export interface RequestTemplate {
+  readonly origin: string
+  /** Top-level names of the arguments in it. */
+  readonly names: readonly string[]
+  /** The rule for one call. Throws Refusal. */
+  bind(args: JsonObject, used: Used): RequestRule
+}
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'])
+
+/** Compiles the request rules of one case, in order: `${seen.NAME}` may stand only after the rule that captures it. Throws RuleError. */
+export function compileRequests(rules: readonly RequestRuleConfig[], facts: ProviderFacts): RequestTemplate[] {
+  const captured = new Set<string>()
+  return rules.map((rule, index) =>
+    within([index], () => {
+      const compiled = compileRequest(rule, facts, captured)
+      if (typeof rule !== 'string') for (const name of Object.keys(rule.capture ?? {})) captured.add(name)
+      return compiled
+    }),
+  )
+}
+
+function compileRequest(rule: RequestRuleConfig, facts: ProviderFacts, captured: ReadonlySet<string>): RequestTemplate {
+  const details = typeof rule === 'string' ? { request: rule } : rule
+  const { method, origin, path: pathText, query: queryText } = splitRule(details.request, facts)
+  const names = new Set<string>()
+  const path = compilePath(pathText, facts, captured, names)
+  const query = compileQuery(queryText, names)
+  const body = details.body === undefined ? undefined : within(['body'], () => compileBody(details.body ?? {}, names))
+  const graphql = details.graphql
+  const variables = graphql === undefined ? undefined : within(['graphql', 'variables'], () => compileVariables(graphql.variables, names))
+  if (graphql !== undefined && method !== 'POST') throw new RuleError('a GraphQL request is a POST', ['graphql'])
+  if (body !== undefined && (method === 'GET' || method === 'HEAD')) throw new RuleError(`a ${method} request has no body to bind`, ['body'])
+  const bind = (args: JsonObject, used: Used): RequestRule => {
+    const segments = path(args, used)
+    const parameters = query(args, used)
+    return {
+      text: ruleText(method, origin, segments, parameters),
+      method,
+      origin,
+      segments,
+      query: parameters,
+      ...(graphql === undefined || variables === undefined ? {} : { graphql: { operation: graphql.operation, fields: graphql.fields, variables: variables(args) } }),
+      ...(body === undefined ? {} : { body: body(args) }),
+      ...(details.capture === undefined ? {} : { capture: details.capture }),
+    }
+  }
+  if (names.size > 0) return { origin, names: [...names], bind }
+  const constant = bind({}, {})
+  return { origin, names: [], bind: () => constant }
+}
+
+interface RuleText {
+  readonly method: string
+  readonly origin: string
+  readonly path: string
+  readonly query: string | undefined
+}
+
+function splitRule(text: string, facts: ProviderFacts): RuleText {
+  const match = /^(\S+) (https?:\/\/[^/?\s]*)?(\/[^?]*)(?:\?(.*))?$/.exec(text)
+  const [, method = '', host, path, query] = match ?? []
+  if (path === undefined) throw new RuleError(`${quote(text)} is no request rule: write METHOD [https://host]/path[?query]`)
+  if (!methods.has(method)) throw new RuleError(`${quote(method)} is no method; write one of ${[...methods].join(', ')}`)
+  return { method, origin: host === undefined ? canonicalOrigin(facts.origin) : ruleOrigin(host), path, query }
+}
+
+function ruleOrigin(text: string): string {
+  if (!text.startsWith('https://')) throw new RuleError(`${quote(text)} is not https: a credential would travel in the clear`)
+  if (text.includes('$') || text.includes('*') || text.includes('@') || !URL.canParse(text)) throw new RuleError(`${quote(text)} is no https://host[:port]`)
+  return canonicalOrigin(text)
+}
+
+/** Lower case, without a default port. */
+function canonicalOrigin(text: string): string {
+  return URL.canParse(text) ? new URL(text).origin : text
+}
+
+function ruleText(method: string, origin: string, segments: readonly PathSegment[], query: readonly QueryParameter[]): string {
+  const path = segments.map((segment) => `/${segmentText(segment)}`).join('')
+  const parameters = query.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`)).join('&')
+  return `${method} ${origin}${path === '' ? '/' : path}${parameters === '' ? '' : ` ?${parameters}`}`
+}
+
+function segmentText(segment: PathSegment): string {
+  switch (segment.kind) {
+    case 'literal':
+      return segment.value
+    case 'one':
+      return '*'
+    case 'rest':
+      return '**'
+    case 'seen':
+      return `\${seen.${segment.name}}`
+  }
+}

@@ -1,0 +1,133 @@
+import { JitError, quote } from '../core/errors.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { type ArgumentName, needArgument, printScalar, refuseMetacharacters } from './argument.ts'
+import { Refusal, RuleError, within } from './refusal.ts'
+import { constantText, parseTemplate, type TemplatePart, topNames } from './template.ts'
+import type { ProviderFacts } from './types.ts'
+
+type Used = Record<string, Json>
+type Fill = (args: JsonObject, used: Used) => Json
+
+export interface ScopeTemplate {
+  /** Top-level names of the arguments in it. */
+  readonly names: readonly string[]
+  /** The scope of one call, parsed by the provider's own schema. Throws Refusal. */
+  bind(args: JsonObject, used: Used): JsonObject
+}
+
+/** Compiles a scope template; one without arguments is parsed by the provider here and now. Throws RuleError. */
+export function compileScope(template: JsonObject, facts: ProviderFacts): ScopeTemplate {
+  const names = new Set<string>()
+  const fields = compileObject(template, '', facts, names)
+  if (names.size === 0) {
+    const scope = parseConstant(template, facts)
+    return { names: [], bind: () => scope }
+  }
+  return { names: [...names], bind: (args, used) => parseFilled(fields(args, used), facts) }
+}
+
+function parseConstant(template: JsonObject, facts: ProviderFacts): JsonObject {
+  try {
+    return facts.parseScope(template)
+  } catch (error) {
+    throw new RuleError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function parseFilled(scope: JsonObject, facts: ProviderFacts): JsonObject {
+  try {
+    return facts.parseScope(scope)
+  } catch (error) {
+    if (error instanceof JitError) throw new Refusal(error.message, 'scope', error.code)
+    throw error
+  }
+}
+
+function compileObject(template: JsonObject, path: string, facts: ProviderFacts, names: Set<string>): (args: JsonObject, used: Used) => JsonObject {
+  const fields: [string, Fill][] = Object.entries(template).map(([key, value]) => {
+    if (key.includes('${')) throw new RuleError(`the key ${quote(key)} holds a template; only values may`, [key])
+    return [key, within([key], () => compileValue(value, join(path, key), facts, names))]
+  })
+  return (args, used) => Object.fromEntries(fields.map(([key, fill]) => [key, fill(args, used)]))
+}
+
+function compileValue(template: Json, path: string, facts: ProviderFacts, names: Set<string>): Fill {
+  if (typeof template === 'string') return compileText(template, path, facts, names)
+  if (isList(template)) return compileList(template, path, facts, names)
+  if (isJsonObject(template)) return compileObject(template, path, facts, names)
+  return () => template
+}
+
+/** A list item that is only `${args.NAME}` takes the place of all items when the argument is a list. */
+function compileList(template: readonly Json[], path: string, facts: ProviderFacts, names: Set<string>): Fill {
+  const items = template.map((item, index): ((args: JsonObject, used: Used, at: number) => readonly Json[]) =>
+    within([index], () => {
+      const whole = typeof item === 'string' ? wholeArgument(parseTemplate(item)) : undefined
+      if (whole === undefined) {
+        const fill = compileValue(item, join(path, String(index)), facts, names)
+        return (args, used) => [fill(args, used)]
+      }
+      names.add(whole.steps[0] ?? '')
+      return (args, used, at) => fillItems(whole, path, facts, args, used, at)
+    }),
+  )
+  return (args, used) => {
+    const filled: Json[] = []
+    for (const item of items) filled.push(...item(args, used, filled.length))
+    return filled
+  }
+}
+
+function fillItems(name: ArgumentName, path: string, facts: ProviderFacts, args: JsonObject, used: Used, at: number): Json[] {
+  const value = needArgument(args, name, 'scope')
+  const values = isList(value) ? value : [value]
+  if (values.length === 0 || values.length > 500) throw new Refusal(`${name.text} has ${values.length} items; a scope takes 1 to 500`, 'scope')
+  const texts = values.map((item, index) => checkedText(item, name, join(path, String(at + index)), facts))
+  used[name.text] = value
+  return texts
+}
+
+function compileText(template: string, path: string, facts: ProviderFacts, names: Set<string>): Fill {
+  const parts = parseTemplate(template)
+  const constant = constantText(parts)
+  if (constant !== undefined) return () => constant
+  for (const part of parts) {
+    if (part.kind === 'seen') throw new RuleError('${seen.…} stands in a scope, but the scope is asked for before any answer was seen')
+    if (part.kind === 'argument' && part.form !== 'plain') throw new RuleError(`\${args.${part.name.text}} takes no suffix in a scope`)
+  }
+  for (const name of topNames(parts)) names.add(name)
+  return (args, used) => parts.map((part) => fillPart(part, parts.length > 1, path, facts, args, used)).join('')
+}
+
+function fillPart(part: TemplatePart, among: boolean, path: string, facts: ProviderFacts, args: JsonObject, used: Used): string {
+  if (part.kind === 'text') return part.text
+  if (part.kind === 'seen') throw new Refusal('a captured value cannot stand in a scope', 'scope')
+  const value = needArgument(args, part.name, 'scope')
+  const text = checkedText(value, part.name, path, facts)
+  // Beside other text a separator would let one value take the place of two: owner "evil/web" before "/repo".
+  if (among && text.includes('/')) throw new Refusal(`${part.name.text} ${quote(text, 60)} contains "/"`, 'scope')
+  used[part.name.text] = value
+  return text
+}
+
+function checkedText(value: Json, name: ArgumentName, path: string, facts: ProviderFacts): string {
+  const text = printScalar(value, name, 'scope')
+  if (text === '') throw new Refusal(`${name.text} is empty`, 'scope')
+  refuseMetacharacters(text, name, 'scope')
+  const refused = facts.checkField(path, text)
+  if (refused !== undefined) throw new Refusal(`${name.text} ${quote(text, 60)}: ${refused}`, 'scope')
+  return text
+}
+
+function wholeArgument(parts: readonly TemplatePart[]): ArgumentName | undefined {
+  const [part] = parts
+  return parts.length === 1 && part?.kind === 'argument' && part.form === 'plain' ? part.name : undefined
+}
+
+function join(path: string, step: string): string {
+  return path === '' ? step : `${path}.${step}`
+}
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value)
+}
