@@ -13,7 +13,6 @@ export function configJsonSchema(kinds: ReadonlyMap<string, z.ZodType>): JsonObj
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'jit.yaml',
     properties: {
-      $schema: { type: 'string' },
       ...properties,
       providers: entries.length === 0 ? providers : { ...providers, additionalProperties: { oneOf: entries } },
     },

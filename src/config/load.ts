@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { isJsonObject } from '../core/json.ts'
 import { checkConfig } from './check.ts'
-import { parseConfig, readRaw } from './parse.ts'
+import { parseWithRaw } from './parse.ts'
 import { ProblemList } from './problems.ts'
 import { type Config, injection, type ServerConfig } from './schema.ts'
 import type { LoadedConfig, PresetSource } from './types.ts'
@@ -17,8 +17,8 @@ export interface ConfigCheck {
  * checked. Throws JitError `config.invalid` with `details.problems`. Reading the file is the caller's.
  */
 export function loadConfig(file: string, text: string, check: ConfigCheck): LoadedConfig {
-  const parsed = parseConfig(file, text)
-  const loaded = { ...parsed, config: withPresetInjection(parsed.config, readRaw(parsed), check.presets) }
+  const parsed = parseWithRaw(file, text)
+  const loaded = { ...parsed.loaded, config: withPresetInjection(parsed.loaded.config, parsed.raw, check.presets) }
   const problems = new ProblemList(file, loaded.source)
   checkConfig(loaded.config, check, problems)
   problems.throwIfAny()

@@ -12,19 +12,20 @@ import { readYaml, type YamlSource } from './yaml-source.ts'
  * Throws JitError `config.invalid` with `details.problems`.
  */
 export function parseConfig(file: string, text: string): LoadedConfig {
-  const yaml = readYaml(file, text)
-  const config = parseBy(configSchema, file, { value: withoutEmptySections(yaml.value), source: yaml.source })
-  return { config, file, text, digest: createHash('sha256').update(text).digest('hex'), source: yaml.source }
+  return parseWithRaw(file, text).loaded
+}
+
+/** Like `parseConfig`, with what stood in the file before defaults were filled in. */
+export function parseWithRaw(file: string, text: string): { readonly loaded: LoadedConfig; readonly raw: unknown } {
+  const { value, source } = readYaml(file, text)
+  const raw = withoutEmptySections(value)
+  const config = parseBy(configSchema, file, { value: raw, source })
+  return { loaded: { config, file, text, digest: createHash('sha256').update(text).digest('hex'), source }, raw }
 }
 
 /** Parses `config/presets/<name>.yaml`. Throws like `parseConfig`. */
 export function parsePreset(file: string, text: string): Preset {
   return parseBy(presetSchema, file, readYaml(file, text))
-}
-
-/** Whatever stood in the file before defaults were filled in. */
-export function readRaw(loaded: Pick<LoadedConfig, 'file' | 'text'>): unknown {
-  return withoutEmptySections(readYaml(loaded.file, loaded.text).value)
 }
 
 function parseBy<T>(schema: z.ZodType<T>, file: string, yaml: YamlSource): T {

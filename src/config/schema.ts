@@ -4,7 +4,7 @@ import { duration } from './duration.ts'
 /** Names of providers and servers: they stand in file names, URLs and the trail. */
 export const instanceName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/i, 'a name has letters, digits, "-" and "_", at most 63 characters')
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'a name has letters, digits, "-" and "_", at most 63 characters')
 
 const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name of an environment variable')
 const origin = z.string().regex(/^https?:\/\/[^/?#\s@]+$/, 'an origin is https://host[:port], without a path')
@@ -41,7 +41,7 @@ const requestRule = z.union([
         'JSON pointer → value the body must hold there; "" is the whole body. A text that is only ${args.NAME} stands for the argument as it is, ${args.NAME|base64} for its UTF-8 bytes in base64; members whose argument the call lacks are left out.',
       ),
     capture: z
-      .record(z.string().regex(/^[a-z][a-z0-9_]*$/i), z.string().startsWith('/'))
+      .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/), z.string().startsWith('/'))
       .optional()
       .describe('name → JSON pointer into the answer, for ${seen.NAME} in the paths of later requests of the same call'),
   }),

@@ -91,7 +91,7 @@ function compileGrant(row: ToolCase, context: CaseContext): CompiledGrant {
   if (template === undefined) throw new RuleError('needs a `scope`, or `credential: none` when the tool needs no credential')
   const scope = within(['scope'], () => compileScope(template, facts))
   const requests: readonly RequestTemplate[] = within(['requests'], () => compileRequests(row.requests ?? [], facts))
-  if (requests.length === 0 && context.needsRequests) throw new RuleError('needs `requests`: without them the credential could be used for nothing')
+  if (row.requests === undefined && context.needsRequests) throw new RuleError('needs `requests`: without them the credential could be used for nothing; `requests: []` says that this is meant')
   const ttl = row.ttl ?? context.ttl
   const lifetime = row.lifetime ?? context.lifetime
   return {

@@ -3,10 +3,13 @@ import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { maxArgumentLength } from './argument.ts'
 import { Refusal, RuleError } from './refusal.ts'
 
-/** What a condition reads of the arguments: `files`, every item, `path`. `depth: own` reads the value but not what is in it. */
+/**
+ * What a condition reads of the arguments: `files`, every item, `path`. `all` reads the value and what is in it, `own` the value
+ * or the number of its items, `presence` only whether it is there.
+ */
 export interface Read {
   readonly steps: readonly string[]
-  readonly depth: 'own' | 'all'
+  readonly depth: 'presence' | 'own' | 'all'
 }
 
 /** Stands for every item of a list (or member of a map) in `steps`; no argument's name has this character. */
@@ -65,7 +68,7 @@ export function findReads(root: ASTNode): { readonly reads: readonly Read[]; rea
         return
       case 'call': {
         const [name, parts] = node.args
-        for (const part of parts) record(pathOf(part, variables, nesting), name === 'has' || name === 'size' ? 'own' : 'all')
+        for (const part of parts) record(pathOf(part, variables, nesting), name === 'has' ? 'presence' : name === 'size' ? 'own' : 'all')
         return
       }
       case 'rcall':
@@ -134,7 +137,7 @@ export interface Budget {
 
 /** Refuses a call whose arguments hold more than a condition may read. */
 export function spend(budget: Budget, args: JsonObject, read: Read): void {
-  walk(args, 0)
+  if (read.depth !== 'presence') walk(args, 0)
 
   function walk(value: Json | undefined, index: number): void {
     const step = read.steps[index]
@@ -165,6 +168,7 @@ export function spend(budget: Budget, args: JsonObject, read: Read): void {
 
 /** The values that the condition read, for the trail: at most `limit` of a list's. Undefined where there is none. */
 export function collect(args: JsonObject, read: Read, limit: number): Json | undefined {
+  if (read.depth === 'presence') return undefined
   const found = leaves(args, read.steps).filter((value) => typeof value !== 'object' || value === null)
   return read.steps.includes(everyItem) ? found.slice(0, limit) : found[0]
 }

@@ -7,6 +7,7 @@ const row = (text: string): string => `${head}    allow: [t]\n    tools:\n      
 describe('what cannot be compiled', () => {
   it('is nothing in a plain row', () => {
     expect(problemsOf(row('{ scope: { a: "${args.x}" }, requests: ["GET /${args.x}/*/**?page&q=${args.q}&z=1"] }'))).toEqual([])
+    expect(problemsOf(row('{ scope: { a: 1 }, requests: [] }'))).toEqual([])
   })
 
   const cases: [name: string, text: string, problem: RegExp][] = [

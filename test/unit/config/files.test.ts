@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { configJsonSchema } from '../../../src/config/json-schema.ts'
+import { loadConfig } from '../../../src/config/load.ts'
+import { loadPresets } from '../../../src/config/presets.ts'
+import { configSchema } from '../../../src/config/schema.ts'
+import type { JsonObject } from '../../../src/core/json.ts'
+import { compilePolicy } from '../../../src/policy/compile.ts'
+import { githubFacts, toolCall } from '../policy/support.ts'
+
+const folder = resolve(import.meta.dirname, '../../../config')
+const presets = loadPresets(`${folder}/presets`)
+const kinds = new Map<string, z.ZodType>([['github-app', z.strictObject({ appId: z.int(), installation: z.string() })]])
+const text = (name: string): string => readFileSync(`${folder}/${name}`, 'utf8')
+
+describe('the config files that are shipped', () => {
+  it.each(['jit.example.yaml', 'jit.full.yaml'])('%s loads and compiles', (name) => {
+    const loaded = loadConfig(name, text(name), { kinds, presets })
+    const policy = compilePolicy(loaded, new Map([['acme', githubFacts]]), presets)
+    expect(policy.decide(toolCall('github', 'get_issue', { owner: 'acme', repo: 'web', issue_number: 1 })).effect).toBe('allow')
+  })
+
+  it('jit.full.yaml shows every option that the schema knows', () => {
+    const missing = schemaKeys(configSchema).filter((key) => !new RegExp(`(^|[\\s{,])"?${key}"?:`, 'm').test(text('jit.full.yaml')))
+    expect(missing).toEqual([])
+    expect(schemaKeys(configSchema).length).toBeGreaterThan(50)
+  })
+
+  it('jit.full.yaml shows the defaults as they are', () => {
+    const full = configSchema.parse(parse(text('jit.full.yaml')))
+    const empty = configSchema.parse({ version: 1 })
+    for (const key of ['ttl', 'lifetime', 'approvals', 'audit', 'limits'] as const) expect(full[key]).toEqual(empty[key])
+  })
+
+  it('jit.schema.json is what the code says, but for the kinds of providers that `npm run reference` adds', () => {
+    const known = z.record(z.string(), z.json()).parse(JSON.parse(text('jit.schema.json')))
+    expect(withoutProviders(known)).toEqual(withoutProviders(configJsonSchema(new Map())))
+  })
+
+  it('the JSON Schema describes each kind of provider by its own schema', () => {
+    const schema = JSON.stringify(configJsonSchema(kinds))
+    expect(schema).toContain('"kind":{"const":"github-app"}')
+    expect(schema).toContain('"required":["kind","appId","installation"]')
+  })
+
+  it('a preset must be called like its file', () => {
+    expect(presets.names).toContain('server-github')
+    expect(presets('nonsense')).toBeUndefined()
+  })
+})
+
+/** Every key that a map in the schema names, wherever it stands. */
+function schemaKeys(schema: z.ZodType): string[] {
+  const keys = new Set<string>()
+  const walk = (node: unknown): void => {
+    if (Array.isArray(node)) for (const item of node) walk(item)
+    if (typeof node !== 'object' || node === null || Array.isArray(node)) return
+    for (const [name, value] of Object.entries(node)) {
+      if (name === 'properties' && typeof value === 'object' && value !== null) for (const key of Object.keys(value)) keys.add(key)
+      walk(value)
+    }
+  }
+  walk(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
+  return [...keys]
+}
+
+function withoutProviders(schema: JsonObject): unknown {
+  const copy = z.looseObject({ properties: z.looseObject({ providers: z.unknown() }) }).parse(structuredClone(schema))
+  copy.properties.providers = {}
+  return copy
+}

@@ -1,0 +1,153 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Json } from '../../../src/core/json.ts'
+import { leaseOf, policyOf, reasonOf, toolCall } from './support.ts'
+
+const policy = policyOf(`  github:
+    run: [node, server.js]
+    provider: acme
+    preset: server-github
+    allow: [get_issue, get_file_contents, list_issues, list_pull_requests]
+  plain:
+    run: [node, server.js]
+    provider: plain
+    inject: { env: T }
+    allow: [one, list, digits, composite, compare, nested, encoded, whole, graph]
+    tools:
+      one: { scope: { k: "\${args.x}" }, requests: ["GET /a/\${args.x}"] }
+      list: { scope: { k: [fixed, "\${args.x}"] }, requests: [GET /] }
+      digits: { scope: { digits: "\${args.x}" }, requests: [GET /] }
+      composite: { scope: { k: "\${args.x}/\${args.y}" }, requests: [GET /] }
+      compare: { scope: { k: 1 }, requests: ["GET /c/\${args.x}...\${args.y}"] }
+      nested: { scope: { k: "\${args.in.x}" }, requests: [GET /] }
+      encoded: { scope: { k: 1 }, requests: [{ request: POST /e, body: { /data: "\${args.x|base64}", /note: "re: \${args.y}" } }] }
+      whole: { scope: { k: 1 }, requests: [{ request: POST /w, body: { "": { x: "\${args.x}", in: { y: "\${args.y}" }, l: ["\${args.z}"] } } }] }
+      graph: { scope: { k: 1 }, requests: [{ request: POST /graphql, graphql: { operation: mutation, fields: [close], variables: { id: "\${args.x}", n: 1 } } }] }
+`)
+
+const decide = (tool: string, args: Record<string, Json>): ReturnType<typeof policy.decide> => policy.decide(toolCall('plain', tool, args))
+
+describe('a value from a call', () => {
+  it.each<[string, Json, RegExp]>([
+    ['a wildcard', '*', /x "\*" contains "\*"/],
+    ['a query', 'a?b', /contains "\?"/],
+    ['a template', '${args.y}', /contains "\$\{"/],
+    ['a traversal', '..', /contains "\.\."/],
+    ['a traversal inside', 'a/../b', /contains "\.\."/],
+    ['an encoded slash', 'a%2fb', /contains "%"/],
+    ['a backslash', 'a\\b', /contains a backslash/],
+    ['a null byte', 'a\0b', /contains a control character/],
+    ['a line break', 'a\r\nb', /contains a control character/],
+    ['an escape sequence', '\u001b[31m', /contains a control character/],
+    ['a text that runs backwards', 'a\u202eb', /contains a control character/],
+    ['half a character', 'a\ud800', /is not valid Unicode/],
+    ['a slash', 'a/b', /contains "\/"/],
+    ['a dot', '.', /cannot be part of a path/],
+    ['nothing', '', /is empty/],
+    ['null', null, /the call has no x/],
+    ['a list', ['a'], /is no text, number or boolean/],
+    ['an object', { toString: 'a' }, /is no text, number or boolean/],
+    ['a number without a plain spelling', 1e21, /is no text, number or boolean/],
+    ['a megabyte', 'a'.repeat(1_000_000), /x has 1000000 characters; policy reads at most 4096/],
+  ])('%s is refused, and quoted', (_, value, reason) => {
+    const message = reasonOf(decide('one', { x: value }))
+    expect(message).toMatch(reason)
+    expect(message.length).toBeLessThan(300)
+    expect(message).not.toMatch(/[\u0000-\u001f\u202e]/)
+  })
+
+  it.each<[Json, string]>([
+    ['a', 'a'],
+    ['a b', 'a b'],
+    ['ü#;&', 'ü#;&'],
+    [42, '42'],
+    [-0, '0'],
+    [1.5, '1.5'],
+    [true, 'true'],
+  ])('%j stands in a path as %j', (value, text) => {
+    expect(leaseOf(decide('one', { x: value }))).toMatchObject({ scope: { k: text }, requests: [{ segments: [{ value: 'a' }, { kind: 'literal', value: text, ignoreCase: false }] }] })
+  })
+
+  it('takes the place of list items, each checked, never of all', () => {
+    expect(leaseOf(decide('list', { x: ['a', 'b/c', 1] })).scope).toEqual({ k: ['fixed', 'a', 'b/c', '1'] })
+    for (const x of [[], ['a', '*'], ['a', ['b']], ['a', ''], Array.from({ length: 501 }, () => 'a')]) expect(decide('list', { x }).effect).toBe('deny')
+  })
+
+  it('is checked by the grammar of its field', () => {
+    expect(leaseOf(decide('digits', { x: '12' })).scope).toEqual({ digits: '12' })
+    expect(reasonOf(decide('digits', { x: '1a' }))).toBe('x "1a": takes digits (servers.plain.tools.digits.scope)')
+  })
+
+  it('cannot reach over into the next value', () => {
+    expect(leaseOf(decide('composite', { x: 'a', y: 'b' })).scope).toEqual({ k: 'a/b' })
+    expect(decide('composite', { x: 'evil/web', y: 'b' }).effect).toBe('deny')
+    expect(leaseOf(decide('compare', { x: 'main', y: 'dev' })).requests[0]?.text).toBe('GET https://api.plain.dev/c/main...dev')
+  })
+
+  it('is found inside an object, and only its own members', () => {
+    expect(leaseOf(decide('nested', { in: { x: 'a' } })).scope).toEqual({ k: 'a' })
+    for (const args of [{ in: 'a' }, { in: ['a'] }, { in: null }, { x: 'a' }, {}]) expect(decide('nested', args).effect).toBe('deny')
+  })
+
+  it('stands in a body as it is, whatever it contains and however long it is', () => {
+    const x = `*?%../\u0000${'x'.repeat(100_000)}`
+    expect(leaseOf(decide('whole', { x, y: { any: [1] }, z: 'z', other: 1 })).requests[0]?.body).toEqual([{ pointer: '', value: { x, in: { y: { any: [1] } }, l: ['z'] } }])
+    expect(decide('whole', { x, y: 1, z: null }).effect).toBe('deny')
+  })
+
+  it('that is absent leaves its member out of a bound body, and denies where nothing may be left out', () => {
+    expect(leaseOf(decide('whole', { z: 1 })).requests[0]?.body).toEqual([{ pointer: '', value: { in: {}, l: [1] } }])
+    expect(decide('whole', { x: 1 }).effect).toBe('deny')
+    expect(leaseOf(decide('encoded', { x: 'hé', y: 'ok' })).requests[0]?.body).toEqual([
+      { pointer: '/data', value: Buffer.from('hé').toString('base64') },
+      { pointer: '/note', value: 're: ok' },
+    ])
+    for (const args of [{ y: 'ok' }, { x: 'a' }, { x: 1, y: 'ok' }, { x: 'a', y: '*' }]) expect(decide('encoded', args).effect).toBe('deny')
+    expect(leaseOf(decide('graph', { x: { deep: true } })).requests[0]?.graphql).toEqual({ operation: 'mutation', fields: ['close'], variables: { id: { deep: true }, n: 1 } })
+    expect(decide('graph', {}).effect).toBe('deny')
+  })
+
+  it('never makes a rule wider: what is granted names one repository, and every path is literal', () => {
+    const name = fc.oneof(fc.constantFrom('acme', 'web', '..', '*', 'a/b', '%2e', 'w\u0000', '.'), fc.string({ maxLength: 8 }), fc.jsonValue())
+    const args = fc.record({ owner: name, repo: name, issue_number: fc.oneof(fc.nat(), name), path: fc.oneof(name, fc.string()), branch: name, state: name }, { requiredKeys: [] })
+    let allowed = 0
+    fc.assert(
+      fc.property(fc.constantFrom('get_issue', 'get_file_contents', 'list_issues', 'list_pull_requests'), args, (tool, generated) => {
+        const callArgs: Record<string, Json> = JSON.parse(JSON.stringify(generated))
+        const decision = policy.decide(toolCall('github', tool, callArgs))
+        if (decision.effect === 'deny') {
+          expect(decision.reason).not.toMatch(/could not be decided/)
+          return
+        }
+        allowed += 1
+        const { scope, requests } = leaseOf(decision)
+        expect(scope['repositories']).toEqual([`${String(callArgs['owner'])}/${String(callArgs['repo'])}`])
+        for (const rule of requests) {
+          expect(rule.origin).toBe('https://api.github.com')
+          expect(rule.segments.slice(0, 3)).toMatchObject([{ value: 'repos' }, { value: String(callArgs['owner']) }, { value: String(callArgs['repo']) }])
+          for (const segment of rule.segments) expect(segment.kind === 'literal' && segment.value !== '..' && segment.value !== '.' && !/[/*?%\\\u0000-\u001f]/.test(segment.value)).toBe(true)
+          const url = new URL(`https://api.github.com/${rule.segments.map((segment) => (segment.kind === 'literal' ? encodeURIComponent(segment.value) : '')).join('/')}`)
+          expect(url.pathname.split('/').length).toBe(rule.segments.length + 1)
+        }
+      }),
+      { numRuns: 3000 },
+    )
+    expect(allowed).toBeGreaterThan(20)
+  })
+})
+
+describe('speed', () => {
+  it('of a decision does not grow with the number of rules', () => {
+    const timeOf = (count: number): number => {
+      const tools = Array.from({ length: count }, (_, index) => `tool_${index}`)
+      const large = policyOf(`  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n    where: { repo: [${tools.join(', ')}] }\n    allow: [${tools.join(', ')}]\n    tools:\n${tools.map((tool) => `      ${tool}: { scope: { k: "\${args.repo}" }, requests: ["GET /\${args.repo}"] }\n`).join('')}`)
+      const calls = Array.from({ length: 2000 }, (_, index) => toolCall('s', `tool_${(index * 7) % count}`, { repo: `tool_${index % count}` }))
+      for (const call of calls) large.decide(call)
+      const started = performance.now()
+      for (const call of calls) expect(large.decide(call).effect === 'allow').toBe(true)
+      return performance.now() - started
+    }
+    const few = timeOf(10)
+    expect(timeOf(10_000)).toBeLessThan(few * 5 + 50)
+  })
+})
