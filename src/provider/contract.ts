@@ -8,7 +8,7 @@ import type { Logger } from '../core/types.ts'
  * A kind of provider. The broker owns caching, sharing, retries, expiry and revocation; a plugin says what a scope is and
  * talks to its upstream. `Config` is what stands under `providers.<name>` in the config file, without `kind`.
  */
-export interface ProviderPlugin<Config = never> {
+export interface ProviderPlugin<Config = unknown> {
   /** `kind:` in the config file, e.g. "github-app". */
   readonly kind: string
   /** One line for `jit login --help`. */

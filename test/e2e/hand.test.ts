@@ -125,9 +125,9 @@ async function untilWaiting(stage: Stage): Promise<z.infer<typeof approvals>> {
   throw new Error('nothing waits for approval')
 }
 
-function refused(call: Promise<{ isError?: unknown }>): Promise<boolean> {
+function refused(call: Promise<object>): Promise<boolean> {
   return call.then(
-    (answer) => answer.isError === true,
+    (answer) => Reflect.get(answer, 'isError') === true,
     () => true,
   )
 }

@@ -1,0 +1,144 @@
+import { z } from 'zod'
+import { type Credential, JitError, type JsonObject, type MintRequest, type Provider, type ProviderHost, quote, Secret } from '../../src/provider/index.ts'
+import { createApi } from './api.ts'
+import { type GithubAppConfig, type GithubScope, githubScope } from './config.ts'
+
+const installation = z.object({ id: z.number(), account: z.object({ login: z.string() }), permissions: z.record(z.string(), z.string()).default({}), suspended_at: z.string().nullish() })
+const minted = z.object({
+  token: z.string().min(20),
+  expires_at: z.string(),
+  permissions: z.record(z.string(), z.string()),
+  repository_selection: z.string().optional(),
+  repositories: z.array(z.object({ id: z.number(), full_name: z.string() })).optional(),
+})
+
+const levels = { read: 1, write: 2, admin: 3 } as const
+/** A rename or transfer shows after this long; until then the check after the mint catches it. */
+const repositoryIdLife = 600_000
+
+export function openGithub(config: GithubAppConfig, host: ProviderHost): Provider {
+  const api = createApi(config, host)
+  const ids = new Map<string, { id: number; until: number }>()
+  let known: z.infer<typeof installation> | undefined
+
+  const findInstallation = async (signal: AbortSignal): Promise<z.infer<typeof installation>> => {
+    if (known !== undefined) return known
+    const route = typeof config.installation === 'number' ? 'GET /app/installations/{id}' : 'GET /users/{login}/installation'
+    const { data } = await api(route, { id: config.installation, login: config.installation }, { app: true }, signal)
+    known = parse(installation, data, route)
+    return known
+  }
+  const post = async (body: Record<string, unknown>, signal: AbortSignal): Promise<z.infer<typeof minted>> => {
+    const { id } = await findInstallation(signal)
+    const { data } = await api('POST /app/installations/{installation_id}/access_tokens', { installation_id: id, ...body }, { app: true }, signal)
+    return parse(minted, data, 'POST access_tokens')
+  }
+  const revoke = async (token: Secret, signal: AbortSignal): Promise<{ outcome: 'revoked'; verified: boolean }> => {
+    await api('DELETE /installation/token', {}, { token }, signal).catch(ignoreDead)
+    return { outcome: 'revoked', verified: await isDead(token, signal) }
+  }
+  const isDead = (token: Secret, signal: AbortSignal): Promise<boolean> =>
+    api('GET /installation/repositories', { per_page: 1 }, { token }, signal).then(
+      () => false,
+      (error: unknown) => error instanceof JitError && error.details['status'] === 401,
+    )
+
+  /** A name is resolved under the installation's own account, by a token that can do nothing but name that repository. */
+  const repositoryId = async (fullName: string, signal: AbortSignal): Promise<number> => {
+    const key = fullName.toLowerCase()
+    const cached = ids.get(key)
+    if (cached !== undefined && cached.until > host.clock.now()) return cached.id
+    const [owner = '', name = ''] = fullName.split('/')
+    const { account } = await findInstallation(signal)
+    if (account.login.toLowerCase() !== owner.toLowerCase()) {
+      throw new JitError('provider.refused', `repository ${quote(fullName)} does not belong to ${quote(account.login)}, the account of provider ${host.name}`, { hint: 'Register the App’s installation on that account as a provider of its own.' })
+    }
+    const answer = await post({ repositories: [name], permissions: { metadata: 'read' } }, signal)
+    await revoke(new Secret(answer.token), signal).catch(() => undefined)
+    const found = answer.repositories?.find((repository) => repository.full_name.toLowerCase() === key)
+    if (found === undefined) throw new JitError('provider.scope', `GitHub resolved ${quote(fullName)} to another repository`)
+    ids.set(key, { id: found.id, until: host.clock.now() + repositoryIdLife })
+    return found.id
+  }
+
+  return {
+    origin: new URL(config.apiUrl).origin,
+    async mint(request: MintRequest, signal: AbortSignal): Promise<Credential> {
+      const scope = parseScope(request.scope)
+      if ('public' in scope) throw new JitError('provider.scope', 'public scopes need a repository of the installation to narrow the token to; name one')
+      const repositoryIds = []
+      for (const repository of scope.repositories) repositoryIds.push(await repositoryId(repository, signal))
+      const answer = await post({ repository_ids: repositoryIds, permissions: scope.permissions }, signal)
+      const token = new Secret(answer.token)
+      return {
+        secrets: { token },
+        expiresAt: Date.parse(answer.expires_at),
+        granted: { repositories: (answer.repositories ?? []).map((repository) => repository.full_name), permissions: answer.permissions, selection: answer.repository_selection ?? 'all' },
+        upstreamHash: token.sha256Base64(),
+      }
+    },
+    revoke: (credential, signal) => {
+      const token = credential.secrets['token']
+      if (token === undefined) throw new JitError('internal', 'a credential of github-app has a token')
+      return revoke(token, signal)
+    },
+    covers(granted, asked) {
+      const scope = githubScope.safeParse(asked)
+      const repositories = z.array(z.string()).safeParse(granted['repositories'])
+      const permissions = z.record(z.string(), z.string()).safeParse(granted['permissions'])
+      if (!scope.success || 'public' in scope.data || !repositories.success || !permissions.success || granted['selection'] !== 'selected') return false
+      const wanted = scope.data
+      const names = new Set(wanted.repositories.map((name) => name.toLowerCase()))
+      return (
+        repositories.data.length > 0 &&
+        repositories.data.every((name) => names.has(name.toLowerCase())) &&
+        Object.entries(permissions.data).every(([name, level]) => rank(level) <= Math.max(rank(wanted.permissions[name]), name === 'metadata' ? 1 : 0))
+      )
+    },
+    partition: (scope) => names(scope).map((name) => name.toLowerCase()).sort().join(' '),
+    describe: (scope) => names(scope).join(', '),
+    async prove(signal) {
+      const { data } = await api('GET /app', {}, { app: true }, signal)
+      const app = parse(z.object({ slug: z.string() }), data, 'GET /app')
+      const found = await findInstallation(signal)
+      const first = await post({ permissions: { metadata: 'read' } }, signal)
+      const token = new Secret(first.token)
+      const listed = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal)
+      const ended = await revoke(token, signal)
+      const total = z.object({ total_count: z.number() }).safeParse(listed.data)
+      return {
+        app: app.slug,
+        account: found.account.login,
+        installation: found.id,
+        repositories: total.success ? total.data.total_count : null,
+        permissions: found.permissions,
+        proof: ended.verified ? 'minted a token and revoked it' : 'minted a token; its revocation could not be verified',
+      }
+    },
+  }
+}
+
+function parseScope(scope: JsonObject): GithubScope {
+  const parsed = githubScope.safeParse(scope)
+  if (!parsed.success) throw new JitError('provider.scope', `not a scope of github-app: ${quote(scope)}`)
+  return parsed.data
+}
+
+function names(scope: JsonObject): string[] {
+  const parsed = githubScope.safeParse(scope)
+  return parsed.success && 'repositories' in parsed.data ? parsed.data.repositories : ['public']
+}
+
+function rank(level: string | undefined): number {
+  return level === 'read' || level === 'write' || level === 'admin' ? levels[level] : level === undefined ? 0 : 9
+}
+
+function parse<T>(schema: z.ZodType<T>, data: unknown, route: string): T {
+  const parsed = schema.safeParse(data)
+  if (!parsed.success) throw new JitError('provider.unavailable', `GitHub's answer to ${route} has another form than documented`)
+  return parsed.data
+}
+
+function ignoreDead(error: unknown): void {
+  if (!(error instanceof JitError) || error.details['status'] !== 401) throw error
+}

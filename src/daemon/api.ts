@@ -1,0 +1,61 @@
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { routes } from '../api/schema.ts'
+import { JitError, toJitError } from '../core/errors.ts'
+import { auditRoutes } from './routes/audit.ts'
+import { configRoutes } from './routes/config.ts'
+import { controlRoutes } from './routes/control.ts'
+import { doctorRoutes } from './routes/doctor.ts'
+import { leaseRoutes } from './routes/leases.ts'
+import { providerRoutes } from './routes/providers.ts'
+import { serverRoutes } from './routes/servers.ts'
+import { statusRoutes } from './routes/status.ts'
+import type { Daemon } from './types.ts'
+
+export type RouteName = keyof typeof routes
+export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
+export type Routes = Partial<Record<RouteName, Handler>>
+
+const hosts = new Set(['localhost', 'jit'])
+
+/** The HTTP API on `api.sock`: each route of src/api/schema.ts, from the file that is named for it. */
+export async function createApi(daemon: Daemon): Promise<FastifyInstance> {
+  const app = fastify({ bodyLimit: 8 * 1024 * 1024, forceCloseConnections: true })
+  // A page in a browser cannot reach a unix socket; if something ever proxies one here, it is refused.
+  app.addHook('onRequest', async (request) => {
+    const { host = '', origin, referer } = request.headers
+    if (origin !== undefined || referer !== undefined || !hosts.has(host.toLowerCase())) throw new JitError('policy.denied', 'this API answers jit’s own command line only')
+  })
+  app.setErrorHandler((error, _, reply) => {
+    const failure = asJitError(error)
+    if (failure.code === 'internal') daemon.log.error('request failed', { error: failure.message, stack: failure.cause instanceof Error ? (failure.cause.stack ?? '') : '' })
+    void reply.status(failure.httpStatus).send(failure.toBody())
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const failure = new JitError('not-found', `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`)
+    void reply.status(failure.httpStatus).send(failure.toBody())
+  })
+  const handlers: Routes = {
+    ...statusRoutes(daemon), ...controlRoutes(daemon), ...providerRoutes(daemon), ...serverRoutes(daemon),
+    ...leaseRoutes(daemon), ...auditRoutes(daemon), ...configRoutes(daemon), ...doctorRoutes(daemon),
+  }
+  for (const [name, [method, url]] of Object.entries(routes)) {
+    const handler = handlers[name as RouteName]
+    if (handler === undefined) throw new JitError('internal', `the route ${name} has no handler`)
+    app.route({ method, url, handler: async (request, reply) => handler(request, reply) })
+  }
+  return app
+}
+
+/** Who asked, as far as a unix socket tells: the account. */
+export const byCommandLine = 'command line of this account'
+
+export function nameIn(request: FastifyRequest, parameter = 'name'): string {
+  return z.record(z.string(), z.string()).parse(request.params)[parameter] ?? ''
+}
+
+function asJitError(error: unknown): JitError {
+  if (error instanceof z.ZodError) return new JitError('usage', error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500) return new JitError('usage', error.message, { cause: error })
+  return toJitError(error)
+}

@@ -1,0 +1,48 @@
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { JitError } from '../core/errors.ts'
+
+const unsafeVariables = ['NODE_OPTIONS', 'NODE_DEBUG', 'NODE_V8_COVERAGE', 'SSLKEYLOGFILE', 'NODE_TLS_REJECT_UNAUTHORIZED']
+const unsafeFlags = /^--(inspect|heapsnapshot-signal|heap-prof|cpu-prof|tls-keylog|import|require|loader|experimental-loader|report)/
+
+/** Refuses to hold secrets in a process that its environment or flags open to others. Throws `daemon.unsafe`. */
+export function guardProcess(environment: NodeJS.ProcessEnv, flags: readonly string[]): void {
+  const variable = unsafeVariables.find((name) => environment[name] !== undefined && environment[name] !== '')
+  if (variable !== undefined) throw new JitError('daemon.unsafe', `the daemon does not start under ${variable}: it can show what the daemon holds`)
+  const flag = flags.find((text) => unsafeFlags.test(text))
+  if (flag !== undefined) throw new JitError('daemon.unsafe', `the daemon does not start with ${flag}: it can show what the daemon holds`)
+  // Node's own handler for this signal opens the inspector to every program of this account.
+  process.on('SIGUSR1', () => undefined)
+  if (process.report) process.report.excludeEnv = true
+  process.umask(0o077)
+}
+
+/** Makes the folder if it is not there; refuses one that is a link, another user's, or open to others. */
+export function guardFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  const found = lstatSync(path)
+  if (!found.isDirectory()) throw new JitError('daemon.unsafe', `${path} is not a folder`)
+  if (found.uid !== process.getuid?.()) throw new JitError('daemon.unsafe', `${path} belongs to another user`)
+  if ((found.mode & 0o077) !== 0) chmodSync(path, 0o700)
+}
+
+export interface Hardening {
+  /** Other programs of this account cannot read the daemon's memory. */
+  readonly memoryClosed: boolean
+  readonly noCoreDumps: boolean
+}
+
+/** PR_SET_DUMPABLE 0 and RLIMIT_CORE 0 on Linux, by way of koffi, which is optional. */
+export async function hardenProcess(): Promise<Hardening> {
+  if (process.platform !== 'linux') return { memoryClosed: false, noCoreDumps: false }
+  try {
+    const { default: koffi } = await import('koffi')
+    const libc = koffi.load('libc.so.6')
+    const prctl = libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)')
+    const setrlimit = libc.func('int setrlimit(int, uint64_t *)')
+    const prSetDumpable = 4
+    const rlimitCore = 4
+    return { noCoreDumps: setrlimit(rlimitCore, [0, 0]) === 0, memoryClosed: prctl(prSetDumpable, 0, 0, 0, 0) === 0 }
+  } catch {
+    return { memoryClosed: false, noCoreDumps: false }
+  }
+}

@@ -1,0 +1,25 @@
+import { type ApplyView, applyRequest } from '../../api/schema.ts'
+import { byCommandLine, type Routes } from '../api.ts'
+import { problemsOf } from '../configuration.ts'
+import type { Daemon } from '../types.ts'
+
+export function configRoutes(daemon: Daemon): Routes {
+  const { configuration } = daemon
+  /** Tries the file; its problems are an answer, not a failure. */
+  const attempt = (work: () => { digest: string; changes: ApplyView['changes'] }, applied: boolean): ApplyView => {
+    try {
+      const { digest, changes } = work()
+      return { applied, digest, changes: changes.map((change) => ({ ...change })), problems: [] }
+    } catch (error) {
+      return { applied: false, digest: '', changes: [], problems: problemsOf(error).map((problem) => ({ ...problem })) }
+    }
+  }
+  return {
+    checkConfig: () => attempt(() => configuration.preview(), false),
+    applyConfig: (request) => {
+      const { digest, dryRun } = applyRequest.parse(request.body ?? {})
+      if (dryRun) return attempt(() => configuration.preview(), false)
+      return attempt(() => configuration.apply(byCommandLine, digest), true)
+    },
+  }
+}

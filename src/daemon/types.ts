@@ -1,0 +1,36 @@
+import type { Approvals } from '../approval/types.ts'
+import type { AuditLog } from '../audit/log.ts'
+import type { Broker } from '../broker/types.ts'
+import type { Paths } from '../config/types.ts'
+import type { Surroundings } from '../core/types.ts'
+import type { Gateway } from '../gateway/types.ts'
+import type { Sessions } from '../identity/sessions.ts'
+import type { Sealer } from '../store/sealer.ts'
+import type { Store } from '../store/store.ts'
+import type { Configuration } from './configuration.ts'
+import type { Hardening } from './guard.ts'
+import type { Launcher } from './launch.ts'
+import type { Registry } from './registry.ts'
+import type { Vault } from './vault.ts'
+
+/** The running parts, as the routes see them. */
+export interface Daemon extends Surroundings {
+  readonly startedAt: number
+  readonly paths: Paths
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly audit: AuditLog
+  readonly configuration: Configuration
+  readonly approvals: Approvals
+  readonly broker: Broker
+  readonly registry: Registry
+  readonly vault: Vault
+  readonly gateway: Gateway
+  readonly sessions: Sessions
+  readonly launcher: Launcher
+  readonly hardening: Hardening
+  /** The kernel tells who connects. */
+  readonly peerKnown: boolean
+  onUnsealed(): Promise<void>
+  stop(): void
+}

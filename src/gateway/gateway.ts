@@ -1,0 +1,39 @@
+import type { JitError } from '../core/errors.ts'
+import { acceptConnection, type Connection } from './connection.ts'
+import type { Gateway, GatewayDeps } from './types.ts'
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  const connections = new Set<Connection>()
+  const pins = new Map<string, string>()
+  const errors = new Map<string, JitError>()
+  return {
+    accept(socket) {
+      acceptConnection(
+        deps,
+        socket,
+        {
+          onPin: (server, pin) => {
+            pins.set(server, pin)
+            errors.delete(server)
+          },
+          onServerError: (server, error) => void errors.set(server, error),
+          onClose: (connection) => void connections.delete(connection),
+        },
+        (connection) => void connections.add(connection),
+      )
+    },
+    lanes: (server) => [...connections].filter((connection) => connection.server === server).flatMap((connection) => connection.lanes.all.map((lane) => lane.status())),
+    lastError: (server) => errors.get(server)?.message ?? '',
+    pin: (server) => pins.get(server) ?? '',
+    async stop(server, reason) {
+      const chosen = [...connections].filter((connection) => server === undefined || connection.server === server)
+      await Promise.all(
+        chosen.map(async (connection) => {
+          connections.delete(connection)
+          await connection.close(reason)
+          connection.drop(reason)
+        }),
+      )
+    },
+  }
+}

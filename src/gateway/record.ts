@@ -1,0 +1,96 @@
+import type { CallFields, CloseFields, LeaseFields, UpstreamRequest } from '../audit/event.ts'
+import type { Lease } from '../broker/types.ts'
+import type { JitError } from '../core/errors.ts'
+import type { Json } from '../core/json.ts'
+import type { Decision } from '../core/types.ts'
+import type { Call, CallContext } from './call.ts'
+
+/** One call's part in the trail. Each method that writes throws `audit.unwritable` when it could not. */
+export interface Trail {
+  decided(decision: Decision): void
+  /** Before any effect upstream. */
+  intend(): void
+  leased(lease: Lease | undefined): void
+  requested(request: UpstreamRequest): void
+  /** Before the answer is released. */
+  close(result: CloseFields['result']): void
+  /** Closes with an error; false when even that could not be written. */
+  fail(error: JitError): boolean
+}
+
+export function record(context: CallContext, call: Call): Trail {
+  const { deps } = context
+  const { operation } = call
+  const requests: UpstreamRequest[] = []
+  let decision: Decision | undefined
+  let lease: LeaseFields | undefined
+  let closed = false
+
+  const fields = (): CallFields => ({
+    call: call.id,
+    principal: call.principal,
+    connection: context.connection,
+    server: operation.server,
+    ...(context.pin() === '' ? {} : { pin: context.pin() }),
+    kind: operation.kind,
+    tool: operation.name,
+    resource: decision !== undefined && decision.effect !== 'deny' ? decision.resource : '',
+    digest: operation.digest,
+    policy: call.policy,
+    decision: decisionFields(decision),
+    ...argumentFields(deps.config().audit.arguments, decision, operation.args),
+    ...(decision === undefined || decision.effect === 'deny' || decision.grant.credential === 'none' ? {} : { provider: decision.grant.provider, scope: decision.grant.scope }),
+  })
+  const write = (result: CloseFields['result'], error?: JitError): void => {
+    if (closed) return
+    closed = true
+    call.done()
+    deps.audit.append({
+      type: 'call.close',
+      ...fields(),
+      result,
+      ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+      ...(lease === undefined ? {} : { lease }),
+      requests,
+      took: Math.round((deps.clock.monotonic() - call.started) * 1000) / 1000,
+    })
+  }
+  return {
+    decided: (made) => {
+      decision = made
+    },
+    intend: () => void deps.audit.append({ type: 'call.intent', ...fields() }),
+    leased: (made) => {
+      if (made === undefined) return
+      lease = { id: made.id, provider: made.provider, scope: made.scope, token: made.fingerprint, ...(made.upstreamHash === '' ? {} : { upstreamHash: made.upstreamHash }), expiresAt: new Date(made.expiresAt).toISOString() }
+    },
+    requested: (request) => void requests.push({ ...request, took: Math.round(request.took * 1000) / 1000 }),
+    close: (result) => write(result),
+    fail(error) {
+      try {
+        write(resultOf(error), error)
+        return true
+      } catch (failure) {
+        deps.log.error('closing record not written', { call: call.id, error: String(failure) })
+        return error.code === 'audit.unwritable'
+      }
+    },
+  }
+}
+
+function resultOf({ code }: JitError): CloseFields['result'] {
+  if (/^(policy|approval)\.|^locked$/.test(code)) return 'denied'
+  if (code === 'lease.revoked') return 'revoked'
+  return code === 'cancelled' ? 'aborted' : 'error'
+}
+
+function decisionFields(decision: Decision | undefined): CallFields['decision'] {
+  if (decision === undefined) return { effect: 'deny', rule: { source: 'default', path: '' } }
+  return { effect: decision.effect, rule: decision.rule, ...(decision.effect === 'deny' ? { reason: decision.reason } : {}) }
+}
+
+/** `digest`: the operation's digest stands in every record anyway; beside it the values that policy used. */
+function argumentFields(mode: 'full' | 'digest' | 'none', decision: Decision | undefined, args: Json): { arguments?: Json } {
+  if (mode === 'none') return {}
+  return { arguments: mode === 'full' ? args : (decision?.used ?? {}) }
+}

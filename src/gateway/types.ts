@@ -1,0 +1,57 @@
+import type { Socket } from 'node:net'
+import type { AuditSink } from '../audit/event.ts'
+import type { Approvals } from '../approval/types.ts'
+import type { Broker } from '../broker/types.ts'
+import type { Config } from '../config/schema.ts'
+import type { JitError } from '../core/errors.ts'
+import type { Principal, Surroundings } from '../core/types.ts'
+import type { Egress } from '../egress/types.ts'
+import type { CompiledPolicy } from '../policy/types.ts'
+import type { ChildTable } from '../store/store.ts'
+import type { HelloFrame } from '../api/schema.ts'
+
+/** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */
+export interface LaunchSpec {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly environment: Readonly<Record<string, string>>
+  /** What was pinned, for the trail: `npm:name@version sha256:…`. */
+  readonly pin: string
+}
+
+export interface GatewayDeps extends Surroundings {
+  config(): Config
+  policy(): CompiledPolicy
+  readonly broker: Broker
+  readonly egress: Egress
+  readonly audit: AuditSink
+  readonly approvals: Approvals
+  readonly children: ChildTable
+  /** Throws JitError `server.start` or `server.pin`. */
+  launch(server: string): Promise<LaunchSpec>
+  /** A value of the shape of that provider's credential, which is none. */
+  placeholder(provider: string): string
+  /** Origin of request rules without one. */
+  origin(provider: string): string
+  /** Who is at the other end; throws when it is another user. The returned function ends the connection's part in the session. */
+  identify(socket: Socket, hello: HelloFrame): { principal: Principal; leave: () => void }
+}
+
+export interface LaneStatus {
+  readonly lane: string
+  readonly pid: number
+  readonly partition: string
+  readonly inFlight: number
+  readonly startedAt: number
+}
+
+export interface Gateway {
+  /** Takes a connection of the shim. */
+  accept(socket: Socket): void
+  lanes(server: string): LaneStatus[]
+  lastError(server: string): string
+  pin(server: string): string
+  /** Ends what runs of one server, or of all: calls in flight get `reason`. */
+  stop(server: string | undefined, reason: JitError): Promise<void>
+}
