@@ -26,6 +26,7 @@ export async function verifyFolder(folder: string): Promise<VerifyReport> {
   const names = segmentNames(folder)
   const key = await readKey(folder, report)
   const checkpoints = await readCheckpoints(folder, key?.key, report)
+  const signed = checkpoints.size
   let prev = firstHash
   let seq = 0
   for (const [index, name] of names.entries()) {
@@ -53,14 +54,14 @@ export async function verifyFolder(folder: string): Promise<VerifyReport> {
     report('checkpoints.jsonl', 0, `record ${missing} was signed and is not in the trail: it was cut`)
     break
   }
-  return { ok: problems.length === 0, records: seq, segments: names.length, checkpoints: key?.count ?? 0, head: prev, key: key?.thumbprint ?? '', problems }
+  return { ok: problems.length === 0, records: seq, segments: names.length, checkpoints: signed, head: prev, key: key?.thumbprint ?? '', problems }
 
-  async function readKey(from: string, tell: Report): Promise<{ key: KeyObject; thumbprint: string; count: number } | undefined> {
+  async function readKey(from: string, tell: Report): Promise<{ key: KeyObject; thumbprint: string } | undefined> {
     const file = join(from, 'key.json')
     if (!existsSync(file)) return undefined
     try {
       const jwk: { kty: string; crv: string; x: string } = JSON.parse(readFileSync(file, 'utf8'))
-      return { key: createPublicKey({ key: jwk, format: 'jwk' }), thumbprint: await calculateJwkThumbprint(jwk), count: 0 }
+      return { key: createPublicKey({ key: jwk, format: 'jwk' }), thumbprint: await calculateJwkThumbprint(jwk) }
     } catch {
       tell('key.json', 1, 'not a public key')
       return undefined

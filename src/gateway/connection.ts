@@ -101,8 +101,10 @@ export class Connection {
     for (const abort of [...this.#inFlight.values()]) abort(reason)
   }
 
+  /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
   drop(error: JitError): void {
-    this.#socket.end(frame(CONTROL, JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } })))
+    const said = error.code === 'daemon.restarted' ? { bye: 1 } : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
+    this.#socket.end(frame(CONTROL, JSON.stringify(said)))
   }
 
   /** What policy has no say in travels byte for byte; lists are filtered on their way back. */

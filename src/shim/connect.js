@@ -25,6 +25,8 @@ export function connect(server) {
   let socket
   let open = false
   let ended = false
+  /** The daemon was stopped in good order: it is started again when the client needs it, not before. */
+  let asleep = false
   /** The client's `initialize` as it came, and whether it was told that it is done. */
   let initialize = ''
   let initialized = false
@@ -42,7 +44,12 @@ export function connect(server) {
     if (seen.id !== undefined && seen.method !== undefined) inFlight.set(seen.id, seen.method === 'initialize')
     if (seen.method === 'initialize') initialize = line.toString('utf8')
     if (seen.method === 'notifications/initialized') initialized = true
-    if (!open) return void (queue.length < queueCap && queue.push(line))
+    if (!open) {
+      if (queue.length < queueCap) queue.push(line)
+      if (!asleep) return
+      asleep = false
+      return void again(true)
+    }
     if (socket !== undefined && !socket.write(frame(MESSAGE, line))) {
       process.stdin.pause()
       socket.once('drain', () => process.stdin.resume())
@@ -103,7 +110,10 @@ export function connect(server) {
       open = false
       if (ended) process.exit(0)
       lose()
-      void again(true)
+      if (!asleep || queue.length > 0) {
+        asleep = false
+        void again(true)
+      }
     })
     next.write(frame(CONTROL, JSON.stringify(hello(server, resume))))
 
@@ -111,6 +121,10 @@ export function connect(server) {
     function control(payload) {
       const said = JSON.parse(payload.toString('utf8'))
       if (said.error !== undefined) return giveUp(said.error)
+      if (said.bye !== undefined) {
+        asleep = true
+        return
+      }
       if (!replaying) return flush()
       next.write(frame(MESSAGE, JSON.stringify({ ...JSON.parse(initialize), id: JSON.parse(replayId) })))
     }
