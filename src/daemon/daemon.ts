@@ -41,6 +41,17 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   const clock = systemClock
   const log = createLogger({ file: paths.logFile, foreground: options.foreground, clock, ...(process.env['JIT_LOG'] === 'debug' ? { level: 'debug' as const } : {}) })
 
+  // Whoever started the daemon is gone by now; what is written to its stderr must not end it.
+  process.stderr.on('error', () => undefined)
+  process.on('warning', (warning) => log.warn('warning of the runtime', { warning: warning.message }))
+  // A defect must leave its trace before the process ends: nobody reads a detached daemon's stderr.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      log.error('daemon failed', { event, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      process.exit(70)
+    })
+  }
+
   // The store's lock comes before the sockets: whoever holds it is the daemon of this home.
   const store = openStore(paths.database)
   const hardening = await hardenProcess()

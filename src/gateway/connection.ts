@@ -34,6 +34,8 @@ export class Connection {
   readonly #handshake: Handshake = { initialize: undefined, initialized: false }
   readonly #inFlight = new Map<string, (reason: JitError) => void>()
   readonly #definitions = new Map<string, string>()
+  /** Lanes that wait until the client has taken what is buffered. */
+  readonly #paused = new Set<Lane>()
   readonly #abort = new AbortController()
   readonly #context: CallContext
   #pin = ''
@@ -147,10 +149,9 @@ export class Connection {
     }
     if (message.method === 'notifications/initialized') this.#handshake.initialized = true
     for (const lane of this.lanes.all) {
-      if (!lane.send(bytes)) {
-        this.#socket.pause()
-        lane.drained(() => this.#socket.resume())
-      }
+      if (lane.send(bytes) || this.#socket.isPaused()) continue
+      this.#socket.pause()
+      lane.drained(() => this.#socket.resume())
     }
   }
 
@@ -185,9 +186,16 @@ export class Connection {
 
   /** A server that floods is not read faster than the client takes it. */
   #write(line: string, lane: Lane): void {
-    if (this.#socket.write(frame(MESSAGE, line))) return
+    if (this.#socket.write(frame(MESSAGE, line)) || this.#paused.has(lane)) return
+    if (this.#paused.size === 0) this.#socket.once('drain', () => this.#resume())
+    this.#paused.add(lane)
     lane.pause()
-    this.#socket.once('drain', () => lane.resume())
+  }
+
+  #resume(): void {
+    const lanes = [...this.#paused]
+    this.#paused.clear()
+    for (const lane of lanes) lane.resume()
   }
 
   #note(error: JitError): void {

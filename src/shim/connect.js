@@ -50,7 +50,7 @@ export function connect(server) {
       asleep = false
       return void again(true)
     }
-    if (socket !== undefined && !socket.write(frame(MESSAGE, line))) {
+    if (socket !== undefined && !socket.write(frame(MESSAGE, line)) && !process.stdin.isPaused()) {
       process.stdin.pause()
       socket.once('drain', () => process.stdin.resume())
     }
@@ -183,7 +183,7 @@ export function connect(server) {
     process.stdout.write(message)
     const flows = process.stdout.write('\n')
     process.nextTick(() => process.stdout.uncork())
-    if (flows || socket === undefined) return
+    if (flows || socket === undefined || socket.isPaused()) return
     const from = socket
     from.pause()
     process.stdout.once('drain', () => from.resume())

@@ -13,7 +13,7 @@ export function startDaemon() {
   const node = findNode()
   if (node === undefined) return Promise.resolve('error: no Node that can run the daemon was found')
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => passed.test(name)))
-  const child = spawn(node, ['--disable-warning=ExperimentalWarning', programFile('daemon/main')], { detached: true, stdio: ['ignore', 'ignore', 'pipe'], env: environment })
+  const child = spawn(node, ['--no-warnings', programFile('daemon/main')], { detached: true, stdio: ['ignore', 'ignore', 'pipe'], env: environment })
   return new Promise((settle) => {
     let words = ''
     child.stderr.setEncoding('utf8').on('data', (text) => (words += text))
