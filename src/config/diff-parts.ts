@@ -24,8 +24,10 @@ export function diffEntries<T>(
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
     const from = Object.hasOwn(before, name) ? before[name] : undefined
     const to = Object.hasOwn(after, name) ? after[name] : undefined
-    if (from === undefined && to !== undefined) changes.push({ path: `${path}.${name}`, before: '', after: show(to), effect: effects.added })
-    else if (from !== undefined && to === undefined) changes.push({ path: `${path}.${name}`, before: show(from), after: '', effect: effects.removed })
+    if (from === undefined && to !== undefined)
+      changes.push({ path: `${path}.${name}`, before: '', after: show(to), effect: effects.added })
+    else if (from !== undefined && to === undefined)
+      changes.push({ path: `${path}.${name}`, before: show(from), after: '', effect: effects.removed })
     else if (from !== undefined && to !== undefined) changes.push(...compare(`${path}.${name}`, from, to))
   }
   return changes
@@ -52,7 +54,9 @@ export function diffSet(path: string, before: readonly Json[], after: readonly J
   const from = new Set(before.map(canonical))
   const to = new Set(after.map(canonical))
   return [
-    ...after.filter((item) => !from.has(canonical(item))).map((item): Change => ({ path, before: '', after: show(item), effect: whenAdded })),
+    ...after
+      .filter((item) => !from.has(canonical(item)))
+      .map((item): Change => ({ path, before: '', after: show(item), effect: whenAdded })),
     ...before.filter((item) => !to.has(canonical(item))).map((item): Change => ({ path, before: show(item), after: '', effect: opposite })),
   ]
 }

@@ -4,7 +4,9 @@ import type { Config, RequestRuleConfig, ServerConfig, ToolCase } from './schema
 
 /** Differences between two versions of one server. */
 export function diffServer(path: string, before: ServerConfig, after: ServerConfig, from: Config, to: Config): Change[] {
-  const program = (['run', 'url', 'cwd', 'env', 'provider', 'preset', 'inject'] as const).flatMap((key) => differing(`${path}.${key}`, before[key], after[key], 'wider'))
+  const program = (['run', 'url', 'cwd', 'env', 'provider', 'preset', 'inject'] as const).flatMap((key) =>
+    differing(`${path}.${key}`, before[key], after[key], 'wider'),
+  )
   const ownTtl = before.ttl !== undefined || after.ttl !== undefined
   const ownLifetime = before.lifetime !== undefined || after.lifetime !== undefined
   return [
@@ -50,7 +52,10 @@ function effectOf(server: ServerConfig, tool: string): ToolEffect {
 
 /** A constraint that goes, or admits more values, is wider. */
 function diffWhere(path: string, before: ServerConfig['where'], after: ServerConfig['where']): Change[] {
-  return diffEntries(path, before, after, (keyPath, from, to) => diffSet(keyPath, list(from), list(to), 'wider'), { added: 'narrower', removed: 'wider' })
+  return diffEntries(path, before, after, (keyPath, from, to) => diffSet(keyPath, list(from), list(to), 'wider'), {
+    added: 'narrower',
+    removed: 'wider',
+  })
 }
 
 function diffRow(path: string, before: ServerConfig['tools'][string], after: ServerConfig['tools'][string]): Change[] {

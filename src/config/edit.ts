@@ -1,4 +1,4 @@
-import { isCollection, isMap, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml'
+import { type Document, isCollection, isMap, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml'
 import { JitError, quote } from '../core/errors.ts'
 import { type Json, type JsonObject, canonicalJson } from '../core/json.ts'
 import { instanceName } from './schema.ts'
@@ -14,28 +14,40 @@ const inlineLength = 100
 
 /**
  * The text with one entry set or removed; comments and everything else stay. An empty text becomes a new config.
- * Throws JitError `config.invalid` when the text is no config to begin with, `not-found` when there is nothing to remove.
+ * Throws JitError `config.invalid` when the text is no config to begin with or aliases are in the way, `not-found` when there is nothing to remove.
  */
 export function editConfig(text: string, change: ConfigEdit): string {
   const before = text.trim() === '' ? 'version: 1\n' : text
   const { value } = readYaml('jit.yaml', before)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new JitError('config.invalid', 'the config file is not a map')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new JitError('config.invalid', 'the config file is not a map')
   const document = parseDocument(before, { stringKeys: true })
   const section = 'set' in change ? change.set : change.remove
   const parent = document.get(section)
   if ('set' in change) {
-    if (!instanceName.safeParse(change.name).success) throw new JitError('usage', `${quote(change.name)} cannot be a name: letters, digits, "-" and "_", at most 63`)
+    if (!instanceName.safeParse(change.name).success)
+      throw new JitError('usage', `${quote(change.name)} cannot be a name: letters, digits, "-" and "_", at most 63`)
     if (!isMap(parent)) document.set(section, document.createNode({}))
     const holder = document.get(section)
     if (isMap(holder)) holder.flow = false
     document.setIn([section, change.name], compact(document.createNode(change.entry)))
   } else {
-    if (!document.hasIn([section, change.name])) throw new JitError('not-found', `the config has no ${section.slice(0, -1)} named ${quote(change.name)}`)
+    if (!document.hasIn([section, change.name]))
+      throw new JitError('not-found', `the config has no ${section.slice(0, -1)} named ${quote(change.name)}`)
     document.deleteIn([section, change.name])
   }
-  const after = document.toString({ lineWidth: 0, flowCollectionPadding: true })
+  const after = print(document)
   checkOnlyChange(value, readYaml('jit.yaml', after).value, section, change)
   return after
+}
+
+function print(document: Document): string {
+  try {
+    return document.toString({ lineWidth: 0 })
+  } catch (error) {
+    // The anchor went with the entry, and its aliases stayed.
+    throw new JitError('config.invalid', 'another entry repeats this one by a YAML alias; write it out, then try again', { cause: error })
+  }
 }
 
 /** Lists, and maps one level down, stand on one line where they fit: the way people write a config by hand. */
@@ -67,7 +79,11 @@ function checkOnlyChange(before: unknown, after: unknown, section: string, chang
   const entry = plain(plain(after)[section] ?? {})[change.name]
   const wanted = 'set' in change ? canonicalJson(change.entry) : undefined
   const found = entry === undefined ? undefined : canonicalJson(entry)
-  if (!kept || wanted !== found) throw new JitError('internal', `editing ${section}.${change.name} would have changed more than that; the file was left alone`)
+  if (!kept || wanted !== found)
+    throw new JitError(
+      'config.invalid',
+      `${section}.${change.name} cannot be edited without changing more than that (a YAML alias?); the file was left alone`,
+    )
 }
 
 function plain(value: unknown): Record<string, Json> {

@@ -17,7 +17,8 @@ export function explainIssues(error: z.ZodError, schema: z.ZodType, value: unkno
     const path = [...base, ...inner]
     switch (issue.code) {
       case 'unrecognized_keys':
-        for (const key of issue.keys) problems.add([...path, key], `${quote(key, 80)} is not an option here`, nearest(key, keysAt(schema, inner)))
+        for (const key of issue.keys)
+          problems.add([...path, key], `${quote(key, 80)} is not an option here`, nearest(key, keysAt(schema, inner)))
         return
       case 'invalid_union': {
         const branch = closestBranch(issue.errors)
@@ -33,12 +34,21 @@ export function explainIssues(error: z.ZodError, schema: z.ZodType, value: unkno
         const found = valueAt(value, inner)
         const allowed = issue.values.map((allowedValue) => quote(allowedValue, 60)).join(', ')
         const close = typeof found === 'string' ? nearest(found, issue.values.map(String)) : undefined
-        problems.add(path, found === undefined ? `is missing: ${allowed}` : `must be ${issue.values.length > 1 ? 'one of ' : ''}${allowed}, not ${shown(found)}`, close)
+        problems.add(
+          path,
+          found === undefined
+            ? `is missing: ${allowed}`
+            : `must be ${issue.values.length > 1 ? 'one of ' : ''}${allowed}, not ${shown(found)}`,
+          close,
+        )
         return
       }
       case 'invalid_type': {
         const found = valueAt(value, inner)
-        problems.add(path, found === undefined ? `is missing: ${article(issue.expected)}` : `must be ${article(issue.expected)}, not ${kindOf(found)}`)
+        problems.add(
+          path,
+          found === undefined ? `is missing: ${article(issue.expected)}` : `must be ${article(issue.expected)}, not ${kindOf(found)}`,
+        )
         return
       }
       default:
@@ -49,7 +59,8 @@ export function explainIssues(error: z.ZodError, schema: z.ZodType, value: unkno
 
 /** The branch that got furthest into the value; of equals, the one with the fewest complaints. */
 function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
-  const depth = (branch: readonly Issue[]): number => Math.max(0, ...branch.map((issue) => issue.path.length + (issue.code === 'unrecognized_keys' ? 1 : 0)))
+  const depth = (branch: readonly Issue[]): number =>
+    Math.max(0, ...branch.map((issue) => issue.path.length + (issue.code === 'unrecognized_keys' ? 1 : 0)))
   const [best = []] = branches.toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)
   return best
 }
@@ -64,7 +75,15 @@ function expectation(branches: readonly (readonly Issue[])[]): string {
   return `must be ${[...wanted].join(' or ')}`
 }
 
-const words: Readonly<Record<string, string>> = { object: 'a map', record: 'a map', array: 'a list', string: 'a text', int: 'a whole number', number: 'a number', boolean: 'true or false' }
+const words: Readonly<Record<string, string>> = {
+  object: 'a map',
+  record: 'a map',
+  array: 'a list',
+  string: 'a text',
+  int: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+}
 
 function article(expected: string): string {
   return words[expected] ?? expected

@@ -30,7 +30,10 @@ function withPresetInjection(config: Config, raw: unknown, presets: PresetSource
   for (const [name, server] of Object.entries(config.servers)) {
     const preset = server.preset === undefined ? undefined : presets(server.preset)
     const own = member(member(member(raw, 'servers'), name), 'inject') ?? {}
-    servers.push([name, preset?.inject === undefined || !isJsonObject(own) ? server : { ...server, inject: injection.parse({ ...preset.inject, ...own }) }])
+    servers.push([
+      name,
+      preset?.inject === undefined || !isJsonObject(own) ? server : { ...server, inject: injection.parse({ ...preset.inject, ...own }) },
+    ])
   }
   return { ...config, servers: Object.fromEntries(servers) }
 }

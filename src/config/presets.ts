@@ -14,7 +14,9 @@ export function loadPresets(folder: string): PresetSource {
     const file = join(folder, entry)
     const preset = parsePreset(file, readFileSync(file, 'utf8'))
     if (`${preset.preset}.yaml` !== entry) {
-      throw configError([{ file, line: 1, column: 1, path: 'preset', message: `names itself ${quote(preset.preset)}, which is not the file's name` }])
+      throw configError([
+        { file, line: 1, column: 1, path: 'preset', message: `names itself ${quote(preset.preset)}, which is not the file's name` },
+      ])
     }
     presets.set(preset.preset, preset)
   }

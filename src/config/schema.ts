@@ -62,7 +62,10 @@ export const toolCase = z.strictObject({
   when: z.string().optional().describe('CEL over `args`; must be true'),
   where: where.optional(),
   credential: z.literal('none').optional().describe('the tool needs no credential'),
-  arguments: z.array(z.string()).optional().describe('arguments that the tool has beside those named in this case; `where` may then name them'),
+  arguments: z
+    .array(z.string())
+    .optional()
+    .describe('arguments that the tool has beside those named in this case; `where` may then name them'),
   resource: z.string().optional().describe('what is touched, for people: "${args.owner}/${args.repo}#${args.issue_number}"'),
   ...scopeFields,
 })
@@ -79,7 +82,11 @@ export const injection = z.strictObject({
     .record(environmentName, z.string())
     .optional()
     .describe('mode endpoint: variable → address template, e.g. GITHUB_HOST: "${endpoint}"'),
-  prefix: z.string().startsWith('/').optional().describe('mode endpoint: path prefix that the server adds and the upstream lacks, e.g. /api/v3'),
+  prefix: z
+    .string()
+    .startsWith('/')
+    .optional()
+    .describe('mode endpoint: path prefix that the server adds and the upstream lacks, e.g. /api/v3'),
 })
 
 export const server = z.strictObject({
@@ -122,13 +129,24 @@ export const configSchema = z.strictObject({
     .strictObject({
       sync: z.enum(['batch', 'each']).default('batch').describe('each: survives a power cut, about 0.15 ms a record'),
       arguments: z.enum(['full', 'digest', 'none']).default('digest'),
-      segmentBytes: z.int().min(4096).default(64 * 1024 * 1024),
+      segmentBytes: z
+        .int()
+        .min(4096)
+        .default(64 * 1024 * 1024),
     })
     .prefault({}),
   limits: z
     .strictObject({
-      messageBytes: z.int().min(1024).default(4 * 1024 * 1024).describe('largest message from a client'),
-      resultBytes: z.int().min(1024).default(64 * 1024 * 1024).describe('largest message from a server'),
+      messageBytes: z
+        .int()
+        .min(1024)
+        .default(4 * 1024 * 1024)
+        .describe('largest message from a client'),
+      resultBytes: z
+        .int()
+        .min(1024)
+        .default(64 * 1024 * 1024)
+        .describe('largest message from a server'),
       depth: z.int().min(4).max(512).default(64),
       keys: z.int().min(16).default(10_000),
     })

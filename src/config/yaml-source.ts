@@ -21,7 +21,14 @@ export function readYaml(file: string, text: string): YamlSource {
   if (Buffer.byteLength(text) > maxBytes) throw configError([problem(file, 1, 1, 'the file is larger than 1 MiB')])
   const lines = new LineCounter()
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, stringKeys: true, merge: false, strict: true })
+    const document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      uniqueKeys: true,
+      stringKeys: true,
+      merge: false,
+      strict: true,
+    })
     const problems = [...syntaxProblems(file, text, document, lines), ...contentProblems(file, document, lines)]
     if (problems.length > 0) throw configError(problems)
     return { value: document.toJS({ maxAliasCount: maxAliases }), source: createSourceMap(document, lines) }
@@ -36,7 +43,8 @@ export function readYaml(file: string, text: string): YamlSource {
 function syntaxProblems(file: string, text: string, document: Document.Parsed, lines: LineCounter): ConfigProblem[] {
   return [...document.errors, ...document.warnings].slice(0, 20).map((error) => {
     const { line, col } = lines.linePos(error.pos[0])
-    const message = error.code === 'DUPLICATE_KEY' ? `the key ${quote(wordAt(text, error.pos[0]))} stands here twice` : firstLower(error.message)
+    const message =
+      error.code === 'DUPLICATE_KEY' ? `the key ${quote(wordAt(text, error.pos[0]))} stands here twice` : firstLower(error.message)
     return problem(file, line, col, message)
   })
 }

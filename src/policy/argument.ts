@@ -38,7 +38,8 @@ export function needArgument(args: JsonObject, name: ArgumentName, at: string): 
 /** Text, number or boolean as it stands in a URL or a name. Refuses lists, objects and numbers that have no plain spelling. */
 export function printScalar(value: Json, name: ArgumentName, at: string): string {
   if (typeof value === 'string') {
-    if (value.length > maxArgumentLength) throw new Refusal(`${name.text} has ${value.length} characters; policy reads at most ${maxArgumentLength}`, at)
+    if (value.length > maxArgumentLength)
+      throw new Refusal(`${name.text} has ${value.length} characters; policy reads at most ${maxArgumentLength}`, at)
     return value
   }
   if (typeof value === 'boolean') return String(value)

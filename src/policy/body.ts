@@ -11,13 +11,19 @@ type BoundBody = readonly { readonly pointer: string; readonly value: Json }[]
 
 /** Compiles `body`: JSON pointer → what must stand there. Throws RuleError. */
 export function compileBody(body: JsonObject, names: Set<string>): (args: JsonObject) => BoundBody {
-  const bindings = Object.entries(body).map(([pointer, template]) => ({ pointer, fill: within([pointer], () => compileValue(template, names)) }))
+  const bindings = Object.entries(body).map(([pointer, template]) => ({
+    pointer,
+    fill: within([pointer], () => compileValue(template, names)),
+  }))
   return (args) => bindings.map(({ pointer, fill }) => ({ pointer, value: fill(args, false) ?? null }))
 }
 
 /** Compiles the variables of a GraphQL request: name → what it must be. Throws RuleError. */
 export function compileVariables(variables: JsonObject, names: Set<string>): (args: JsonObject) => JsonObject {
-  const bindings = Object.entries(variables).map(([name, template]) => ({ name, fill: within([name], () => compileValue(template, names)) }))
+  const bindings = Object.entries(variables).map(([name, template]) => ({
+    name,
+    fill: within([name], () => compileValue(template, names)),
+  }))
   return (args) => Object.fromEntries(bindings.map(({ name, fill }) => [name, fill(args, false) ?? null]))
 }
 

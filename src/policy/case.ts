@@ -49,7 +49,11 @@ export function compileCase(row: ToolCase, rule: RuleReference, context: CaseCon
   const where = within(['where'], () => compileWhere(constraints, context.provider?.facts, `${rule.path}.where`))
   const grant = compileGrant(row, context)
   const resource = within(['resource'], () => compileResource(row.resource))
-  const reads = new Set([...where.map((constraint) => constraint.name.steps[0] ?? ''), ...(condition?.reads ?? []).map((read) => read.steps[0] ?? ''), ...grant.names])
+  const reads = new Set([
+    ...where.map((constraint) => constraint.name.steps[0] ?? ''),
+    ...(condition?.reads ?? []).map((read) => read.steps[0] ?? ''),
+    ...grant.names,
+  ])
   return {
     rule,
     when: row.when,
@@ -91,7 +95,8 @@ function compileGrant(row: ToolCase, context: CaseContext): CompiledGrant {
   if (template === undefined) throw new RuleError('needs a `scope`, or `credential: none` when the tool needs no credential')
   const scope = within(['scope'], () => compileScope(template, facts))
   const requests: readonly RequestTemplate[] = within(['requests'], () => compileRequests(row.requests ?? [], facts))
-  if (row.requests === undefined && context.needsRequests) throw new RuleError('needs `requests`: without them the credential could be used for nothing; `requests: []` says that this is meant')
+  if (row.requests === undefined && context.needsRequests)
+    throw new RuleError('needs `requests`: without them the credential could be used for nothing; `requests: []` says that this is meant')
   const ttl = row.ttl ?? context.ttl
   const lifetime = row.lifetime ?? context.lifetime
   return {
@@ -109,12 +114,17 @@ function compileGrant(row: ToolCase, context: CaseContext): CompiledGrant {
 }
 
 /** For people: what cannot be shown plainly is not shown. */
-function compileResource(template: string | undefined): { readonly names: readonly string[]; readonly fill: (args: JsonObject) => string | undefined } {
+function compileResource(template: string | undefined): {
+  readonly names: readonly string[]
+  readonly fill: (args: JsonObject) => string | undefined
+} {
   if (template === undefined) return { names: [], fill: () => undefined }
   const parts = parseTemplate(template)
   const fixed = constantText(parts)
   if (fixed !== undefined) return { names: [], fill: () => fixed }
-  for (const part of parts) if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain')) throw new RuleError('a resource takes ${args.NAME} only')
+  for (const part of parts)
+    if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain'))
+      throw new RuleError('a resource takes ${args.NAME} only')
   return { names: topNames(parts), fill: (args) => fillResource(parts, args) }
 }
 

@@ -34,13 +34,21 @@ class ServerCompiler {
   readonly #problems: ProblemList
   readonly #context: CaseContext
 
-  constructor(name: string, server: ServerConfig, loaded: LoadedConfig, facts: ReadonlyMap<string, ProviderFacts>, presets: PresetSource, problems: ProblemList) {
+  constructor(
+    name: string,
+    server: ServerConfig,
+    loaded: LoadedConfig,
+    facts: ReadonlyMap<string, ProviderFacts>,
+    presets: PresetSource,
+    problems: ProblemList,
+  ) {
     this.#name = name
     this.#server = server
     this.#preset = server.preset === undefined ? undefined : presets(server.preset)
     this.#problems = problems
     const provider = server.provider === undefined ? undefined : facts.get(server.provider)
-    if (server.provider !== undefined && provider === undefined) this.#problem(['provider'], `the provider ${quote(server.provider)} is not there`)
+    if (server.provider !== undefined && provider === undefined)
+      this.#problem(['provider'], `the provider ${quote(server.provider)} is not there`)
     if (server.preset !== undefined && this.#preset === undefined) this.#problem(['preset'], `there is no preset ${quote(server.preset)}`)
     const { mode } = server.inject
     this.#context = {
@@ -54,9 +62,12 @@ class ServerCompiler {
   }
 
   compile(): ServerRules {
-    const broken = (this.#server.provider !== undefined && this.#context.provider === undefined) || (this.#server.preset !== undefined && this.#preset === undefined)
+    const broken =
+      (this.#server.provider !== undefined && this.#context.provider === undefined) ||
+      (this.#server.preset !== undefined && this.#preset === undefined)
     if (broken) return { name: this.#name, tools: new Map(), where: [], startup: undefined, origins: new Set(), resources: [], prompts: [] }
-    const where = this.#attempt(['where'], () => compileWhere(this.#server.where, this.#context.provider?.facts, `servers.${this.#name}.where`)) ?? []
+    const where =
+      this.#attempt(['where'], () => compileWhere(this.#server.where, this.#context.provider?.facts, `servers.${this.#name}.where`)) ?? []
     const rows = new Map<string, CompiledCase[]>()
     for (const tool of Object.keys(this.#server.tools)) rows.set(tool, this.#compileOwn(tool))
     const tools = new Map<string, ToolRule>()
@@ -69,7 +80,8 @@ class ServerCompiler {
     }
     const startup = this.#compileStartup()
     const origins = new Set<string>()
-    for (const tool of tools.values()) if (tool.effect !== 'deny') for (const one of tool.cases) for (const origin of one.origins) origins.add(origin)
+    for (const tool of tools.values())
+      if (tool.effect !== 'deny') for (const one of tool.cases) for (const origin of one.origins) origins.add(origin)
     for (const request of startup?.requests ?? []) origins.add(request.origin)
     return { name: this.#name, tools, where, startup, origins, resources: this.#server.resources, prompts: this.#server.prompts }
   }
@@ -82,7 +94,10 @@ class ServerCompiler {
       const [argument = ''] = key.split('.')
       const lacking = cases.some((one) => !one.free && !one.known.has(argument) && one.rule.source !== 'default')
       if (!lacking) continue
-      this.#problem(place, `${quote(tool)} has no argument ${quote(argument)} as far as its row says, so \`where.${key}\` could never hold; say \`where: none\` in its row, or name it under \`arguments\``)
+      this.#problem(
+        place,
+        `${quote(tool)} has no argument ${quote(argument)} as far as its row says, so \`where.${key}\` could never hold; say \`where: none\` in its row, or name it under \`arguments\``,
+      )
     }
     return cases
   }
@@ -113,7 +128,11 @@ class ServerCompiler {
     if (this.#server.provider !== undefined) {
       const source = this.#preset === undefined ? '' : `, nor in the preset ${this.#preset.preset}`
       const known = [...Object.keys(this.#server.tools), ...Object.keys(this.#preset?.tools ?? {})]
-      this.#problem(place, `${quote(tool)} is defined neither under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there`, nearest(tool, known))
+      this.#problem(
+        place,
+        `${quote(tool)} is defined neither under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there`,
+        nearest(tool, known),
+      )
       return []
     }
     return [compileCase({}, { source: 'default', path: formatPath(['servers', this.#name, ...place]) }, this.#context)]

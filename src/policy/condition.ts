@@ -45,10 +45,12 @@ export function createConditions(): (source: string) => Condition {
     const ast = parse(source).ast
     const { reads, loops } = findReads(ast)
     const program = parse(replaceMatches(source, ast, (pattern) => patterns.set(pattern, compilePattern(pattern))))
-    if (methodCalls(program.ast).some((call) => call.name === 'matches')) throw new RuleError('matches() stands where it cannot be made safe')
+    if (methodCalls(program.ast).some((call) => call.name === 'matches'))
+      throw new RuleError('matches() stands where it cannot be made safe')
     const check = program.check()
     if (!check.valid) throw new RuleError(`the condition is wrong: ${summary(check.error)}`)
-    if (check.type !== 'bool' && check.type !== 'dyn') throw new RuleError(`the condition gives a ${check.type ?? 'value'}, not true or false`)
+    if (check.type !== 'bool' && check.type !== 'dyn')
+      throw new RuleError(`the condition gives a ${check.type ?? 'value'}, not true or false`)
     const allowance = budgets[loops] ?? { values: 0, characters: 0 }
     return {
       reads,
@@ -84,10 +86,12 @@ function evaluate(program: ReturnType<Environment['parse']>, args: JsonObject): 
 function replaceMatches(source: string, ast: ASTNode, compile: (pattern: string) => void): string {
   let text = source
   const calls = methodCalls(ast)
-  if (calls.some((call) => call.name === 'matchesLinearly')) throw new RuleError('the condition is wrong: there is no function matchesLinearly')
+  if (calls.some((call) => call.name === 'matchesLinearly'))
+    throw new RuleError('the condition is wrong: there is no function matchesLinearly')
   for (const call of calls.filter((found) => found.name === 'matches').toSorted((a, b) => b.patternAt - a.patternAt)) {
     const [pattern] = call.args
-    if (pattern?.op !== 'value' || typeof pattern.args !== 'string') throw new RuleError('matches() needs its pattern as a text in the condition itself')
+    if (pattern?.op !== 'value' || typeof pattern.args !== 'string')
+      throw new RuleError('matches() needs its pattern as a text in the condition itself')
     compile(pattern.args)
     const at = source.lastIndexOf('matches', pattern.range.start)
     if (at < call.start || !/^[\s(]*$/.test(source.slice(at + 'matches'.length, pattern.range.start))) {
@@ -106,7 +110,10 @@ interface MethodCall {
 }
 
 function methodCalls(node: ASTNode): MethodCall[] {
-  const own: MethodCall[] = node.op === 'rcall' ? [{ name: node.args[0], start: node.args[1].range.start, patternAt: node.args[2][0]?.range.start ?? 0, args: node.args[2] }] : []
+  const own: MethodCall[] =
+    node.op === 'rcall'
+      ? [{ name: node.args[0], start: node.args[1].range.start, patternAt: node.args[2][0]?.range.start ?? 0, args: node.args[2] }]
+      : []
   return [...own, ...parts(node).flatMap(methodCalls)]
 }
 

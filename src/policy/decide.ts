@@ -40,7 +40,14 @@ export function decideOn(servers: ReadonlyMap<string, ServerRules>, operation: O
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    return { effect: 'deny', rule: { source: 'default', path: 'policy' }, code: 'policy.denied', reason: `the call could not be decided: ${quote(reason)}`, hidden: false, used }
+    return {
+      effect: 'deny',
+      rule: { source: 'default', path: 'policy' },
+      code: 'policy.denied',
+      reason: `the call could not be decided: ${quote(reason)}`,
+      hidden: false,
+      used,
+    }
   }
 }
 
@@ -66,9 +73,17 @@ export function createServer(rules: ServerRules): CompiledServer {
 
 function decideTool(server: ServerRules, operation: Operation, used: Used): Decision {
   const tool = server.tools.get(operation.name)
-  if (tool === undefined) return unlisted(`the tool ${quote(operation.name)} is not listed under allow or ask of ${server.name}`, `servers.${server.name}`)
+  if (tool === undefined)
+    return unlisted(`the tool ${quote(operation.name)} is not listed under allow or ask of ${server.name}`, `servers.${server.name}`)
   if (tool.effect === 'deny') {
-    return { effect: 'deny', rule: tool.rule, code: 'policy.denied', reason: `the tool ${quote(operation.name)} is denied (${tool.rule.path})`, hidden: true, used: {} }
+    return {
+      effect: 'deny',
+      rule: tool.rule,
+      code: 'policy.denied',
+      reason: `the tool ${quote(operation.name)} is denied (${tool.rule.path})`,
+      hidden: true,
+      used: {},
+    }
   }
   const { args } = operation
   let current: CompiledCase | undefined
@@ -103,7 +118,8 @@ function refused(refusal: Refusal, at: CompiledCase | undefined, used: Used): De
 
 function noCase(cases: readonly CompiledCase[], operation: Operation, listed: RuleReference, used: Used): Denial {
   const [first] = cases
-  const rule = cases.length === 1 && first !== undefined ? { source: first.rule.source, path: `${first.rule.path}.when` } : (first?.rule ?? listed)
+  const rule =
+    cases.length === 1 && first !== undefined ? { source: first.rule.source, path: `${first.rule.path}.when` } : (first?.rule ?? listed)
   const reason =
     cases.length === 1 && first?.when !== undefined
       ? `the condition ${quote(first.when)} does not hold for this call (${rule.path})`
@@ -111,10 +127,16 @@ function noCase(cases: readonly CompiledCase[], operation: Operation, listed: Ru
   return { effect: 'deny', rule, code: 'policy.denied', reason, hidden: false, used }
 }
 
-function decideName(server: ServerRules, operation: Operation, list: 'resources' | 'prompts', matches: (pattern: string, name: string) => boolean): Decision {
+function decideName(
+  server: ServerRules,
+  operation: Operation,
+  list: 'resources' | 'prompts',
+  matches: (pattern: string, name: string) => boolean,
+): Decision {
   const index = server[list].findIndex((pattern) => matches(pattern, operation.name))
   const noun = list === 'resources' ? 'resource' : 'prompt'
-  if (index < 0) return unlisted(`the ${noun} ${quote(operation.name)} is not listed under ${list} of ${server.name}`, `servers.${server.name}`)
+  if (index < 0)
+    return unlisted(`the ${noun} ${quote(operation.name)} is not listed under ${list} of ${server.name}`, `servers.${server.name}`)
   return {
     effect: 'allow',
     rule: { source: 'config', path: `servers.${server.name}.${list}[${index}]` },

@@ -119,7 +119,8 @@ class PatternParser {
     const negated = this.#take('^')
     const tests: Test[] = []
     for (let first = true; first || this.#peek() !== ']'; first = false) {
-      if (this.#peek() === '[' && this.#characters[this.#position + 1] === ':') throw this.#fail('uses a [: :] class, which is not supported')
+      if (this.#peek() === '[' && this.#characters[this.#position + 1] === ':')
+        throw this.#fail('uses a [: :] class, which is not supported')
       const from = this.#classMember()
       const dash = this.#peek() === '-' && this.#characters[this.#position + 1] !== ']'
       if (!dash || from.code === undefined) {

@@ -23,7 +23,13 @@ export function compilePath(text: string, facts: ProviderFacts, captured: Readon
   return (args, used) => fills.flatMap((fill) => fill(args, used))
 }
 
-function compileSegment(text: string, last: boolean, facts: ProviderFacts, captured: ReadonlySet<string>, names: Set<string>): FillSegments {
+function compileSegment(
+  text: string,
+  last: boolean,
+  facts: ProviderFacts,
+  captured: ReadonlySet<string>,
+  names: Set<string>,
+): FillSegments {
   if (text === '*') return constant({ kind: 'one' })
   if (text === '**') {
     if (!last) throw new RuleError('"**" stands for the rest of the path and must be its end')
@@ -36,7 +42,8 @@ function compileSegment(text: string, last: boolean, facts: ProviderFacts, captu
   for (const part of parts) if (part.kind === 'text') checkedLiteral(part.text, true)
   const [only] = parts
   if (parts.length === 1 && only?.kind === 'seen') return compileSeen(only.name, captured)
-  if (parts.length === 1 && only?.kind === 'argument' && only.form === 'segments') return (args, used) => splitSegments(args, only.name, used)
+  if (parts.length === 1 && only?.kind === 'argument' && only.form === 'segments')
+    return (args, used) => splitSegments(args, only.name, used)
   return compileOne(parts, facts)
 }
 
@@ -49,12 +56,15 @@ function compileSeen(name: string, captured: ReadonlySet<string>): FillSegments 
 function compileOne(parts: readonly TemplatePart[], facts: ProviderFacts): FillSegments {
   for (const part of parts) {
     if (part.kind === 'seen') throw new RuleError('${seen.…} must be a whole path segment')
-    if (part.kind === 'argument' && part.form === 'segments') throw new RuleError(`\${args.${part.name.text}...} must stand alone between slashes`)
+    if (part.kind === 'argument' && part.form === 'segments')
+      throw new RuleError(`\${args.${part.name.text}...} must stand alone between slashes`)
     if (part.kind === 'argument' && part.form === 'base64') throw new RuleError(`\${args.${part.name.text}|base64} belongs to a body`)
   }
   const ignoreCase = parts.every((part) => part.kind === 'argument' && ignoresCase(part.name, facts))
   return (args, used) => {
-    const value = parts.map((part) => (part.kind === 'argument' ? segmentValue(args, part.name, used) : part.kind === 'text' ? part.text : '')).join('')
+    const value = parts
+      .map((part) => (part.kind === 'argument' ? segmentValue(args, part.name, used) : part.kind === 'text' ? part.text : ''))
+      .join('')
     if (value === '.' || value === '..') throw new Refusal(`${quote(value)} cannot be part of a path`, 'requests')
     return [{ kind: 'literal', value, ignoreCase }]
   }

@@ -16,7 +16,8 @@ export function compileQuery(text: string | undefined, names: Set<string>): Fill
   const known = new Set<string>()
   const parameters = text.split('&').map((parameter) => {
     const [name = '', value] = splitOnce(parameter)
-    if (!/^[A-Za-z0-9_.[\]-]+$/.test(name)) throw new RuleError(`${quote(parameter)} is no query parameter: write NAME or NAME=VALUE, joined by "&"`)
+    if (!/^[A-Za-z0-9_.[\]-]+$/.test(name))
+      throw new RuleError(`${quote(parameter)} is no query parameter: write NAME or NAME=VALUE, joined by "&"`)
     if (known.has(name)) throw new RuleError(`the query parameter ${quote(name)} stands there twice`)
     known.add(name)
     return compileParameter(name, value, names)
@@ -24,7 +25,11 @@ export function compileQuery(text: string | undefined, names: Set<string>): Fill
   return (args, used) => parameters.flatMap((fill) => fill(args, used) ?? [])
 }
 
-function compileParameter(name: string, template: string | undefined, names: Set<string>): (args: JsonObject, used: Record<string, Json>) => QueryParameter | undefined {
+function compileParameter(
+  name: string,
+  template: string | undefined,
+  names: Set<string>,
+): (args: JsonObject, used: Record<string, Json>) => QueryParameter | undefined {
   if (template === undefined) return () => ({ name })
   const parts = parseTemplate(template)
   for (const top of topNames(parts)) names.add(top)
@@ -34,7 +39,8 @@ function compileParameter(name: string, template: string | undefined, names: Set
     return () => ({ name, value: fixed })
   }
   for (const part of parts) {
-    if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain')) throw new RuleError('a query value takes ${args.NAME} only')
+    if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain'))
+      throw new RuleError('a query value takes ${args.NAME} only')
   }
   return (args, used) => {
     let text = ''

@@ -42,7 +42,8 @@ function compileRequest(rule: RequestRuleConfig, facts: ProviderFacts, captured:
   const graphql = details.graphql
   const variables = graphql === undefined ? undefined : within(['graphql', 'variables'], () => compileVariables(graphql.variables, names))
   if (graphql !== undefined && method !== 'POST') throw new RuleError('a GraphQL request is a POST', ['graphql'])
-  if (body !== undefined && (method === 'GET' || method === 'HEAD')) throw new RuleError(`a ${method} request has no body to bind`, ['body'])
+  if (body !== undefined && (method === 'GET' || method === 'HEAD'))
+    throw new RuleError(`a ${method} request has no body to bind`, ['body'])
   const bind = (args: JsonObject, used: Used): RequestRule => {
     const segments = path(args, used)
     const parameters = query(args, used)
@@ -52,7 +53,9 @@ function compileRequest(rule: RequestRuleConfig, facts: ProviderFacts, captured:
       origin,
       segments,
       query: parameters,
-      ...(graphql === undefined || variables === undefined ? {} : { graphql: { operation: graphql.operation, fields: graphql.fields, variables: variables(args) } }),
+      ...(graphql === undefined || variables === undefined
+        ? {}
+        : { graphql: { operation: graphql.operation, fields: graphql.fields, variables: variables(args) } }),
       ...(body === undefined ? {} : { body: body(args) }),
       ...(details.capture === undefined ? {} : { capture: details.capture }),
     }
@@ -79,7 +82,8 @@ function splitRule(text: string, facts: ProviderFacts): RuleText {
 
 function ruleOrigin(text: string): string {
   if (!text.startsWith('https://')) throw new RuleError(`${quote(text)} is not https: a credential would travel in the clear`)
-  if (text.includes('$') || text.includes('*') || text.includes('@') || !URL.canParse(text)) throw new RuleError(`${quote(text)} is no https://host[:port]`)
+  if (text.includes('$') || text.includes('*') || text.includes('@') || !URL.canParse(text))
+    throw new RuleError(`${quote(text)} is no https://host[:port]`)
   return canonicalOrigin(text)
 }
 

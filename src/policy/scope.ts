@@ -43,7 +43,12 @@ function parseFilled(scope: JsonObject, facts: ProviderFacts): JsonObject {
   }
 }
 
-function compileObject(template: JsonObject, path: string, facts: ProviderFacts, names: Set<string>): (args: JsonObject, used: Used) => JsonObject {
+function compileObject(
+  template: JsonObject,
+  path: string,
+  facts: ProviderFacts,
+  names: Set<string>,
+): (args: JsonObject, used: Used) => JsonObject {
   const fields: [string, Fill][] = Object.entries(template).map(([key, value]) => {
     if (key.includes('${')) throw new RuleError(`the key ${quote(key)} holds a template; only values may`, [key])
     return [key, within([key], () => compileValue(value, join(path, key), facts, names))]
@@ -81,7 +86,8 @@ function compileList(template: readonly Json[], path: string, facts: ProviderFac
 function fillItems(name: ArgumentName, path: string, facts: ProviderFacts, args: JsonObject, used: Used, at: number): Json[] {
   const value = needArgument(args, name, 'scope')
   const values = isList(value) ? value : [value]
-  if (values.length === 0 || values.length > 500) throw new Refusal(`${name.text} has ${values.length} items; a scope takes 1 to 500`, 'scope')
+  if (values.length === 0 || values.length > 500)
+    throw new Refusal(`${name.text} has ${values.length} items; a scope takes 1 to 500`, 'scope')
   const texts = values.map((item, index) => checkedText(item, name, join(path, String(at + index)), facts))
   used[name.text] = value
   return texts

@@ -37,7 +37,8 @@ function parseExpression(text: string): TemplatePart {
   if (seen !== undefined) return { kind: 'seen', name: seen }
   const match = /^args\.([^|]+?)(\.\.\.|\|base64)?$/.exec(text)
   const name = match?.[1] === undefined ? undefined : parseArgumentName(match[1])
-  if (name === undefined) throw new RuleError(`\${${text}} is no template: write \${args.NAME}, \${args.NAME...}, \${args.NAME|base64} or \${seen.NAME}`)
+  if (name === undefined)
+    throw new RuleError(`\${${text}} is no template: write \${args.NAME}, \${args.NAME...}, \${args.NAME|base64} or \${seen.NAME}`)
   return { kind: 'argument', name, form: match?.[2] === '...' ? 'segments' : match?.[2] === '|base64' ? 'base64' : 'plain' }
 }
 

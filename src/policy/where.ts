@@ -37,7 +37,8 @@ function compileConstraint(name: ArgumentName, wanted: readonly Scalar[], ignore
       for (const item of values) {
         if (isJsonObject(item) || isJsonList(item)) throw new Refusal(`${name.text} ${quote(item, 60)} is no text, number or boolean`, at)
         if (typeof item === 'string') printScalar(item, name, at)
-        if (!admitted.has(fold(item))) throw new Refusal(`${name.text} ${quote(item, 60)} is not ${wanted.length > 1 ? 'among ' : ''}${names}`, at)
+        if (!admitted.has(fold(item)))
+          throw new Refusal(`${name.text} ${quote(item, 60)} is not ${wanted.length > 1 ? 'among ' : ''}${names}`, at)
       }
     },
   }

@@ -6,6 +6,10 @@ export interface Store {
   readonly secrets: SecretTable
   readonly leases: LeaseTable
   readonly children: ChildTable
+  /** Runs `work` as one transaction: all of its writes, or none when it throws or the process dies. Not reentrant. */
+  atomically<T>(work: () => T): T
+  /** Erases what was deleted or replaced from the write-ahead log too. */
+  flush(): void
   close(): void
 }
 

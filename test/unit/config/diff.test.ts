@@ -27,12 +27,16 @@ function config(text: string): Config {
 
 function changed(from: string, to: string): string[] {
   expect(base).toContain(from)
-  return diffConfig(config(base), config(base.replace(from, to))).map((change) => `${change.effect} ${change.path}: ${change.before} → ${change.after}`)
+  return diffConfig(config(base), config(base.replace(from, to))).map(
+    (change) => `${change.effect} ${change.path}: ${change.before} → ${change.after}`,
+  )
 }
 
 describe('what changes between two configs', () => {
   it('is nothing between equal ones, however they are written', () => {
-    expect(diffConfig(config(base), config(base.replace('{ owner: acme, repo: [web, api] }', '{ repo: [api, web], owner: [acme] }')))).toEqual([])
+    expect(
+      diffConfig(config(base), config(base.replace('{ owner: acme, repo: [web, api] }', '{ repo: [api, web], owner: [acme] }'))),
+    ).toEqual([])
   })
 
   it('is wider for everything when there was nothing', () => {
@@ -43,14 +47,34 @@ describe('what changes between two configs', () => {
   })
 
   const cases: [name: string, from: string, to: string, change: string][] = [
-    ['a tool newly allowed', '[get_issue]', '[get_issue, list_issues]', 'wider servers.github.allow: list_issues: unlisted → list_issues: allow'],
+    [
+      'a tool newly allowed',
+      '[get_issue]',
+      '[get_issue, list_issues]',
+      'wider servers.github.allow: list_issues: unlisted → list_issues: allow',
+    ],
     ['a tool no longer allowed', '[get_issue]', '[]', 'narrower servers.github.allow: get_issue: allow → get_issue: unlisted'],
-    ['asked before, allowed now', '    ask: [create_issue]', '    ask: []\n    # x', 'narrower servers.github.ask: create_issue: ask → create_issue: unlisted'],
+    [
+      'asked before, allowed now',
+      '    ask: [create_issue]',
+      '    ask: []\n    # x',
+      'narrower servers.github.ask: create_issue: ask → create_issue: unlisted',
+    ],
     ['a tool that is newly asked for', '[create_issue]', '[create_issue, x]', 'wider servers.github.ask: x: unlisted → x: ask'],
     ['a denial that is gone', '[delete_repo]', '[]', 'wider servers.github.deny: delete_repo: deny → delete_repo: unlisted'],
-    ['a denial on top of an allowance', '[delete_repo]', '[delete_repo, get_issue]', 'narrower servers.github.deny: get_issue: allow → get_issue: deny'],
+    [
+      'a denial on top of an allowance',
+      '[delete_repo]',
+      '[delete_repo, get_issue]',
+      'narrower servers.github.deny: get_issue: allow → get_issue: deny',
+    ],
     ['a constraint that is gone', '{ owner: acme, repo: [web, api] }', '{ repo: [web, api] }', 'wider servers.github.where.owner: acme → '],
-    ['a new constraint', '{ owner: acme, repo: [web, api] }', '{ owner: acme, repo: [web, api], n: 1 }', 'narrower servers.github.where.n:  → 1'],
+    [
+      'a new constraint',
+      '{ owner: acme, repo: [web, api] }',
+      '{ owner: acme, repo: [web, api], n: 1 }',
+      'narrower servers.github.where.n:  → 1',
+    ],
     ['a constraint that admits more', '[web, api]', '[web, api, secret]', 'wider servers.github.where.repo:  → secret'],
     ['a constraint that admits less', '[web, api]', '[web]', 'narrower servers.github.where.repo: api → '],
     ['a number that becomes a text', 'owner: acme', 'owner: [acme, 1]', 'wider servers.github.where.owner:  → 1'],
@@ -63,15 +87,35 @@ describe('what changes between two configs', () => {
     ['no isolation', 'ttl: 5m', 'ttl: 5m\n    isolation: none', 'wider servers.github.isolation: partition → none'],
     ['sampling', 'ttl: 5m', 'ttl: 5m\n    sampling: allow', 'wider servers.github.sampling: deny → allow'],
     ['another program', 'server.js', 'other.js', 'wider servers.github.run: ["node","server.js"] → ["node","other.js"]'],
-    ['another way in', 'ttl: 5m', 'ttl: 5m\n    inject: { mode: env, env: X }', 'wider servers.github.inject: {"mode":"egress"} → {"env":"X","mode":"env"}'],
+    [
+      'another way in',
+      'ttl: 5m',
+      'ttl: 5m\n    inject: { mode: env, env: X }',
+      'wider servers.github.inject: {"mode":"egress"} → {"env":"X","mode":"env"}',
+    ],
     ['a request more', 'GET /b]', 'GET /b, GET /c]', 'wider servers.github.tools.get_issue.requests:  → GET /c'],
     ['a request less', 'GET /a, GET /b', 'GET /a', 'narrower servers.github.tools.get_issue.requests: GET /b → '],
-    ['another scope', 'issues: read', 'issues: write', 'wider servers.github.tools.get_issue.scope: {"permissions":{"issues":"read"}} → {"permissions":{"issues":"write"}}'],
+    [
+      'another scope',
+      'issues: read',
+      'issues: write',
+      'wider servers.github.tools.get_issue.scope: {"permissions":{"issues":"read"}} → {"permissions":{"issues":"write"}}',
+    ],
     ['no constraint for a row', 'lifetime: call }', 'lifetime: call, where: none }', 'wider servers.github.tools.get_issue.where:  → none'],
     ['a credential that lives on', 'lifetime: call', 'lifetime: ttl', 'wider servers.github.tools.get_issue.lifetime: call → ttl'],
-    ['other requests at the start', '[GET /]', '[GET /x]', 'wider servers.github.startup: {"requests":["GET /"],"scope":{"metadata":true}} → {"requests":["GET /x"],"scope":{"metadata":true}}'],
+    [
+      'other requests at the start',
+      '[GET /]',
+      '[GET /x]',
+      'wider servers.github.startup: {"requests":["GET /"],"scope":{"metadata":true}} → {"requests":["GET /x"],"scope":{"metadata":true}}',
+    ],
     ['another account', 'appId: 1', 'appId: 2', 'wider providers.acme: {"appId":1,"kind":"github-app"} → {"appId":2,"kind":"github-app"}'],
-    ['a host dialled elsewhere', 'version: 1', 'version: 1\nnetwork: { hosts: { a.dev: 127.0.0.1 } }', 'wider network.hosts: {} → {"a.dev":"127.0.0.1"}'],
+    [
+      'a host dialled elsewhere',
+      'version: 1',
+      'version: 1\nnetwork: { hosts: { a.dev: 127.0.0.1 } }',
+      'wider network.hosts: {} → {"a.dev":"127.0.0.1"}',
+    ],
     ['a trusted certificate', 'version: 1', 'version: 1\nnetwork: { ca: [x.pem] }', 'wider network.ca:  → x.pem'],
     ['a larger limit', 'version: 1', 'version: 1\nlimits: { depth: 128 }', 'wider limits.depth: 64 → 128'],
     ['less in the trail', 'version: 1', 'version: 1\naudit: { arguments: none }', 'wider audit.arguments: digest → none'],
@@ -84,7 +128,9 @@ describe('what changes between two configs', () => {
   it('calls a row that comes or goes wider: which of it and the preset’s admits more cannot be told', () => {
     const row = base.slice(base.indexOf('    tools:'), base.indexOf('    startup:'))
     expect(changed(row, '').map((line) => line.slice(0, 38))).toEqual(['wider servers.github.tools.get_issue: '])
-    expect(changed('lifetime: call }', 'lifetime: call }\n      x: {}').map((line) => line.slice(0, 30))).toEqual(['wider servers.github.tools.x: '])
+    expect(changed('lifetime: call }', 'lifetime: call }\n      x: {}').map((line) => line.slice(0, 30))).toEqual([
+      'wider servers.github.tools.x: ',
+    ])
   })
 
   it('sees a new server and a removed provider', () => {

@@ -62,17 +62,35 @@ describe('editing the config file', () => {
     }
   })
 
-  it.each([['a broken text', 'version: [1'], ['no map', '- 1\n'], ['a duplicate key', 'version: 1\nversion: 1\n']])('leaves %s alone', (_, broken) => {
+  it.each([
+    ['a broken text', 'version: [1'],
+    ['no map', '- 1\n'],
+    ['a duplicate key', 'version: 1\nversion: 1\n'],
+  ])('leaves %s alone', (_, broken) => {
     expect(() => editConfig(broken, { set: 'servers', name: 'a', entry: {} })).toThrow()
   })
 
+  it.each<[string, Parameters<typeof editConfig>[1]]>([
+    ['version: 1\nservers:\n  a: &x { run: [x] }\n  b: *x\n', { remove: 'servers', name: 'a' }],
+    ['version: 1\nservers: &s\n  a: { run: [x] }\nproviders: *s\n', { set: 'servers', name: 'c', entry: { run: ['y'] } }],
+  ])('leaves a file alone whose aliases would carry the change elsewhere: %j', (aliased, change) => {
+    expect(() => editConfig(aliased, change)).toThrow(/alias/)
+  })
+
   it('refuses a name that no entry can have', () => {
-    for (const name of ['', '__proto__', 'a b', '../x', 'x'.repeat(64)]) expect(() => editConfig(text, { set: 'servers', name, entry: {} })).toThrow('cannot be a name')
+    for (const name of ['', '__proto__', 'a b', '../x', 'x'.repeat(64)])
+      expect(() => editConfig(text, { set: 'servers', name, entry: {} })).toThrow('cannot be a name')
   })
 
   it('writes any entry so that it reads back the same, and changes nothing else', () => {
     const key = fc.string({ minLength: 1, maxLength: 12 }).filter((name) => !['__proto__', 'constructor', 'prototype'].includes(name))
-    const value = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.array(fc.string(), { maxLength: 4 }), fc.dictionary(key, fc.string(), { maxKeys: 3 }))
+    const value = fc.oneof(
+      fc.string(),
+      fc.integer(),
+      fc.boolean(),
+      fc.array(fc.string(), { maxLength: 4 }),
+      fc.dictionary(key, fc.string(), { maxKeys: 3 }),
+    )
     fc.assert(
       fc.property(fc.dictionary(key, value, { maxKeys: 5 }), (generated) => {
         const plain = JSON.parse(JSON.stringify(generated))

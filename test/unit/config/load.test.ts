@@ -54,26 +54,82 @@ describe('loading a config', () => {
     ['an unknown key', good.replace('    allow:', '    alow:'), 'servers.tracker.alow 9:5', /not an option/, 'allow'],
     ['an unknown key at the top', `${good}serverz: {}\n`, 'serverz 10:1', /not an option/, 'servers'],
     ['an unknown key of a provider kind', good.replace('appId', 'apId'), 'providers.acme.apId 3:29', /not an option/, 'appId'],
-    ['an unknown key in a tool row', `${good}    tools:\n      read:\n        request: [GET /x]\n`, 'servers.tracker.tools.read.request 12:9', /not an option/, 'requests'],
-    ['an unknown key in one case of a row', `${good}    tools:\n      read:\n        - scop: {}\n`, 'servers.tracker.tools.read[0].scop 12:11', /not an option/, 'scope'],
-    ['an unknown key in a request rule', `${good}    tools: { read: { requests: [{ request: GET /x, captur: {} }] } }\n`, 'servers.tracker.tools.read.requests[0].captur 10:52', /not an option/, 'capture'],
+    [
+      'an unknown key in a tool row',
+      `${good}    tools:\n      read:\n        request: [GET /x]\n`,
+      'servers.tracker.tools.read.request 12:9',
+      /not an option/,
+      'requests',
+    ],
+    [
+      'an unknown key in one case of a row',
+      `${good}    tools:\n      read:\n        - scop: {}\n`,
+      'servers.tracker.tools.read[0].scop 12:11',
+      /not an option/,
+      'scope',
+    ],
+    [
+      'an unknown key in a request rule',
+      `${good}    tools: { read: { requests: [{ request: GET /x, captur: {} }] } }\n`,
+      'servers.tracker.tools.read.requests[0].captur 10:52',
+      /not an option/,
+      'capture',
+    ],
     ['a wrong type', good.replace('[read]', 'read'), 'servers.tracker.allow 9:5', /must be a list, not a text/],
     ['a wrong word', `${good}    sampling: alow\n`, 'servers.tracker.sampling 10:5', /one of "allow", "deny", not "alow"/, 'allow'],
     ['a bad duration', `${good}ttl: 5 minutes\n`, 'ttl 10:1', /500ms/],
     ['a missing version', good.replace('version: 1\n', ''), 'version 1:1', /missing/],
     ['a duplicate key', good.replace('    allow:', '    run: [x]\n    allow:'), ' 9:5', /"run" stands here twice/],
     ['a broken line', good.replace('[read]', '[read'), ' 10:1', /./],
-    ['a provider that does not exist', good.replace('provider: acme', 'provider: acne'), 'servers.tracker.provider 7:5', /no provider is named "acne"/, 'acme'],
-    ['a kind that does not exist', good.replace('kind: github-app', 'kind: github-ap'), 'providers.acme.kind 3:11', /no provider of kind/, 'github-app'],
-    ['a preset that does not exist', good.replace('preset: tracker', 'preset: traker'), 'servers.tracker.preset 8:5', /no preset/, 'tracker'],
-    ['a preset of another kind', good.replace('{ kind: github-app, appId: 1, installation: acme }', '{ kind: vault, address: x }'), 'servers.tracker.preset 8:5', /written for a provider of kind github-app/],
+    [
+      'a provider that does not exist',
+      good.replace('provider: acme', 'provider: acne'),
+      'servers.tracker.provider 7:5',
+      /no provider is named "acne"/,
+      'acme',
+    ],
+    [
+      'a kind that does not exist',
+      good.replace('kind: github-app', 'kind: github-ap'),
+      'providers.acme.kind 3:11',
+      /no provider of kind/,
+      'github-app',
+    ],
+    [
+      'a preset that does not exist',
+      good.replace('preset: tracker', 'preset: traker'),
+      'servers.tracker.preset 8:5',
+      /no preset/,
+      'tracker',
+    ],
+    [
+      'a preset of another kind',
+      good.replace('{ kind: github-app, appId: 1, installation: acme }', '{ kind: vault, address: x }'),
+      'servers.tracker.preset 8:5',
+      /written for a provider of kind github-app/,
+    ],
     ['no command and no address', good.replace('    run: [node, server.js]\n', ''), 'servers.tracker 5:3', /needs `run`/],
-    ['a command and an address', good.replace('    provider:', '    url: https://x.dev/mcp\n    provider:'), 'servers.tracker.url 7:5', /exclude each other/],
+    [
+      'a command and an address',
+      good.replace('    provider:', '    url: https://x.dev/mcp\n    provider:'),
+      'servers.tracker.url 7:5',
+      /exclude each other/,
+    ],
     ['a name no tool can have', good.replace('[read]', '["re ad"]'), 'servers.tracker.allow[0] 9:13', /cannot be a tool's name/],
     ['a confusable name', good.replace('[read]', '[rеad]'), 'servers.tracker.allow[0] 9:13', /cannot be a tool's name/],
     ['no variable for the placeholder', good.replace('    preset: tracker\n', ''), 'servers.tracker.inject.env 5:3', /names no variable/],
-    ['endpoint without an address variable', good.replace('    allow:', '    inject: { mode: endpoint }\n    allow:'), 'servers.tracker.inject.url 9:5', /takes the address/],
-    ['a credential of the daemon passed through', good.replace('    allow:', '    pass: [TRACKER_TOKEN]\n    allow:'), 'servers.tracker.pass[0] 9:12', /filled by `inject`/],
+    [
+      'endpoint without an address variable',
+      good.replace('    allow:', '    inject: { mode: endpoint }\n    allow:'),
+      'servers.tracker.inject.url 9:5',
+      /takes the address/,
+    ],
+    [
+      'a credential of the daemon passed through',
+      good.replace('    allow:', '    pass: [TRACKER_TOKEN]\n    allow:'),
+      'servers.tracker.pass[0] 9:12',
+      /filled by `inject`/,
+    ],
     ['__proto__ as a key', good.replace('    allow:', '    __proto__: {}\n    allow:'), ' 9:5', /not allowed/],
     ['a tag', good.replace('[read]', '!!js/function "x"'), ' 9:12', /tag/i],
     ['a number as a key', good.replace('    allow:', '    1: x\n    allow:'), 'servers.tracker.1 9:5', /not an option/],
@@ -97,11 +153,16 @@ describe('loading a config', () => {
   })
 
   it('reports all problems at once', () => {
-    expect(problemsOf(good.replace('provider: acme', 'provider: acne').replace('[read]', '["a b"]')).map((problem) => problem.line)).toEqual([7, 9])
+    expect(
+      problemsOf(good.replace('provider: acme', 'provider: acne').replace('[read]', '["a b"]')).map((problem) => problem.line),
+    ).toEqual([7, 9])
   })
 
   it.each([
-    ['a bomb of aliases', `a: &a [x, x, x, x, x, x, x, x, x, x]\n${['b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name, i) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefg'[i]}`).join(', ')}]`).join('\n')}\n`],
+    [
+      'a bomb of aliases',
+      `a: &a [x, x, x, x, x, x, x, x, x, x]\n${['b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name, i) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefg'[i]}`).join(', ')}]`).join('\n')}\n`,
+    ],
     ['deep nesting', `a: ${'['.repeat(200_000)}`],
     ['deep closed nesting', `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`],
     ['a megabyte', `# ${'x'.repeat(1024 * 1024)}\nversion: 1\n`],
@@ -116,7 +177,9 @@ describe('loading a config', () => {
     const damage = fc.tuple(fc.nat(lines.length - 1), fc.string({ maxLength: 20 }), fc.boolean())
     fc.assert(
       fc.property(fc.array(damage, { maxLength: 3 }), (damages) => {
-        const text = damages.reduce((all, [line, junk, replace]) => all.with(line, replace ? junk : (all[line] ?? '') + junk), lines).join('\n')
+        const text = damages
+          .reduce((all, [line, junk, replace]) => all.with(line, replace ? junk : (all[line] ?? '') + junk), lines)
+          .join('\n')
         for (const problem of problemsOf(text)) {
           expect(problem.line).toBeGreaterThan(0)
           expect(problem.line).toBeLessThanOrEqual(text.split(/\r\n|\r|\n/).length + 1)

@@ -11,16 +11,32 @@ describe('what cannot be compiled', () => {
   })
 
   const cases: [name: string, text: string, problem: RegExp][] = [
-    ['bad CEL', row(`{ when: 'args.x ==', credential: none }`), /^12:12 servers\.s\.tools\.t\.when: the condition is not CEL: Unexpected token/],
-    ['a condition over something else', row(`{ when: 'argh.x == 1', credential: none }`), /servers\.s\.tools\.t\.when: the condition is wrong: Unknown variable: argh/],
+    [
+      'bad CEL',
+      row(`{ when: 'args.x ==', credential: none }`),
+      /^12:12 servers\.s\.tools\.t\.when: the condition is not CEL: Unexpected token/,
+    ],
+    [
+      'a condition over something else',
+      row(`{ when: 'argh.x == 1', credential: none }`),
+      /servers\.s\.tools\.t\.when: the condition is wrong: Unknown variable: argh/,
+    ],
     ['a condition that is no yes or no', row(`{ when: '"yes"', credential: none }`), /gives a string, not true or false/],
     ['a condition over all arguments', row(`{ when: 'size(args) == 1', credential: none }`), /`args` as a whole cannot be read/],
     ['a pattern from the call', row(`{ when: 'args.x.matches(args.y)', credential: none }`), /matches\(\) needs its pattern as a text/],
     ['a pattern that is none', row(`{ when: 'args.x.matches("(a")', credential: none }`), /unmatched "\("/],
-    ['three loops within each other', row(`{ when: 'args.a.all(x, args.a.all(y, args.a.all(z, x == y)))', credential: none }`), /more than two loops/],
+    [
+      'three loops within each other',
+      row(`{ when: 'args.a.all(x, args.a.all(y, args.a.all(z, x == y)))', credential: none }`),
+      /more than two loops/,
+    ],
     ['no scope', row('{ requests: [GET /] }'), /12:7 servers\.s\.tools\.t: needs a `scope`, or `credential: none`/],
     ['no requests', row('{ scope: { a: 1 } }'), /servers\.s\.tools\.t: needs `requests`/],
-    ['a scope with credential: none', row('{ scope: { a: 1 }, credential: none }'), /t\.scope: a scope asks for a credential, but `credential: none`/],
+    [
+      'a scope with credential: none',
+      row('{ scope: { a: 1 }, credential: none }'),
+      /t\.scope: a scope asks for a credential, but `credential: none`/,
+    ],
     ['requests with credential: none', row('{ requests: [GET /], credential: none }'), /t\.requests: requests need a credential/],
     ['a template that is none', row('{ scope: { a: "${arg.x}" }, requests: [GET /] }'), /t\.scope\.a: \$\{arg\.x\} is no template/],
     ['an open template', row('{ scope: { a: "${args.x" }, requests: [GET /] }'), /t\.scope\.a: "\$\{" opens a template that is not closed/],
@@ -40,21 +56,63 @@ describe('what cannot be compiled', () => {
     ['an encoded path', row('{ scope: { a: 1 }, requests: ["GET /a%20b"] }'), /write paths decoded/],
     ['segments beside text', row('{ scope: { a: 1 }, requests: ["GET /a-${args.x...}"] }'), /must stand alone between slashes/],
     ['base64 in a path', row('{ scope: { a: 1 }, requests: ["GET /${args.x|base64}"] }'), /belongs to a body/],
-    ['a value captured by nobody', row('{ scope: { a: 1 }, requests: ["GET /${seen.sha}"] }'), /\$\{seen\.sha\} is captured by no request before/],
-    ['a value captured later', row('{ scope: { a: 1 }, requests: ["GET /${seen.sha}", { request: GET /b, capture: { sha: /sha } }] }'), /captured by no request before/],
-    ['a captured value beside text', row('{ scope: { a: 1 }, requests: [{ request: GET /b, capture: { sha: /sha } }, "GET /x-${seen.sha}"] }'), /must be a whole path segment/],
+    [
+      'a value captured by nobody',
+      row('{ scope: { a: 1 }, requests: ["GET /${seen.sha}"] }'),
+      /\$\{seen\.sha\} is captured by no request before/,
+    ],
+    [
+      'a value captured later',
+      row('{ scope: { a: 1 }, requests: ["GET /${seen.sha}", { request: GET /b, capture: { sha: /sha } }] }'),
+      /captured by no request before/,
+    ],
+    [
+      'a captured value beside text',
+      row('{ scope: { a: 1 }, requests: [{ request: GET /b, capture: { sha: /sha } }, "GET /x-${seen.sha}"] }'),
+      /must be a whole path segment/,
+    ],
     ['a query without a name', row('{ scope: { a: 1 }, requests: ["GET /a?=1"] }'), /is no query parameter/],
     ['an empty query', row('{ scope: { a: 1 }, requests: ["GET /a?"] }'), /is no query parameter/],
     ['a query name twice', row('{ scope: { a: 1 }, requests: ["GET /a?x&x=1"] }'), /stands there twice/],
     ['a body on GET', row('{ scope: { a: 1 }, requests: [{ request: GET /a, body: { /x: 1 } }] }'), /a GET request has no body/],
-    ['GraphQL by GET', row('{ scope: { a: 1 }, requests: [{ request: GET /graphql, graphql: { operation: query, fields: [viewer] } }] }'), /a GraphQL request is a POST/],
-    ['a captured value in a body', row('{ scope: { a: 1 }, requests: [{ request: GET /b, capture: { sha: /sha } }, { request: POST /a, body: { /x: "${seen.sha}" } }] }'), /requests\[1\]\.body\.\/x: \$\{seen/],
+    [
+      'GraphQL by GET',
+      row('{ scope: { a: 1 }, requests: [{ request: GET /graphql, graphql: { operation: query, fields: [viewer] } }] }'),
+      /a GraphQL request is a POST/,
+    ],
+    [
+      'a captured value in a body',
+      row(
+        '{ scope: { a: 1 }, requests: [{ request: GET /b, capture: { sha: /sha } }, { request: POST /a, body: { /x: "${seen.sha}" } }] }',
+      ),
+      /requests\[1\]\.body\.\/x: \$\{seen/,
+    ],
     ['where with a name that is none', `${head}    where: { "a b": 1 }\n`, /servers\.s\.where\.a b: "a b" cannot name an argument/],
-    ['a tool that nobody defines', `${head}    allow: [t]\n`, /10:13 servers\.s\.allow\[0\]: "t" is defined neither under `tools`; a tool that needs no credential/],
-    ['a misspelt tool', `${row('{ credential: none }')}      get_issue: { credential: none }\n    ask: [get_isue]\n`, /servers\.s\.ask\[0\]: "get_isue" is defined neither.* Did you mean "get_issue"\?/],
-    ['where over an argument that the row lacks', `${row('{ credential: none }')}    where: { repo: web }\n`, /10:13 servers\.s\.allow\[0\]: "t" has no argument "repo" as far as its row says/],
-    ['where over an argument that one case lacks', `${row('[{ when: "args.repo == \'web\'", credential: none }, { credential: none }]')}    where: { repo: web }\n`, /"t" has no argument "repo"/],
-    ['a scope without a provider', '  s:\n    run: [x]\n    allow: [t]\n    tools: { t: { scope: { a: 1 }, requests: [GET /] } }\n', /the server has no `provider`/],
+    [
+      'a tool that nobody defines',
+      `${head}    allow: [t]\n`,
+      /10:13 servers\.s\.allow\[0\]: "t" is defined neither under `tools`; a tool that needs no credential/,
+    ],
+    [
+      'a misspelt tool',
+      `${row('{ credential: none }')}      get_issue: { credential: none }\n    ask: [get_isue]\n`,
+      /servers\.s\.ask\[0\]: "get_isue" is defined neither.* Did you mean "get_issue"\?/,
+    ],
+    [
+      'where over an argument that the row lacks',
+      `${row('{ credential: none }')}    where: { repo: web }\n`,
+      /10:13 servers\.s\.allow\[0\]: "t" has no argument "repo" as far as its row says/,
+    ],
+    [
+      'where over an argument that one case lacks',
+      `${row('[{ when: "args.repo == \'web\'", credential: none }, { credential: none }]')}    where: { repo: web }\n`,
+      /"t" has no argument "repo"/,
+    ],
+    [
+      'a scope without a provider',
+      '  s:\n    run: [x]\n    allow: [t]\n    tools: { t: { scope: { a: 1 }, requests: [GET /] } }\n',
+      /the server has no `provider`/,
+    ],
   ]
   it.each(cases)('%s is named with its position', (_, text, problem) => {
     expect(problemsOf(text).join('\n')).toMatch(problem)
@@ -75,11 +133,16 @@ describe('what cannot be compiled', () => {
   })
 
   it('a scope without arguments is checked by the provider here and now', () => {
-    const text = '  s:\n    run: [x]\n    provider: acme\n    inject: { env: T }\n    allow: [t]\n    tools: { t: { scope: { repositories: [], permissions: { issues: read } }, requests: [GET /] } }\n'
+    const text =
+      '  s:\n    run: [x]\n    provider: acme\n    inject: { env: T }\n    allow: [t]\n    tools: { t: { scope: { repositories: [], permissions: { issues: read } }, requests: [GET /] } }\n'
     expect(problemsOf(text).join()).toContain('servers.s.tools.t.scope: the scope is refused')
   })
 
   it('all problems are reported at once, in order', () => {
-    expect(problemsOf(`${row('{ scope: { a: "${x}" }, requests: [GET /] }')}      u: { credential: none, when: "1 +" }\n    where: { "a b": 1 }\n`)).toHaveLength(3)
+    expect(
+      problemsOf(
+        `${row('{ scope: { a: "${x}" }, requests: [GET /] }')}      u: { credential: none, when: "1 +" }\n    where: { "a b": 1 }\n`,
+      ),
+    ).toHaveLength(3)
   })
 })

@@ -50,14 +50,28 @@ describe('a condition', () => {
     ['args.l.all(x, x == x)', { l: Array.from({ length: 100 }, () => 'x'.repeat(1000)) }, /holds more characters/],
     ['args.a.all(x, args.a.all(y, x == y))', { a: Array.from({ length: 300 }, () => 1) }, /holds more values/],
     ['args.l.filter(x, x.a == 1).size() > 0', { l: [{ a: 1, b: 'x'.repeat(5000) }] }, /l has 5000 characters|l holds/],
-    ['args.l.all(x, args.s.matches("(a|b|c|d|e|f|g|h)*(i|j|k|l|m)*$"))', { l: Array.from({ length: 1000 }, () => 1), s: 'a'.repeat(4000) }, /matches\(\) would have to read too much/],
+    [
+      'args.l.all(x, args.s.matches("(a|b|c|d|e|f|g|h)*(i|j|k|l|m)*$"))',
+      { l: Array.from({ length: 1000 }, () => 1), s: 'a'.repeat(4000) },
+      /matches\(\) would have to read too much/,
+    ],
   ])('%s on hostile arguments is refused: it holds for nobody', (source, args, reason) => {
     expect(outcome(source, args)).toMatch(reason)
   })
 
   it('reads what it says it reads', () => {
-    const reads = compile('has(args.a.b) && args.files.all(f, f.path != "" && f["mode"] == args.m) && args.l[0] == 1 && size(args.n) > 0').reads
-    expect(reads.map((read) => `${formatRead(read)} ${read.depth}`)).toEqual(['a.b presence', 'files own', 'files[].path all', 'files[].mode all', 'm all', 'l[] all', 'n own'])
+    const reads = compile(
+      'has(args.a.b) && args.files.all(f, f.path != "" && f["mode"] == args.m) && args.l[0] == 1 && size(args.n) > 0',
+    ).reads
+    expect(reads.map((read) => `${formatRead(read)} ${read.depth}`)).toEqual([
+      'a.b presence',
+      'files own',
+      'files[].path all',
+      'files[].mode all',
+      'm all',
+      'l[] all',
+      'n own',
+    ])
   })
 
   it('answers within bounds, or refuses, whatever the arguments are', () => {
@@ -68,16 +82,22 @@ describe('a condition', () => {
       'has(args.a) && args.a.lowerAscii().startsWith("b") && args.b in args.l',
     ].map(compile)
     fc.assert(
-      fc.property(fc.record({ a: fc.anything(), b: fc.jsonValue(), l: fc.oneof(fc.jsonValue(), fc.array(fc.record({ p: fc.string() }))) }, { requiredKeys: [] }), (generated) => {
-        const args: Record<string, Json> = JSON.parse(JSON.stringify(generated))
-        for (const condition of conditions) {
-          try {
-            expect(typeof condition.holds(args)).toBe('boolean')
-          } catch (error) {
-            expect(error).toBeInstanceOf(Refusal)
+      fc.property(
+        fc.record(
+          { a: fc.anything(), b: fc.jsonValue(), l: fc.oneof(fc.jsonValue(), fc.array(fc.record({ p: fc.string() }))) },
+          { requiredKeys: [] },
+        ),
+        (generated) => {
+          const args: Record<string, Json> = JSON.parse(JSON.stringify(generated))
+          for (const condition of conditions) {
+            try {
+              expect(typeof condition.holds(args)).toBe('boolean')
+            } catch (error) {
+              expect(error).toBeInstanceOf(Refusal)
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 500 },
     )
   })

@@ -25,7 +25,12 @@ const issue = { owner: 'acme', repo: 'web', issue_number: 42 }
 describe('a decision', () => {
   it('grants a scope and request rules filled from the arguments', () => {
     const decision = policy.decide(toolCall('github', 'get_issue', issue))
-    expect(decision).toMatchObject({ effect: 'allow', rule: { source: 'config', path: 'servers.github.allow[0]' }, resource: 'acme/web#42', used: issue })
+    expect(decision).toMatchObject({
+      effect: 'allow',
+      rule: { source: 'config', path: 'servers.github.allow[0]' },
+      resource: 'acme/web#42',
+      used: issue,
+    })
     expect(leaseOf(decision)).toEqual({
       credential: 'lease',
       provider: 'acme',
@@ -78,8 +83,12 @@ describe('a decision', () => {
       reason: 'repo "secret" is not among web, api (servers.github.where.repo)',
       used: { owner: 'acme', repo: 'secret' },
     })
-    expect(reasonOf(policy.decide(toolCall('github', 'get_issue', { ...issue, owner: 'evil' })))).toBe('owner "evil" is not acme (servers.github.where.owner)')
-    expect(reasonOf(policy.decide(toolCall('github', 'get_issue', { owner: 'acme', issue_number: 1 })))).toBe('the call has no repo (servers.github.where.repo)')
+    expect(reasonOf(policy.decide(toolCall('github', 'get_issue', { ...issue, owner: 'evil' })))).toBe(
+      'owner "evil" is not acme (servers.github.where.owner)',
+    )
+    expect(reasonOf(policy.decide(toolCall('github', 'get_issue', { owner: 'acme', issue_number: 1 })))).toBe(
+      'the call has no repo (servers.github.where.repo)',
+    )
     expect(reasonOf(policy.decide(toolCall('github', 'get_issue', { ...issue, issue_number: 0 })))).toBe(
       'the condition "args.issue_number > 0" does not hold for this call (server-github.tools.get_issue.when)',
     )
@@ -87,7 +96,9 @@ describe('a decision', () => {
 
   it('compares GitHub’s names without case, and only those, and only in ASCII', () => {
     expect(policy.decide(toolCall('github', 'get_issue', { ...issue, owner: 'ACME', repo: 'Web' })).effect).toBe('allow')
-    const kelvin = policyOf('  s:\n    run: [x]\n    provider: acme\n    inject: { env: T }\n    where: { repo: kit, path: dev }\n    allow: [t]\n    tools: { t: { scope: { repositories: ["a/b"], permissions: { issues: read } }, requests: [GET /], arguments: [repo, path] } }\n')
+    const kelvin = policyOf(
+      '  s:\n    run: [x]\n    provider: acme\n    inject: { env: T }\n    where: { repo: kit, path: dev }\n    allow: [t]\n    tools: { t: { scope: { repositories: ["a/b"], permissions: { issues: read } }, requests: [GET /], arguments: [repo, path] } }\n',
+    )
     expect(kelvin.decide(toolCall('s', 't', { repo: 'KIT', path: 'dev' })).effect).toBe('allow')
     expect(kelvin.decide(toolCall('s', 't', { repo: '\u212Ait', path: 'dev' })).effect).toBe('deny')
     expect(kelvin.decide(toolCall('s', 't', { repo: 'kit', path: 'DEV' })).effect).toBe('deny')
@@ -119,13 +130,20 @@ describe('a decision', () => {
   })
 
   it('reads only what the call itself carries, not what objects inherit', () => {
-    const inherited = policyOf('  s: { run: [x], where: { constructor.name: Object }, allow: [t] }\n')
-    expect(inherited.decide(toolCall('s', 't', {})).effect).toBe('deny')
+    for (const name of ['toString', 'hasOwnProperty', 'constructor.name']) {
+      const inherited = policyOf(`  s: { run: [x], where: { ${name}: Object }, allow: [t] }\n`)
+      expect(reasonOf(inherited.decide(toolCall('s', 't', {})))).toContain(`the call has no ${name}`)
+    }
   })
 
   it('names the arguments it reads, for the check of case variants', () => {
     expect([...(policy.servers.get('github')?.constrained('get_issue') ?? [])].sort()).toEqual(['issue_number', 'owner', 'repo'])
-    expect([...(policy.servers.get('github')?.constrained('add_issue_comment') ?? [])].sort()).toEqual(['body', 'issue_number', 'owner', 'repo'])
+    expect([...(policy.servers.get('github')?.constrained('add_issue_comment') ?? [])].sort()).toEqual([
+      'body',
+      'issue_number',
+      'owner',
+      'repo',
+    ])
     expect(policy.servers.get('github')?.constrained('nonsense').size).toBe(0)
   })
 
@@ -185,14 +203,26 @@ describe('rows with cases', () => {
       free: { where: none, credential: none }
 `)
   it('the first case whose condition holds counts', () => {
-    expect(leaseOf(cases.decide(toolCall('s', 't', { project: 'p', method: 'get' })))).toMatchObject({ scope: { read: true }, lifetime: 'call', ttl: 300_000 })
-    expect(leaseOf(cases.decide(toolCall('s', 't', { project: 'p', method: 'set', force: false })))).toMatchObject({ scope: { write: true }, lifetime: 'ttl', ttl: 60_000 })
+    expect(leaseOf(cases.decide(toolCall('s', 't', { project: 'p', method: 'get' })))).toMatchObject({
+      scope: { read: true },
+      lifetime: 'call',
+      ttl: 300_000,
+    })
+    expect(leaseOf(cases.decide(toolCall('s', 't', { project: 'p', method: 'set', force: false })))).toMatchObject({
+      scope: { write: true },
+      lifetime: 'ttl',
+      ttl: 60_000,
+    })
   })
 
   it.each([
     ['no case covers it', { project: 'p', method: 'delete' }, 'none of the 2 cases of "t" covers this call (servers.s.tools.t[0])'],
     ['a condition cannot be evaluated', { project: 'p' }, /cannot be evaluated.*\(servers\.s\.tools\.t\[0\]\.when\)/],
-    ['the row’s own where does not hold', { project: 'p', method: 'set', force: true }, 'force true is not false (servers.s.tools.t[1].where.force)'],
+    [
+      'the row’s own where does not hold',
+      { project: 'p', method: 'set', force: true },
+      'force true is not false (servers.s.tools.t[1].where.force)',
+    ],
     ['the row’s own where finds nothing', { project: 'p', method: 'set' }, 'the call has no force (servers.s.tools.t[1].where.force)'],
     ['the server’s where does not hold', { project: 'q', method: 'get' }, 'project "q" is not p (servers.s.where.project)'],
   ])('denied when %s', (_, args, reason) => {
@@ -211,13 +241,18 @@ describe('rows with cases', () => {
     allow: [get_issue]
     tools: { get_issue: { scope: { repositories: [acme/docs], permissions: { metadata: read } }, requests: [GET /meta] } }
 `)
-    expect(leaseOf(own.decide(toolCall('s', 'get_issue', {}))).scope).toEqual({ repositories: ['acme/docs'], permissions: { metadata: 'read' } })
+    expect(leaseOf(own.decide(toolCall('s', 'get_issue', {}))).scope).toEqual({
+      repositories: ['acme/docs'],
+      permissions: { metadata: 'read' },
+    })
   })
 })
 
 describe('lifetimes', () => {
   const lifetimeOf = (lines: string, row = ''): string => {
-    const policy = policyOf(`  s:\n    run: [x]\n    provider: plain\n    allow: [t]\n${lines}    tools: { t: { scope: { a: 1 }, requests: [GET /]${row} } }\n`)
+    const policy = policyOf(
+      `  s:\n    run: [x]\n    provider: plain\n    allow: [t]\n${lines}    tools: { t: { scope: { a: 1 }, requests: [GET /]${row} } }\n`,
+    )
     return leaseOf(policy.decide(toolCall('s', 't', {}))).lifetime
   }
   it('is the row’s, else the server’s, else the config’s; a token in an environment lives for one call unless said otherwise', () => {
@@ -243,16 +278,20 @@ describe('startup', () => {
   })
 
   it('takes nothing from a call', () => {
-    expect(problemsOf('  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n    startup: { scope: { a: "${args.x}" }, requests: [GET /] }\n')).toEqual([
-      '10:5 servers.s.startup: names the argument x, but at start there is no call to take it from',
-    ])
+    expect(
+      problemsOf(
+        '  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n    startup: { scope: { a: "${args.x}" }, requests: [GET /] }\n',
+      ),
+    ).toEqual(['10:5 servers.s.startup: names the argument x, but at start there is no call to take it from'])
   })
 })
 
 describe('the digest of an operation', () => {
   it('covers every field', () => {
     const base = { server: 's', kind: 'tool' as const, name: 't', args: { a: 1 }, definition: 'd' }
-    const others = [{ server: 'x' }, { kind: 'prompt' as const }, { name: 'x' }, { args: { a: 2 } }, { definition: 'x' }].map((change) => operationDigest({ ...base, ...change }))
+    const others = [{ server: 'x' }, { kind: 'prompt' as const }, { name: 'x' }, { args: { a: 2 } }, { definition: 'x' }].map((change) =>
+      operationDigest({ ...base, ...change }),
+    )
     expect(new Set([operationDigest(base), ...others]).size).toBe(6)
     expect(operationDigest({ ...base, args: { a: 1 } })).toBe(operationDigest(base))
   })

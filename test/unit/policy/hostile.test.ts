@@ -65,12 +65,16 @@ describe('a value from a call', () => {
     [1.5, '1.5'],
     [true, 'true'],
   ])('%j stands in a path as %j', (value, text) => {
-    expect(leaseOf(decide('one', { x: value }))).toMatchObject({ scope: { k: text }, requests: [{ segments: [{ value: 'a' }, { kind: 'literal', value: text, ignoreCase: false }] }] })
+    expect(leaseOf(decide('one', { x: value }))).toMatchObject({
+      scope: { k: text },
+      requests: [{ segments: [{ value: 'a' }, { kind: 'literal', value: text, ignoreCase: false }] }],
+    })
   })
 
   it('takes the place of list items, each checked, never of all', () => {
     expect(leaseOf(decide('list', { x: ['a', 'b/c', 1] })).scope).toEqual({ k: ['fixed', 'a', 'b/c', '1'] })
-    for (const x of [[], ['a', '*'], ['a', ['b']], ['a', ''], Array.from({ length: 501 }, () => 'a')]) expect(decide('list', { x }).effect).toBe('deny')
+    for (const x of [[], ['a', '*'], ['a', ['b']], ['a', ''], Array.from({ length: 501 }, () => 'a')])
+      expect(decide('list', { x }).effect).toBe('deny')
   })
 
   it('is checked by the grammar of its field', () => {
@@ -91,7 +95,9 @@ describe('a value from a call', () => {
 
   it('stands in a body as it is, whatever it contains and however long it is', () => {
     const x = `*?%../\u0000${'x'.repeat(100_000)}`
-    expect(leaseOf(decide('whole', { x, y: { any: [1] }, z: 'z', other: 1 })).requests[0]?.body).toEqual([{ pointer: '', value: { x, in: { y: { any: [1] } }, l: ['z'] } }])
+    expect(leaseOf(decide('whole', { x, y: { any: [1] }, z: 'z', other: 1 })).requests[0]?.body).toEqual([
+      { pointer: '', value: { x, in: { y: { any: [1] } }, l: ['z'] } },
+    ])
     expect(decide('whole', { x, y: 1, z: null }).effect).toBe('deny')
   })
 
@@ -103,13 +109,24 @@ describe('a value from a call', () => {
       { pointer: '/note', value: 're: ok' },
     ])
     for (const args of [{ y: 'ok' }, { x: 'a' }, { x: 1, y: 'ok' }, { x: 'a', y: '*' }]) expect(decide('encoded', args).effect).toBe('deny')
-    expect(leaseOf(decide('graph', { x: { deep: true } })).requests[0]?.graphql).toEqual({ operation: 'mutation', fields: ['close'], variables: { id: { deep: true }, n: 1 } })
+    expect(leaseOf(decide('graph', { x: { deep: true } })).requests[0]?.graphql).toEqual({
+      operation: 'mutation',
+      fields: ['close'],
+      variables: { id: { deep: true }, n: 1 },
+    })
     expect(decide('graph', {}).effect).toBe('deny')
   })
 
   it('never makes a rule wider: what is granted names one repository, and every path is literal', () => {
-    const name = fc.oneof(fc.constantFrom('acme', 'web', '..', '*', 'a/b', '%2e', 'w\u0000', '.'), fc.string({ maxLength: 8 }), fc.jsonValue())
-    const args = fc.record({ owner: name, repo: name, issue_number: fc.oneof(fc.nat(), name), path: fc.oneof(name, fc.string()), branch: name, state: name }, { requiredKeys: [] })
+    const name = fc.oneof(
+      fc.constantFrom('acme', 'web', '..', '*', 'a/b', '%2e', 'w\u0000', '.'),
+      fc.string({ maxLength: 8 }),
+      fc.jsonValue(),
+    )
+    const args = fc.record(
+      { owner: name, repo: name, issue_number: fc.oneof(fc.nat(), name), path: fc.oneof(name, fc.string()), branch: name, state: name },
+      { requiredKeys: [] },
+    )
     let allowed = 0
     fc.assert(
       fc.property(fc.constantFrom('get_issue', 'get_file_contents', 'list_issues', 'list_pull_requests'), args, (tool, generated) => {
@@ -124,9 +141,18 @@ describe('a value from a call', () => {
         expect(scope['repositories']).toEqual([`${String(callArgs['owner'])}/${String(callArgs['repo'])}`])
         for (const rule of requests) {
           expect(rule.origin).toBe('https://api.github.com')
-          expect(rule.segments.slice(0, 3)).toMatchObject([{ value: 'repos' }, { value: String(callArgs['owner']) }, { value: String(callArgs['repo']) }])
-          for (const segment of rule.segments) expect(segment.kind === 'literal' && segment.value !== '..' && segment.value !== '.' && !/[/*?%\\\u0000-\u001f]/.test(segment.value)).toBe(true)
-          const url = new URL(`https://api.github.com/${rule.segments.map((segment) => (segment.kind === 'literal' ? encodeURIComponent(segment.value) : '')).join('/')}`)
+          expect(rule.segments.slice(0, 3)).toMatchObject([
+            { value: 'repos' },
+            { value: String(callArgs['owner']) },
+            { value: String(callArgs['repo']) },
+          ])
+          for (const segment of rule.segments)
+            expect(
+              segment.kind === 'literal' && segment.value !== '..' && segment.value !== '.' && !/[/*?%\\\u0000-\u001f]/.test(segment.value),
+            ).toBe(true)
+          const url = new URL(
+            `https://api.github.com/${rule.segments.map((segment) => (segment.kind === 'literal' ? encodeURIComponent(segment.value) : '')).join('/')}`,
+          )
           expect(url.pathname.split('/').length).toBe(rule.segments.length + 1)
         }
       }),
@@ -140,8 +166,12 @@ describe('speed', () => {
   it('of a decision does not grow with the number of rules', () => {
     const timeOf = (count: number): number => {
       const tools = Array.from({ length: count }, (_, index) => `tool_${index}`)
-      const large = policyOf(`  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n    where: { repo: [${tools.join(', ')}] }\n    allow: [${tools.join(', ')}]\n    tools:\n${tools.map((tool) => `      ${tool}: { scope: { k: "\${args.repo}" }, requests: ["GET /\${args.repo}"] }\n`).join('')}`)
-      const calls = Array.from({ length: 2000 }, (_, index) => toolCall('s', `tool_${(index * 7) % count}`, { repo: `tool_${index % count}` }))
+      const large = policyOf(
+        `  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n    where: { repo: [${tools.join(', ')}] }\n    allow: [${tools.join(', ')}]\n    tools:\n${tools.map((tool) => `      ${tool}: { scope: { k: "\${args.repo}" }, requests: ["GET /\${args.repo}"] }\n`).join('')}`,
+      )
+      const calls = Array.from({ length: 2000 }, (_, index) =>
+        toolCall('s', `tool_${(index * 7) % count}`, { repo: `tool_${index % count}` }),
+      )
       for (const call of calls) large.decide(call)
       const started = performance.now()
       for (const call of calls) expect(large.decide(call).effect === 'allow').toBe(true)

@@ -63,7 +63,10 @@ export function problemsOf(servers: string): string[] {
   } catch (error) {
     if (!(error instanceof JitError) || error.code !== 'config.invalid') throw error
     const problems = z.array(z.custom<ConfigProblem>()).parse(error.details['problems'])
-    return problems.map((problem) => `${problem.line}:${problem.column} ${problem.path}: ${problem.message}${problem.suggestion === undefined ? '' : ` ${problem.suggestion}`}`)
+    return problems.map(
+      (problem) =>
+        `${problem.line}:${problem.column} ${problem.path}: ${problem.message}${problem.suggestion === undefined ? '' : ` ${problem.suggestion}`}`,
+    )
   }
 }
 

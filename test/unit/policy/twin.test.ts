@@ -53,7 +53,9 @@ function naive(server: Server, tool: string, args: Args): { effect: string; scop
       }
     }
     if (row.credential === 'none') return { effect }
-    const scope = Object.fromEntries(Object.entries(row.scope ?? {}).map(([key, value]) => [key, typeof value === 'string' ? fill(value, args, true) : value]))
+    const scope = Object.fromEntries(
+      Object.entries(row.scope ?? {}).map(([key, value]) => [key, typeof value === 'string' ? fill(value, args, true) : value]),
+    )
     const requests = (row.requests ?? []).map((rule) => {
       const [path = '', query] = rule.split('?')
       return `${fillPath(path, args).replace(' ', ' https://api.plain.dev')}${query === undefined ? '' : fillQuery(query, args)}`
@@ -127,9 +129,40 @@ function fillQuery(query: string, args: Args): string {
 const names = ['a', 'b', 'c']
 const tools = ['t1', 't2', 't3']
 const scalar = fc.constantFrom<Json>('x', 'y', 'xy', 'x/y', '', 1, 2.5, true)
-const hostile = fc.constantFrom<Json>('*', '**', '..', '.', '../x', 'x/../y', 'x//y', '/x', 'x%2fy', '${args.a}', 'x?y=1', 'x\\y', 'x\u0000', 'x\u202ey', 'X', ' x', null, 1e30, [], ['x'], {}, { x: 'x' }, 'x'.repeat(5000))
-const args = fc.dictionary(fc.constantFrom(...names), fc.oneof({ weight: 5, arbitrary: scalar }, { weight: 2, arbitrary: hostile }, { weight: 1, arbitrary: fc.string() }))
-const where = fc.dictionary(fc.constantFrom(...names), fc.oneof(fc.constantFrom<Json>('x', 'y', 1, true), fc.constant<Json>(['x', 'y', 'x/y'])), { maxKeys: 1 })
+const hostile = fc.constantFrom<Json>(
+  '*',
+  '**',
+  '..',
+  '.',
+  '../x',
+  'x/../y',
+  'x//y',
+  '/x',
+  'x%2fy',
+  '${args.a}',
+  'x?y=1',
+  'x\\y',
+  'x\u0000',
+  'x\u202ey',
+  'X',
+  ' x',
+  null,
+  1e30,
+  [],
+  ['x'],
+  {},
+  { x: 'x' },
+  'x'.repeat(5000),
+)
+const args = fc.dictionary(
+  fc.constantFrom(...names),
+  fc.oneof({ weight: 5, arbitrary: scalar }, { weight: 2, arbitrary: hostile }, { weight: 1, arbitrary: fc.string() }),
+)
+const where = fc.dictionary(
+  fc.constantFrom(...names),
+  fc.oneof(fc.constantFrom<Json>('x', 'y', 1, true), fc.constant<Json>(['x', 'y', 'x/y'])),
+  { maxKeys: 1 },
+)
 const row = fc
   .record(
     {
@@ -137,7 +170,14 @@ const row = fc
       where: fc.oneof(fc.constant<'none'>('none'), where),
       scope: fc.constantFrom<Record<string, Json>>({ k: '${args.a}' }, { k: '${args.a}-${args.b}', n: 1 }, { k: 'fixed' }),
       requests: fc.uniqueArray(
-        fc.constantFrom('GET /r', 'GET /r/${args.a}', 'PUT /r/${args.b}/${args.a}?p', 'GET /f/${args.b...}', 'GET /q?z=${args.c}&p', 'GET /x-${args.c}/*/**'),
+        fc.constantFrom(
+          'GET /r',
+          'GET /r/${args.a}',
+          'PUT /r/${args.b}/${args.a}?p',
+          'GET /f/${args.b...}',
+          'GET /q?z=${args.c}&p',
+          'GET /x-${args.c}/*/**',
+        ),
         { maxLength: 3 },
       ),
     },
@@ -154,23 +194,32 @@ const server: fc.Arbitrary<Server> = fc.record({
   allow: fc.subarray(tools),
   ask: fc.subarray(tools, { maxLength: 1 }),
   deny: fc.subarray(tools, { maxLength: 1 }),
-  tools: fc.tuple(...tools.map(() => fc.oneof(anyRow, fc.array(anyRow, { minLength: 1, maxLength: 3 })))).map((rows) => Object.fromEntries(rows.map((one, index) => [tools[index] ?? '', one]))),
+  tools: fc
+    .tuple(...tools.map(() => fc.oneof(anyRow, fc.array(anyRow, { minLength: 1, maxLength: 3 }))))
+    .map((rows) => Object.fromEntries(rows.map((one, index) => [tools[index] ?? '', one]))),
 })
 
 describe('the decider and its naive twin', () => {
   it('agree on effect, scope and requests', () => {
     const seen = { allow: 0, ask: 0, deny: 0 }
     fc.assert(
-      fc.property(server, fc.array(fc.tuple(fc.constantFrom(...tools, 'other'), args), { minLength: 10, maxLength: 10 }), (config, calls) => {
-        const policy = policyOf(stringify({ s: config }).replace(/^/gm, '  '))
-        for (const [tool, callArgs] of calls) {
-          const decision = policy.decide(toolCall('s', tool, callArgs))
-          const lease = decision.effect !== 'deny' && decision.grant.credential === 'lease' ? decision.grant : undefined
-          const found = { effect: decision.effect, ...(lease === undefined ? {} : { scope: lease.scope, requests: lease.requests.map((rule) => rule.text) }) }
-          expect(found, JSON.stringify([tool, callArgs])).toEqual(naive(config, tool, structuredClone<Args>(callArgs)))
-          seen[decision.effect] += 1
-        }
-      }),
+      fc.property(
+        server,
+        fc.array(fc.tuple(fc.constantFrom(...tools, 'other'), args), { minLength: 10, maxLength: 10 }),
+        (config, calls) => {
+          const policy = policyOf(stringify({ s: config }).replace(/^/gm, '  '))
+          for (const [tool, callArgs] of calls) {
+            const decision = policy.decide(toolCall('s', tool, callArgs))
+            const lease = decision.effect !== 'deny' && decision.grant.credential === 'lease' ? decision.grant : undefined
+            const found = {
+              effect: decision.effect,
+              ...(lease === undefined ? {} : { scope: lease.scope, requests: lease.requests.map((rule) => rule.text) }),
+            }
+            expect(found, JSON.stringify([tool, callArgs])).toEqual(naive(config, tool, structuredClone<Args>(callArgs)))
+            seen[decision.effect] += 1
+          }
+        },
+      ),
       { numRuns: 400 },
     )
     expect(Math.min(...Object.values(seen))).toBeGreaterThan(50)

@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { JitError } from '../core/errors.ts'
+import type { Database, Parameters, Row } from './database.ts'
+import type { LeaseRow, LeaseState, LeaseTable } from './store.ts'
+import { corruptStore } from './store-error.ts'
+
+const columns = [
+  'id',
+  'state',
+  'provider',
+  'server',
+  'tool',
+  'session',
+  'call',
+  'scope',
+  'sealed',
+  'fingerprint',
+  'upstreamHash',
+  'startedAt',
+  'mintedAt',
+  'expiresAt',
+  'validUntil',
+  'attempts',
+  'error',
+] as const satisfies readonly (keyof LeaseRow)[]
+
+const leaseRow = z.object({
+  id: z.string(),
+  state: z.enum(['minting', 'live', 'revoking', 'revoked', 'expired', 'irrevocable', 'failed', 'lost']),
+  provider: z.string(),
+  server: z.string(),
+  tool: z.string(),
+  session: z.string(),
+  call: z.string(),
+  scope: z.string().transform((text) => z.record(z.string(), z.json()).parse(JSON.parse(text))),
+  sealed: z.string(),
+  fingerprint: z.string(),
+  upstreamHash: z.string(),
+  startedAt: z.number(),
+  mintedAt: z.number(),
+  expiresAt: z.number(),
+  validUntil: z.number(),
+  attempts: z.number(),
+  error: z.string(),
+})
+
+/** States from which a lease does not come back. */
+const finished = "('revoked', 'expired', 'failed', 'irrevocable', 'lost')"
+
+export function leaseTable(database: Database): LeaseTable {
+  return {
+    insert(row) {
+      const names = columns.map((column) => `:${column}`).join(', ')
+      database.run(`INSERT INTO leases (${columns.join(', ')}) VALUES (${names})`, toParameters(row))
+    },
+    update(id, change) {
+      const changed = columns.filter((column) => column !== 'id' && Object.hasOwn(change, column))
+      if (changed.length === 0) return
+      const sets = changed.map((column) => `${column} = :${column}`).join(', ')
+      const rows = database.run(`UPDATE leases SET ${sets} WHERE id = :id`, { ...toParameters(change), id })
+      if (rows !== 1) throw new JitError('not-found', `the store has no lease ${id}`)
+    },
+    get(id) {
+      const row = database.first('SELECT * FROM leases WHERE id = :id', { id })
+      return row && readRow(row, database.file)
+    },
+    inState(states) {
+      return database
+        .all('SELECT * FROM leases WHERE state IN (SELECT value FROM json_each(:states)) ORDER BY startedAt, number', {
+          states: JSON.stringify(states),
+        })
+        .map((row) => readRow(row, database.file))
+    },
+    byHash(hash) {
+      if (hash === '') return []
+      return database
+        .all('SELECT * FROM leases WHERE upstreamHash = :hash OR fingerprint = :hash ORDER BY startedAt, number', { hash })
+        .map((row) => readRow(row, database.file))
+    },
+    prune(time) {
+      database.run(`DELETE FROM leases WHERE state IN ${finished} AND max(startedAt, mintedAt, validUntil) < :time`, { time })
+    },
+  }
+}
+
+/** Every state there is. */
+export const leaseStates: readonly LeaseState[] = leaseRow.shape.state.options
+
+function toParameters(change: Partial<LeaseRow>): Parameters {
+  const { scope, ...plain } = change
+  return scope === undefined ? { ...plain } : { ...plain, scope: JSON.stringify(scope) }
+}
+
+function readRow(row: Row, file: string): LeaseRow {
+  const parsed = leaseRow.safeParse(row)
+  if (!parsed.success) throw corruptStore(file, `a lease's row cannot be read: ${z.prettifyError(parsed.error)}`)
+  return parsed.data
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod'
+import type { Database } from './database.ts'
+import type { ChildTable, MetaTable, SecretTable } from './store.ts'
+
+const text = z.string()
+const childRow = z.object({ pid: z.number(), startTime: z.number(), processGroup: z.number(), server: z.string(), lane: z.string() })
+
+export function metaTable(database: Database): MetaTable {
+  return {
+    get: (key) => text.optional().parse(database.first('SELECT value FROM meta WHERE key = :key', { key })?.['value']),
+    set: (key, value) =>
+      void database.run('INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = :value', {
+        key,
+        value,
+      }),
+    delete: (key) => void database.run('DELETE FROM meta WHERE key = :key', { key }),
+  }
+}
+
+export function secretTable(database: Database): SecretTable {
+  return {
+    get: (name) => text.optional().parse(database.first('SELECT sealed FROM secrets WHERE name = :name', { name })?.['sealed']),
+    set: (name, sealed) =>
+      void database.run('INSERT INTO secrets (name, sealed) VALUES (:name, :sealed) ON CONFLICT (name) DO UPDATE SET sealed = :sealed', {
+        name,
+        sealed,
+      }),
+    delete: (name) => void database.run('DELETE FROM secrets WHERE name = :name', { name }),
+    names: () => database.all('SELECT name FROM secrets ORDER BY name').map((row) => text.parse(row['name'])),
+  }
+}
+
+export function childTable(database: Database): ChildTable {
+  return {
+    // A pid that is known already was reused by the system: the older row's process is gone.
+    add: (row) =>
+      void database.run(
+        'INSERT OR REPLACE INTO children (pid, startTime, processGroup, server, lane) VALUES (:pid, :startTime, :processGroup, :server, :lane)',
+        { ...row },
+      ),
+    remove: (pid) => void database.run('DELETE FROM children WHERE pid = :pid', { pid }),
+    all: () => database.all('SELECT * FROM children ORDER BY pid').map((row) => childRow.parse(row)),
+  }
+}
