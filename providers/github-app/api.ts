@@ -42,10 +42,17 @@ async function appToken(config: GithubAppConfig, host: ProviderHost): Promise<st
     key = createPrivateKey(host.secret('privateKey').reveal())
   } catch (error) {
     if (error instanceof JitError) throw error
-    throw new JitError('provider.login', `the private key of provider ${host.name} is not a PEM key`, { hint: 'Give the file that GitHub downloaded when the key was generated.' })
+    throw new JitError('provider.login', `the private key of provider ${host.name} is not a PEM key`, {
+      hint: 'Give the file that GitHub downloaded when the key was generated.',
+    })
   }
   if (key.asymmetricKeyType !== 'rsa') throw new JitError('provider.login', `the private key of provider ${host.name} is not an RSA key`)
-  return new SignJWT().setProtectedHeader({ alg: 'RS256' }).setIssuer(String(config.appId)).setIssuedAt(now - 60).setExpirationTime(now + 540).sign(key)
+  return new SignJWT()
+    .setProtectedHeader({ alg: 'RS256' })
+    .setIssuer(String(config.appId))
+    .setIssuedAt(now - 60)
+    .setExpirationTime(now + 540)
+    .sign(key)
 }
 
 const failure = z.object({
@@ -59,22 +66,31 @@ function explain(error: unknown, route: string, host: ProviderHost): JitError {
   const parsed = failure.safeParse(error)
   const response = parsed.success ? parsed.data.response : undefined
   if (!parsed.success || response === undefined) {
-    return new JitError('provider.unavailable', `GitHub gave no proper answer to ${route}: ${quote(error instanceof Error ? error.message : String(error))}`)
+    return new JitError(
+      'provider.unavailable',
+      `GitHub gave no proper answer to ${route}: ${quote(error instanceof Error ? error.message : String(error))}`,
+    )
   }
   const { status } = parsed.data
   const said = quote(messageOf(response.data))
   const wait = retryAfter(response.headers, host.clock.now())
   if (status === 429 || (status === 403 && wait !== undefined)) {
-    return new JitError('provider.unavailable', `GitHub limits the rate of requests: ${said}`, { details: { status, retryAfter: wait ?? 60_000, sent: false } })
+    return new JitError('provider.unavailable', `GitHub limits the rate of requests: ${said}`, {
+      details: { status, retryAfter: wait ?? 60_000, sent: false },
+    })
   }
-  if (status >= 500 || status < 400) return new JitError('provider.unavailable', `GitHub answered ${status} to ${route}: ${said}`, { details: { status } })
+  if (status >= 500 || status < 400)
+    return new JitError('provider.unavailable', `GitHub answered ${status} to ${route}: ${said}`, { details: { status } })
   if (status === 401) {
     return new JitError('provider.login', `GitHub does not accept the identity of provider ${host.name}: ${said}`, {
       hint: `Wrong App id or key, a deleted App, or a clock that is off (here: ${new Date(host.clock.now()).toISOString()}, GitHub: ${String(response.headers['date'] ?? '?')}). Register it again with \`jit login\`.`,
       details: { status },
     })
   }
-  return new JitError('provider.refused', `GitHub answered ${status} to ${route}: ${said}`, { hint: hints[status] ?? 'Check what the App may do.', details: { status } })
+  return new JitError('provider.refused', `GitHub answered ${status} to ${route}: ${said}`, {
+    hint: hints[status] ?? 'Check what the App may do.',
+    details: { status },
+  })
 }
 
 const hints: Record<number, string> = {

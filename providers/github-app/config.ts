@@ -3,7 +3,10 @@ import { z } from 'zod'
 /** What stands under `providers.<name>` for `kind: github-app`; the private key is in the sealed store. */
 export const githubAppConfig = z.strictObject({
   appId: z.union([z.int().positive(), z.string().regex(/^(\d+|Iv[0-9A-Za-z.]+)$/, 'an App id is a number, a client id starts with Iv')]),
-  installation: z.union([z.int().positive(), z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,38}$/, 'the account’s login, or the installation’s number')]),
+  installation: z.union([
+    z.int().positive(),
+    z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,38}$/, 'the account’s login, or the installation’s number'),
+  ]),
   apiUrl: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
 })
 
@@ -21,7 +24,9 @@ const fullName = z.string().refine((text) => {
 export const githubScope = z.union([
   z.strictObject({
     repositories: z.array(fullName).min(1).max(500),
-    permissions: z.record(z.string().regex(/^[a-z_]{3,60}$/), z.enum(['read', 'write', 'admin'])).refine((value) => Object.keys(value).length > 0, 'at least one permission'),
+    permissions: z
+      .record(z.string().regex(/^[a-z_]{3,60}$/), z.enum(['read', 'write', 'admin']))
+      .refine((value) => Object.keys(value).length > 0, 'at least one permission'),
   }),
   z.strictObject({ public: z.literal(true) }),
 ])

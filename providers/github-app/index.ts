@@ -11,14 +11,30 @@ export const githubApp: ProviderPlugin<GithubAppConfig> = {
   revocation: 'immediate',
   login: [
     { name: 'appId', label: 'App id', help: 'the number on the App’s page, or its client id', secret: false, required: true, type: 'text' },
-    { name: 'installation', label: 'Account', help: 'login of the account the App is installed on', secret: false, required: true, type: 'text' },
-    { name: 'apiUrl', label: 'API', help: 'for GitHub Enterprise Server: https://host/api/v3', secret: false, required: false, type: 'text' },
+    {
+      name: 'installation',
+      label: 'Account',
+      help: 'login of the account the App is installed on',
+      secret: false,
+      required: true,
+      type: 'text',
+    },
+    {
+      name: 'apiUrl',
+      label: 'API',
+      help: 'for GitHub Enterprise Server: https://host/api/v3',
+      secret: false,
+      required: false,
+      type: 'text',
+    },
     { name: 'privateKey', label: 'Private key', help: 'the .pem file that GitHub downloaded', secret: true, required: true, type: 'file' },
   ],
   placeholder: (random) => `ghs_${random.slice(0, 36)}`,
   checkField(path, value) {
     if (!path.startsWith('repositories')) return 'only repositories take values from a call'
-    return value.split('/').every((part, index) => (index === 0 && value.includes('/') ? ownerPattern : repositoryPattern).test(part)) ? undefined : 'not a name that GitHub allows'
+    return value.split('/').every((part, index) => (index === 0 && value.includes('/') ? ownerPattern : repositoryPattern).test(part))
+      ? undefined
+      : 'not a name that GitHub allows'
   },
   open: openGithub,
 }

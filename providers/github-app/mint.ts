@@ -1,9 +1,23 @@
 import { z } from 'zod'
-import { type Credential, JitError, type JsonObject, type MintRequest, type Provider, type ProviderHost, quote, Secret } from '../../src/provider/index.ts'
+import {
+  type Credential,
+  JitError,
+  type JsonObject,
+  type MintRequest,
+  type Provider,
+  type ProviderHost,
+  quote,
+  Secret,
+} from '../../src/provider/index.ts'
 import { createApi } from './api.ts'
 import { type GithubAppConfig, type GithubScope, githubScope } from './config.ts'
 
-const installation = z.object({ id: z.number(), account: z.object({ login: z.string() }), permissions: z.record(z.string(), z.string()).default({}), suspended_at: z.string().nullish() })
+const installation = z.object({
+  id: z.number(),
+  account: z.object({ login: z.string() }),
+  permissions: z.record(z.string(), z.string()).default({}),
+  suspended_at: z.string().nullish(),
+})
 const minted = z.object({
   token: z.string().min(20),
   expires_at: z.string(),
@@ -30,7 +44,12 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
   }
   const post = async (body: Record<string, unknown>, signal: AbortSignal): Promise<z.infer<typeof minted>> => {
     const { id } = await findInstallation(signal)
-    const { data } = await api('POST /app/installations/{installation_id}/access_tokens', { installation_id: id, ...body }, { app: true }, signal)
+    const { data } = await api(
+      'POST /app/installations/{installation_id}/access_tokens',
+      { installation_id: id, ...body },
+      { app: true },
+      signal,
+    )
     return parse(minted, data, 'POST access_tokens')
   }
   const revoke = async (token: Secret, signal: AbortSignal): Promise<{ outcome: 'revoked'; verified: boolean }> => {
@@ -51,7 +70,11 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
     const [owner = '', name = ''] = fullName.split('/')
     const { account } = await findInstallation(signal)
     if (account.login.toLowerCase() !== owner.toLowerCase()) {
-      throw new JitError('provider.refused', `repository ${quote(fullName)} does not belong to ${quote(account.login)}, the account of provider ${host.name}`, { hint: 'Register the App’s installation on that account as a provider of its own.' })
+      throw new JitError(
+        'provider.refused',
+        `repository ${quote(fullName)} does not belong to ${quote(account.login)}, the account of provider ${host.name}`,
+        { hint: 'Register the App’s installation on that account as a provider of its own.' },
+      )
     }
     const answer = await post({ repositories: [name], permissions: { metadata: 'read' } }, signal)
     await revoke(new Secret(answer.token), signal).catch(() => undefined)
@@ -65,7 +88,8 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
     origin: new URL(config.apiUrl).origin,
     async mint(request: MintRequest, signal: AbortSignal): Promise<Credential> {
       const scope = parseScope(request.scope)
-      if ('public' in scope) throw new JitError('provider.scope', 'public scopes need a repository of the installation to narrow the token to; name one')
+      if ('public' in scope)
+        throw new JitError('provider.scope', 'public scopes need a repository of the installation to narrow the token to; name one')
       const repositoryIds = []
       for (const repository of scope.repositories) repositoryIds.push(await repositoryId(repository, signal))
       const answer = await post({ repository_ids: repositoryIds, permissions: scope.permissions }, signal)
@@ -73,7 +97,11 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       return {
         secrets: { token },
         expiresAt: Date.parse(answer.expires_at),
-        granted: { repositories: (answer.repositories ?? []).map((repository) => repository.full_name), permissions: answer.permissions, selection: answer.repository_selection ?? 'all' },
+        granted: {
+          repositories: (answer.repositories ?? []).map((repository) => repository.full_name),
+          permissions: answer.permissions,
+          selection: answer.repository_selection ?? 'all',
+        },
         upstreamHash: token.sha256Base64(),
       }
     },
@@ -86,16 +114,23 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       const scope = githubScope.safeParse(asked)
       const repositories = z.array(z.string()).safeParse(granted['repositories'])
       const permissions = z.record(z.string(), z.string()).safeParse(granted['permissions'])
-      if (!scope.success || 'public' in scope.data || !repositories.success || !permissions.success || granted['selection'] !== 'selected') return false
+      if (!scope.success || 'public' in scope.data || !repositories.success || !permissions.success || granted['selection'] !== 'selected')
+        return false
       const wanted = scope.data
       const names = new Set(wanted.repositories.map((name) => name.toLowerCase()))
       return (
         repositories.data.length > 0 &&
         repositories.data.every((name) => names.has(name.toLowerCase())) &&
-        Object.entries(permissions.data).every(([name, level]) => rank(level) <= Math.max(rank(wanted.permissions[name]), name === 'metadata' ? 1 : 0))
+        Object.entries(permissions.data).every(
+          ([name, level]) => rank(level) <= Math.max(rank(wanted.permissions[name]), name === 'metadata' ? 1 : 0),
+        )
       )
     },
-    partition: (scope) => names(scope).map((name) => name.toLowerCase()).sort().join(' '),
+    partition: (scope) =>
+      names(scope)
+        .map((name) => name.toLowerCase())
+        .sort()
+        .join(' '),
     describe: (scope) => names(scope).join(', '),
     async prove(signal) {
       const { data } = await api('GET /app', {}, { app: true }, signal)

@@ -38,7 +38,14 @@ export const kindView = z.object({
   summary: z.string(),
   revocation: z.enum(['immediate', 'policy', 'expiry']),
   login: z.array(
-    z.object({ name: z.string(), label: z.string(), help: z.string(), secret: z.boolean(), required: z.boolean(), type: z.enum(['text', 'number', 'file']) }),
+    z.object({
+      name: z.string(),
+      label: z.string(),
+      help: z.string(),
+      secret: z.boolean(),
+      required: z.boolean(),
+      type: z.enum(['text', 'number', 'file']),
+    }),
   ),
 })
 export type KindView = z.infer<typeof kindView>
@@ -190,7 +197,14 @@ export const applyView = z.object({
   digest: z.string(),
   changes: z.array(z.object({ path: z.string(), before: z.string(), after: z.string(), effect: z.enum(['wider', 'narrower', 'other']) })),
   problems: z.array(
-    z.object({ file: z.string(), line: z.number(), column: z.number(), path: z.string(), message: z.string(), suggestion: z.string().optional() }),
+    z.object({
+      file: z.string(),
+      line: z.number(),
+      column: z.number(),
+      path: z.string(),
+      message: z.string(),
+      suggestion: z.string().optional(),
+    }),
   ),
 })
 export type ApplyView = z.infer<typeof applyView>
@@ -214,7 +228,10 @@ export const helloFrame = z.object({
 export type HelloFrame = z.infer<typeof helloFrame>
 
 /** The daemon's answer: `welcome`, or an error after which it closes. */
-export const welcomeFrame = z.union([z.object({ welcome: z.literal(1), daemon: z.number() }), z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string(), rpc: z.number() }) })])
+export const welcomeFrame = z.union([
+  z.object({ welcome: z.literal(1), daemon: z.number() }),
+  z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string(), rpc: z.number() }) }),
+])
 
 export const routes = {
   status: ['GET', '/v1/status'],

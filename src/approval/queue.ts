@@ -13,7 +13,8 @@ export function createApprovals(deps: { timeout: () => number; clock: Clock; aud
   return {
     ask(request, signal) {
       const ofSession = [...waiting.values()].filter(({ approval }) => approval.principal.session === request.principal.session).length
-      if (waiting.size >= waitingCap || ofSession >= waitingPerSession) throw new JitError('approval.denied', 'too many calls wait for approval already')
+      if (waiting.size >= waitingCap || ofSession >= waitingPerSession)
+        throw new JitError('approval.denied', 'too many calls wait for approval already')
       const askedAt = deps.clock.now()
       const approval: Approval = { ...request, id: newId('approval'), askedAt, expiresAt: askedAt + deps.timeout() }
       deps.audit.append({ type: 'approval.asked', call: approval.call, approval: approval.id })
@@ -30,7 +31,13 @@ export function createApprovals(deps: { timeout: () => number; clock: Clock; aud
         const settle = (answer: ApprovalAnswer): void => {
           leave()
           try {
-            deps.audit.append({ type: 'approval.answered', call: approval.call, approval: approval.id, answer: answer.answer, by: answer.by })
+            deps.audit.append({
+              type: 'approval.answered',
+              call: approval.call,
+              approval: approval.id,
+              answer: answer.answer,
+              by: answer.by,
+            })
             resolve(answer)
           } catch (error) {
             reject(error)
@@ -44,8 +51,12 @@ export function createApprovals(deps: { timeout: () => number; clock: Clock; aud
     },
     answer(id, answer, by, digest) {
       const found = waiting.get(id)
-      if (found === undefined) throw new JitError('not-found', `no call waits under ${JSON.stringify(id)}`, { hint: '`jit approvals` lists what waits; it may have timed out.' })
-      if (found.approval.operation.digest !== digest) throw new JitError('policy.changed', 'the answer is for another call than the one that waits')
+      if (found === undefined)
+        throw new JitError('not-found', `no call waits under ${JSON.stringify(id)}`, {
+          hint: '`jit approvals` lists what waits; it may have timed out.',
+        })
+      if (found.approval.operation.digest !== digest)
+        throw new JitError('policy.changed', 'the answer is for another call than the one that waits')
       found.settle({ answer, by })
     },
     waiting: () => [...waiting.values()].map(({ approval }) => approval),

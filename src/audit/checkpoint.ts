@@ -30,14 +30,19 @@ export function openCheckpoints(folder: string): Checkpoints {
     async sign(head, time) {
       if (signer === undefined || head.seq === 0 || head.seq === signed) return
       signed = head.seq
-      const jws = await new CompactSign(Buffer.from(JSON.stringify({ ...head, time }))).setProtectedHeader({ alg: 'EdDSA' }).sign(signer.key)
+      const jws = await new CompactSign(Buffer.from(JSON.stringify({ ...head, time })))
+        .setProtectedHeader({ alg: 'EdDSA' })
+        .sign(signer.key)
       appendFileSync(join(folder, 'checkpoints.jsonl'), `${jws}\n`, { mode: 0o600 })
     },
   }
 }
 
 /** The signer of this home: made at the first start, sealed as `audit/signing-key`, opened again later. */
-export async function openSigner(vault: { get(): Promise<Secret | undefined>; set(secret: Secret): Promise<void> }): Promise<CheckpointSigner> {
+export async function openSigner(vault: {
+  get(): Promise<Secret | undefined>
+  set(secret: Secret): Promise<void>
+}): Promise<CheckpointSigner> {
   const stored = await vault.get()
   if (stored === undefined) {
     const made = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })

@@ -42,7 +42,8 @@ export function openAudit(options: AuditOptions): AuditLog {
   const names = segmentNames(folder)
   let number = Math.max(1, names.length)
   let segment = new Segment(folder, number)
-  const previous = number > 1 && segment.size === 0 ? new Segment(folder, number - 1).tail({ seq: 0, hash: firstHash }) : { seq: 0, hash: firstHash }
+  const previous =
+    number > 1 && segment.size === 0 ? new Segment(folder, number - 1).tail({ seq: 0, hash: firstHash }) : { seq: 0, hash: firstHash }
   const tail = segment.tail(previous)
   let head: AuditPosition = { seq: tail.seq, hash: tail.hash }
   let writable = true
@@ -50,39 +51,69 @@ export function openAudit(options: AuditOptions): AuditLog {
   const news = new EventEmitter().setMaxListeners(0)
   const checkpoints = openCheckpoints(folder)
 
-  const append = (event: AuditEvent): AuditPosition => {
+  const staged: { text: string; settle: (error: unknown) => void }[] = []
+  /** The last record that is in the file; what is staged comes behind it. */
+  let written = head
+
+  const encode = (event: AuditEvent): string => {
+    const seq = head.seq + 1
+    const { line, hash } = encodeRecord(event, seq, new Date(clock.now()).toISOString(), head.hash)
+    head = { seq, hash }
+    return `${line}\n`
+  }
+  /** Writes what is staged in one go: all of it is in the file, or none and each waiter hears why. */
+  const flush = (): void => {
+    if (staged.length === 0) return
+    const batch = staged.splice(0)
     if (segment.size >= segmentBytes) {
       segment.close()
       number += 1
       segment = new Segment(folder, number)
     }
-    const seq = head.seq + 1
-    const { line, hash } = encodeRecord(event, seq, new Date(clock.now()).toISOString(), head.hash)
     try {
-      segment.append(Buffer.from(`${line}\n`), sync === 'each')
+      segment.append(Buffer.from(batch.length === 1 ? (batch[0]?.text ?? '') : batch.map(({ text }) => text).join('')), sync === 'each')
     } catch (error) {
       if (writable) log.error('audit trail unwritable', { file: segment.file, error: String(error) })
       writable = false
-      throw error
+      head = written
+      for (const { settle } of batch) settle(error)
+      return
     }
     writable = true
-    head = { seq, hash }
-    sinceCheckpoint += 1
+    written = head
+    sinceCheckpoint += batch.length
     if (sinceCheckpoint >= recordsPerCheckpoint) void checkpoint()
-    if (news.listenerCount('record') > 0) news.emit('record', line)
-    return head
+    for (const { text, settle } of batch) {
+      if (news.listenerCount('record') > 0) news.emit('record', text)
+      settle(undefined)
+    }
   }
+  const append = (event: AuditEvent): AuditPosition => {
+    let failure: unknown
+    staged.push({ text: encode(event), settle: (error) => (failure = error) })
+    flush()
+    if (failure !== undefined) throw failure
+    return written
+  }
+  const stage = (event: AuditEvent): Promise<void> =>
+    new Promise((resolve, reject) => {
+      staged.push({ text: encode(event), settle: (error) => (error === undefined ? resolve() : reject(error)) })
+      if (staged.length === 1) process.nextTick(flush)
+    })
   const checkpoint = async (): Promise<void> => {
     sinceCheckpoint = 0
-    await checkpoints.sign(head, new Date(clock.now()).toISOString()).catch((error: unknown) => log.error('checkpoint failed', { error: String(error) }))
+    await checkpoints
+      .sign(written, new Date(clock.now()).toISOString())
+      .catch((error: unknown) => log.error('checkpoint failed', { error: String(error) }))
   }
   if (tail.torn !== undefined) append({ type: 'trail.repaired', detail: { ...tail.torn } })
 
   return {
     append,
+    stage,
     checkpoint,
     get head() {
-      return head
+      return written
     },
     get writable() {
       return writable
@@ -108,6 +139,7 @@ export function openAudit(options: AuditOptions): AuditLog {
       segmentBytes = changed.segmentBytes
     },
     async close() {
+      flush()
       await checkpoint()
       segment.close()
     },

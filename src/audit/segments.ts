@@ -39,7 +39,11 @@ export class Segment {
       this.size += line.length
     } catch (error) {
       this.#takeBack()
-      throw new JitError('audit.unwritable', `the trail ${this.file} cannot be written: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+      throw new JitError(
+        'audit.unwritable',
+        `the trail ${this.file} cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      )
     }
   }
 
@@ -60,7 +64,8 @@ export class Segment {
     const line = content.subarray(content.lastIndexOf(10, end - 2) + 1, end - 1).toString('utf8')
     const seq = Number(/^\{"seq":(\d+),/.exec(line)?.[1])
     const hash = /"hash":"([0-9a-f]{64})"\}$/.exec(line)?.[1]
-    if (!Number.isSafeInteger(seq) || hash === undefined) throw new JitError('audit.broken', `the last record of ${this.file} is not a record`)
+    if (!Number.isSafeInteger(seq) || hash === undefined)
+      throw new JitError('audit.broken', `the last record of ${this.file} is not a record`)
     return { seq, hash, torn }
   }
 

@@ -46,7 +46,8 @@ export async function verifyFolder(folder: string): Promise<VerifyReport> {
       prev = found?.hash ?? prev
       seq = found?.seq ?? seq
       const anchored = checkpoints.get(seq)
-      if (anchored !== undefined && anchored !== prev) report(name, line, 'a signed checkpoint names another record here: the trail was rewritten')
+      if (anchored !== undefined && anchored !== prev)
+        report(name, line, 'a signed checkpoint names another record here: the trail was rewritten')
       checkpoints.delete(seq)
     }
   }
@@ -54,7 +55,15 @@ export async function verifyFolder(folder: string): Promise<VerifyReport> {
     report('checkpoints.jsonl', 0, `record ${missing} was signed and is not in the trail: it was cut`)
     break
   }
-  return { ok: problems.length === 0, records: seq, segments: names.length, checkpoints: signed, head: prev, key: key?.thumbprint ?? '', problems }
+  return {
+    ok: problems.length === 0,
+    records: seq,
+    segments: names.length,
+    checkpoints: signed,
+    head: prev,
+    key: key?.thumbprint ?? '',
+    problems,
+  }
 
   async function readKey(from: string, tell: Report): Promise<{ key: KeyObject; thumbprint: string } | undefined> {
     const file = join(from, 'key.json')

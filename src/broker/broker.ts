@@ -11,7 +11,11 @@ import type { Broker, Lease, LeaseAsk, LeaseView, RevokeSelector } from './types
 
 export interface BrokerDeps {
   readonly store: Store
-  readonly sealer: { seal(secret: Secret, purpose: string): Promise<string>; open(sealed: string, purpose: string): Promise<Secret>; readonly fingerprintKey: Uint8Array }
+  readonly sealer: {
+    seal(secret: Secret, purpose: string): Promise<string>
+    open(sealed: string, purpose: string): Promise<Secret>
+    readonly fingerprintKey: Uint8Array
+  }
   provider(name: string): Provider | undefined
   readonly audit: AuditSink
   readonly clock: Clock
@@ -75,7 +79,13 @@ export function createBroker(deps: BrokerDeps): Broker {
     return provider
   }
   const keyOf = (ask: LeaseAsk): string =>
-    canonicalJson({ scope: ask.grant.scope, provider: ask.grant.provider, origin: providerOf(ask.grant.provider).origin, session: ask.principal.session, ttl: ask.grant.ttl })
+    canonicalJson({
+      scope: ask.grant.scope,
+      provider: ask.grant.provider,
+      origin: providerOf(ask.grant.provider).origin,
+      session: ask.principal.session,
+      ttl: ask.grant.ttl,
+    })
 
   const learn = (credential: Credential): void => {
     const fresh = Object.values(credential.secrets)
@@ -96,9 +106,23 @@ export function createBroker(deps: BrokerDeps): Broker {
     const startedAt = clock.now()
     const started = clock.monotonic()
     let row: LeaseRow = {
-      id, state: 'minting', provider: grant.provider, server: ask.server, tool: ask.tool, session: ask.principal.session, call: ask.call,
-      scope: grant.scope, sealed: '', fingerprint: '', upstreamHash: '', startedAt, mintedAt: 0, expiresAt: startedAt + grant.ttl,
-      validUntil: startedAt + longestLife, attempts: 0, error: '',
+      id,
+      state: 'minting',
+      provider: grant.provider,
+      server: ask.server,
+      tool: ask.tool,
+      session: ask.principal.session,
+      call: ask.call,
+      scope: grant.scope,
+      sealed: '',
+      fingerprint: '',
+      upstreamHash: '',
+      startedAt,
+      mintedAt: 0,
+      expiresAt: startedAt + grant.ttl,
+      validUntil: startedAt + longestLife,
+      attempts: 0,
+      error: '',
     }
     store.leases.insert(row)
     try {
@@ -126,8 +150,14 @@ export function createBroker(deps: BrokerDeps): Broker {
       const sealed = await sealCredential(sealer, id, credential)
       const mintedAt = clock.now()
       row = {
-        ...row, state: 'live', sealed, fingerprint, upstreamHash: credential.upstreamHash ?? '', mintedAt,
-        expiresAt: Math.min(credential.expiresAt - 5000, mintedAt + grant.ttl), validUntil: credential.expiresAt,
+        ...row,
+        state: 'live',
+        sealed,
+        fingerprint,
+        upstreamHash: credential.upstreamHash ?? '',
+        mintedAt,
+        expiresAt: Math.min(credential.expiresAt - 5000, mintedAt + grant.ttl),
+        validUntil: credential.expiresAt,
       }
       store.leases.update(id, row)
       requireOpen()
@@ -144,11 +174,27 @@ export function createBroker(deps: BrokerDeps): Broker {
   function enter(row: LeaseRow, credential: Credential, provider: Provider | undefined, key: string, lifetime: 'call' | 'ttl'): Entry {
     const abort = new AbortController()
     const lease: Lease = {
-      id: row.id, provider: row.provider, scope: row.scope, partition: provider?.partition(row.scope) ?? '', secrets: credential.secrets, fingerprint: row.fingerprint,
-      upstreamHash: row.upstreamHash, mintedAt: row.mintedAt, expiresAt: row.expiresAt, signal: abort.signal, fresh: true,
+      id: row.id,
+      provider: row.provider,
+      scope: row.scope,
+      partition: provider?.partition(row.scope) ?? '',
+      secrets: credential.secrets,
+      fingerprint: row.fingerprint,
+      upstreamHash: row.upstreamHash,
+      mintedAt: row.mintedAt,
+      expiresAt: row.expiresAt,
+      signal: abort.signal,
+      fresh: true,
     }
     const entry: Entry = {
-      lease, key, row, credential, abort, lifetime, users: 0, cut: false,
+      lease,
+      key,
+      row,
+      credential,
+      abort,
+      lifetime,
+      users: 0,
+      cut: false,
       cancelExpiry: clock.after(row.expiresAt - clock.now(), () => {
         cut(entry, new JitError('lease.expired', `lease ${row.id} expired`))
         void finish(entry, 'expired')
@@ -163,7 +209,9 @@ export function createBroker(deps: BrokerDeps): Broker {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(deps.mintTimeout)])
     const { principal } = ask
     const request = {
-      lease: id, scope: ask.grant.scope, ttl: ask.grant.ttl,
+      lease: id,
+      scope: ask.grant.scope,
+      ttl: ask.grant.ttl,
       principal: { human: principal.human, agent: principal.agent.name, session: principal.session, server: ask.server, tool: ask.tool },
     }
     for (let attempt = 0; ; attempt += 1) {
@@ -194,14 +242,34 @@ export function createBroker(deps: BrokerDeps): Broker {
       entries.delete(entry.row.id)
       forget(entry.credential)
     }
-    write({ type: 'lease.ended', call: entry.row.call, lease: fieldsOf(entry.row), result, detail: { outcome: receipt.outcome, verified: receipt.verified, lived: receipt.lived } })
+    write({
+      type: 'lease.ended',
+      call: entry.row.call,
+      lease: fieldsOf(entry.row),
+      result,
+      detail: { outcome: receipt.outcome, verified: receipt.verified, lived: receipt.lived },
+    })
     return receipt
   }
 
   /** Ends a credential upstream, or leaves it to the background retries. Never throws. */
-  async function endUpstream(provider: Provider | undefined, credential: Credential, row: LeaseRow, state: 'revoked' | 'failed', attempt = 1): Promise<Receipt> {
+  async function endUpstream(
+    provider: Provider | undefined,
+    credential: Credential,
+    row: LeaseRow,
+    state: 'revoked' | 'failed',
+    attempt = 1,
+  ): Promise<Receipt> {
     const receipt = (outcome: Receipt['outcome'], more: Partial<Receipt> = {}): Receipt => ({
-      lease: row.id, provider: row.provider, server: row.server, scope: row.scope, cut: true, outcome, verified: false, lived: Math.max(0, clock.now() - (row.mintedAt || row.startedAt)), ...more,
+      lease: row.id,
+      provider: row.provider,
+      server: row.server,
+      scope: row.scope,
+      cut: true,
+      outcome,
+      verified: false,
+      lived: Math.max(0, clock.now() - (row.mintedAt || row.startedAt)),
+      ...more,
     })
     keep(() => store.leases.update(row.id, { state: 'revoking', attempts: attempt }))
     try {
@@ -223,9 +291,13 @@ export function createBroker(deps: BrokerDeps): Broker {
         return receipt('irrevocable', { validUntil: row.validUntil, detail })
       }
       keep(() => store.leases.update(row.id, { error: detail.slice(0, 240) }))
-      clock.after(revokeBackoff * 2 ** (attempt - 1) * (0.5 + Math.random()), () => void endUpstream(provider, credential, row, state, attempt + 1).then((later) => {
-        if (later.outcome !== 'pending') entries.delete(row.id)
-      }))
+      clock.after(
+        revokeBackoff * 2 ** (attempt - 1) * (0.5 + Math.random()),
+        () =>
+          void endUpstream(provider, credential, row, state, attempt + 1).then((later) => {
+            if (later.outcome !== 'pending') entries.delete(row.id)
+          }),
+      )
       return receipt('pending', { validUntil: row.validUntil, detail })
     }
   }
@@ -290,11 +362,22 @@ export function createBroker(deps: BrokerDeps): Broker {
       void finish(entry, 'call ended')
     },
     async revoke(selector, reason, deadline) {
-      const why = new JitError(reason === 'locked' ? 'locked' : 'lease.revoked', reason === 'locked' ? 'jit was locked while this call ran' : 'the credential was revoked while this call ran')
+      const why = new JitError(
+        reason === 'locked' ? 'locked' : 'lease.revoked',
+        reason === 'locked' ? 'jit was locked while this call ran' : 'the credential was revoked while this call ran',
+      )
       const chosen = [...entries.values()].filter((entry) => !entry.cut && selects(selector, entry.row))
       for (const entry of chosen) cut(entry, why)
       for (const flight of minting.values()) {
-        if (selects(selector, { id: flight.id, provider: flight.ask.grant.provider, server: flight.ask.server, session: flight.ask.principal.session })) flight.abort.abort(why)
+        if (
+          selects(selector, {
+            id: flight.id,
+            provider: flight.ask.grant.provider,
+            server: flight.ask.server,
+            session: flight.ask.principal.session,
+          })
+        )
+          flight.abort.abort(why)
       }
       const receipts: Receipt[] = []
       const queue = [...chosen]
@@ -306,15 +389,36 @@ export function createBroker(deps: BrokerDeps): Broker {
       const answered = new Set(receipts.map((receipt) => receipt.lease))
       for (const { row } of chosen) {
         if (answered.has(row.id)) continue
-        receipts.push({ lease: row.id, provider: row.provider, server: row.server, scope: row.scope, cut: true, outcome: 'pending', verified: false, validUntil: row.validUntil, lived: clock.now() - row.mintedAt })
+        receipts.push({
+          lease: row.id,
+          provider: row.provider,
+          server: row.server,
+          scope: row.scope,
+          cut: true,
+          outcome: 'pending',
+          verified: false,
+          validUntil: row.validUntil,
+          lived: clock.now() - row.mintedAt,
+        })
       }
       return receipts
     },
     leases(): LeaseView[] {
       const rows = store.leases.inState(['minting', 'live', 'revoking', 'irrevocable', 'lost'])
       return rows.map((row) => ({
-        id: row.id, state: row.state, provider: row.provider, server: row.server, tool: row.tool, session: row.session, scope: row.scope, fingerprint: row.fingerprint,
-        startedAt: row.startedAt, expiresAt: row.expiresAt, validUntil: row.validUntil, inUse: entries.get(row.id)?.users ?? 0, error: row.error,
+        id: row.id,
+        state: row.state,
+        provider: row.provider,
+        server: row.server,
+        tool: row.tool,
+        session: row.session,
+        scope: row.scope,
+        fingerprint: row.fingerprint,
+        startedAt: row.startedAt,
+        expiresAt: row.expiresAt,
+        validUntil: row.validUntil,
+        inUse: entries.get(row.id)?.users ?? 0,
+        error: row.error,
       }))
     },
     liveSecrets: () => secrets,
@@ -324,8 +428,10 @@ export function createBroker(deps: BrokerDeps): Broker {
     partition: (grant: LeaseGrant) => providerOf(grant.provider).partition(grant.scope),
     async recover() {
       const now = clock.now()
-      for (const row of store.leases.inState(['minting'])) store.leases.update(row.id, { state: 'lost', error: 'the daemon ended while this was minted' })
-      for (const row of store.leases.inState(['lost', 'irrevocable'])) if (row.validUntil <= now) store.leases.update(row.id, { state: 'expired' })
+      for (const row of store.leases.inState(['minting']))
+        store.leases.update(row.id, { state: 'lost', error: 'the daemon ended while this was minted' })
+      for (const row of store.leases.inState(['lost', 'irrevocable']))
+        if (row.validUntil <= now) store.leases.update(row.id, { state: 'expired' })
       for (const row of store.leases.inState(['live', 'revoking'])) {
         if (entries.has(row.id)) continue
         const provider = deps.provider(row.provider)
@@ -373,22 +479,38 @@ function fieldsOf(row: LeaseRow): LeaseFields {
 /** Never more than asked, never without an end, never a value that would break a header. */
 function checkCredential(provider: Provider, credential: Credential, grant: LeaseGrant, now: number): void {
   const parts = Object.values(credential.secrets)
-  if (parts.length === 0 || parts.some((part) => part.length === 0)) throw new JitError('provider.scope', `provider ${grant.provider} answered without a credential`)
-  if (!parts.every((part) => part.seal((value) => /^[\x20-\x7e]+$/.test(value)))) throw new JitError('provider.scope', `provider ${grant.provider} answered a credential with characters that no header can carry`)
-  if (!(credential.expiresAt > now + 5000)) throw new JitError('provider.scope', `provider ${grant.provider} answered a credential that is over already`)
+  if (parts.length === 0 || parts.some((part) => part.length === 0))
+    throw new JitError('provider.scope', `provider ${grant.provider} answered without a credential`)
+  if (!parts.every((part) => part.seal((value) => /^[\x20-\x7e]+$/.test(value))))
+    throw new JitError('provider.scope', `provider ${grant.provider} answered a credential with characters that no header can carry`)
+  if (!(credential.expiresAt > now + 5000))
+    throw new JitError('provider.scope', `provider ${grant.provider} answered a credential that is over already`)
   if (!provider.covers(credential.granted, grant.scope)) {
-    throw new JitError('provider.scope', `provider ${grant.provider} granted more than was asked: ${canonicalJson(credential.granted)} for ${canonicalJson(grant.scope)}`)
+    throw new JitError(
+      'provider.scope',
+      `provider ${grant.provider} granted more than was asked: ${canonicalJson(credential.granted)} for ${canonicalJson(grant.scope)}`,
+    )
   }
 }
 
 async function sealCredential(sealer: BrokerDeps['sealer'], lease: string, credential: Credential): Promise<string> {
-  const parts = await Promise.all(Object.entries(credential.secrets).map(async ([name, secret]) => [name, await sealer.seal(secret, `lease/${lease}/${name}`)]))
-  return JSON.stringify({ parts: Object.fromEntries(parts), expiresAt: credential.expiresAt, granted: credential.granted, upstreamHash: credential.upstreamHash })
+  const parts = await Promise.all(
+    Object.entries(credential.secrets).map(async ([name, secret]) => [name, await sealer.seal(secret, `lease/${lease}/${name}`)]),
+  )
+  return JSON.stringify({
+    parts: Object.fromEntries(parts),
+    expiresAt: credential.expiresAt,
+    granted: credential.granted,
+    upstreamHash: credential.upstreamHash,
+  })
 }
 
 async function openCredential(sealer: BrokerDeps['sealer'], row: LeaseRow): Promise<Credential> {
-  const { parts, ...rest }: { parts: Record<string, string>; expiresAt: number; granted: Credential['granted']; upstreamHash?: string } = JSON.parse(row.sealed)
-  const opened = await Promise.all(Object.entries(parts).map(async ([name, sealed]) => [name, await sealer.open(sealed, `lease/${row.id}/${name}`)] as const))
+  const { parts, ...rest }: { parts: Record<string, string>; expiresAt: number; granted: Credential['granted']; upstreamHash?: string } =
+    JSON.parse(row.sealed)
+  const opened = await Promise.all(
+    Object.entries(parts).map(async ([name, sealed]) => [name, await sealer.open(sealed, `lease/${row.id}/${name}`)] as const),
+  )
   return { ...rest, secrets: Object.fromEntries(opened) }
 }
 

@@ -14,7 +14,10 @@ export function answerCommand(name: 'approve' | 'deny', answer: 'approved' | 'de
       action(async ({ client, json }, id: string) => {
         const waiting = z.array(approvalView).parse(await client.call(routes.approvals))
         const found = waiting.find((approval) => approval.id === id)
-        if (found === undefined) throw new JitError('not-found', `no call waits under ${quote(id)}`, { hint: '`jit approvals` lists what waits; it may have timed out.' })
+        if (found === undefined)
+          throw new JitError('not-found', `no call waits under ${quote(id)}`, {
+            hint: '`jit approvals` lists what waits; it may have timed out.',
+          })
         const done = await client.call(routes.answer, { parameters: { id }, body: { answer, digest: found.digest } })
         if (json) return printJson(done)
         print(approvalCard(found))

@@ -25,13 +25,26 @@ const startWait = 15_000
 export function createClient(): Client {
   const send = async ([method, path]: Route, options: CallOptions, query = ''): Promise<{ status: number; body: Readable }> => {
     const socket = await reach(socketPath('api.sock'), { start: options.noStart !== true, wait: startWait }).catch((error: unknown) => {
-      throw new JitError('daemon.unreachable', options.noStart === true ? 'no daemon runs for this home' : `the daemon cannot be reached: ${error instanceof Error ? error.message : String(error)}`)
+      throw new JitError(
+        'daemon.unreachable',
+        options.noStart === true
+          ? 'no daemon runs for this home'
+          : `the daemon cannot be reached: ${error instanceof Error ? error.message : String(error)}`,
+      )
     })
     const filled = path.replace(/:([a-z]+)/g, (_, name: string) => encodeURIComponent(options.parameters?.[name] ?? ''))
     const payload = options.body === undefined ? undefined : JSON.stringify(options.body)
     return new Promise((resolve, reject) => {
       const outgoing = request(
-        { createConnection: () => socket, method, path: `${filled}${query}`, headers: { host: 'jit', ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }) } },
+        {
+          createConnection: () => socket,
+          method,
+          path: `${filled}${query}`,
+          headers: {
+            host: 'jit',
+            ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          },
+        },
         (response) => resolve({ status: response.statusCode ?? 0, body: response }),
       )
       outgoing.once('error', (error) => reject(new JitError('daemon.unreachable', `the daemon closed the connection: ${error.message}`)))

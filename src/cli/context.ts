@@ -14,7 +14,9 @@ export function command(name: string, summary: string, example: string): Command
 }
 
 /** Runs the body of a command; whatever it throws is printed once. */
-export function action<Arguments extends unknown[]>(run: (context: Context, ...args: Arguments) => Promise<void>): (...args: [...Arguments, Record<string, unknown>, Command]) => Promise<void> {
+export function action<Arguments extends unknown[]>(
+  run: (context: Context, ...args: Arguments) => Promise<void>,
+): (...args: [...Arguments, Record<string, unknown>, Command]) => Promise<void> {
   return async (...all) => {
     const self = all.at(-1)
     const json = self instanceof Command && self.opts()['json'] === true

@@ -34,14 +34,19 @@ const program = new Command('jit')
   .helpCommand(false)
   .showSuggestionAfterError()
   .exitOverride(leave)
-  .addHelpText('after', '\nStart here:\n  $ jit login github-app acme --app-id 123456 --installation acme --private-key key.pem\n  $ jit add github --preset server-github --provider acme --allow get_issue -- npx -y @modelcontextprotocol/server-github@2025.4.8')
+  .addHelpText(
+    'after',
+    '\nStart here:\n  $ jit login github-app acme --app-id 123456 --installation acme --private-key key.pem\n  $ jit add github --preset server-github --provider acme --allow get_issue -- npx -y @modelcontextprotocol/server-github@2025.4.8',
+  )
 
 program.commandsGroup('Set up:')
-for (const made of [loginCommand, logoutCommand, providersCommand, addCommand, updateCommand, removeCommand, serversCommand, configCommand]) program.addCommand(inherit(made()))
+for (const made of [loginCommand, logoutCommand, providersCommand, addCommand, updateCommand, removeCommand, serversCommand, configCommand])
+  program.addCommand(inherit(made()))
 program.commandsGroup('Run:')
 for (const made of [connectCommand, daemonCommand, stopCommand, statusCommand, doctorCommand]) program.addCommand(inherit(made()))
 program.commandsGroup('See and decide:')
-for (const made of [explainCommand, leasesCommand, auditCommand, approvalsCommand, approveCommand, denyCommand]) program.addCommand(inherit(made()))
+for (const made of [explainCommand, leasesCommand, auditCommand, approvalsCommand, approveCommand, denyCommand])
+  program.addCommand(inherit(made()))
 program.commandsGroup('Cut off:')
 for (const made of [revokeCommand, lockCommand, unlockCommand, sealCommand, unsealCommand]) program.addCommand(inherit(made()))
 

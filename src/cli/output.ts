@@ -3,7 +3,10 @@ import { JitError, toJitError } from '../core/errors.ts'
 
 /** What a stranger wrote, safe for a terminal: control, bidirectional and invisible characters are shown, not obeyed. */
 export function plain(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 export function print(text = ''): void {
@@ -60,7 +63,9 @@ export function scopeText(scope: unknown): string {
   const repositories: unknown = Reflect.get(scope, 'repositories')
   const permissions: unknown = Reflect.get(scope, 'permissions')
   if (!Array.isArray(repositories) || typeof permissions !== 'object' || permissions === null) return JSON.stringify(scope)
-  return `${Object.entries(permissions).map(([name, level]) => `${name}: ${String(level)}`).join(', ')} on ${repositories.join(', ')}`
+  return `${Object.entries(permissions)
+    .map(([name, level]) => `${name}: ${String(level)}`)
+    .join(', ')} on ${repositories.join(', ')}`
 }
 
 /** Ends the command with the error's own exit code. */
@@ -76,6 +81,13 @@ export function fail(thrown: unknown, json: boolean): void {
   process.exitCode = error instanceof JitError ? error.exitCode : 1
 }
 
-export function problemText(problem: { file: string; line: number; column: number; path: string; message: string; suggestion?: string | undefined }): string {
+export function problemText(problem: {
+  file: string
+  line: number
+  column: number
+  path: string
+  message: string
+  suggestion?: string | undefined
+}): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}${problem.suggestion === undefined ? '' : `. ${problem.suggestion}`}`
 }

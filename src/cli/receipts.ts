@@ -8,7 +8,9 @@ export type ReceiptView = z.infer<typeof receiptView>
 /** One line for each lease: what the upstream really confirmed. */
 export function receiptLines(receipts: readonly ReceiptView[]): string {
   if (receipts.length === 0) return 'nothing was live'
-  return receipts.map((receipt) => `${receipt.lease}  ${plain(scopeText(receipt.scope))}\n  ${outcome(receipt)}, after ${span(receipt.lived)}`).join('\n')
+  return receipts
+    .map((receipt) => `${receipt.lease}  ${plain(scopeText(receipt.scope))}\n  ${outcome(receipt)}, after ${span(receipt.lived)}`)
+    .join('\n')
 }
 
 function outcome(receipt: ReceiptView): string {

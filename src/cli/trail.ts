@@ -23,7 +23,14 @@ export const trailRecord = z.looseObject({
 
 export type TrailRecord = z.infer<typeof trailRecord>
 
-const results: Record<string, (text: string) => string> = { ok: colours.green, denied: colours.yellow, revoked: colours.red, error: colours.red, aborted: colours.dim, 'tool-error': colours.yellow }
+const results: Record<string, (text: string) => string> = {
+  ok: colours.green,
+  denied: colours.yellow,
+  revoked: colours.red,
+  error: colours.red,
+  aborted: colours.dim,
+  'tool-error': colours.yellow,
+}
 
 /** One record as a line; empty for what only `--all` shows. */
 export function trailLine(record: TrailRecord, all: boolean): string {
@@ -41,7 +48,10 @@ export function trailLine(record: TrailRecord, all: boolean): string {
 /** human → agent → server → tool → resource */
 function chain(record: TrailRecord): string {
   const parts = [record.principal?.human || 'nobody', record.principal?.agent.name, record.server, record.tool, record.resource]
-  return parts.filter((part) => part !== undefined && part !== '').map((part) => plain(String(part))).join(' → ')
+  return parts
+    .filter((part) => part !== undefined && part !== '')
+    .map((part) => plain(String(part)))
+    .join(' → ')
 }
 
 function outcome(record: TrailRecord): string {

@@ -4,56 +4,116 @@
  * from this table.
  */
 export const errorTable = {
-  'usage': { http: 400, rpc: 1000, exit: 2, hint: 'Run the command with --help to see its options.' },
-  'internal': { http: 500, rpc: 1001, exit: 70, hint: 'This is a defect in jit. `jit doctor` collects what a report needs.' },
+  usage: { http: 400, rpc: 1000, exit: 2, hint: 'Run the command with --help to see its options.' },
+  internal: { http: 500, rpc: 1001, exit: 70, hint: 'This is a defect in jit. `jit doctor` collects what a report needs.' },
   'not-found': { http: 404, rpc: 1002, exit: 3, hint: 'Check the name; `jit servers`, `jit providers` and `jit leases` list what exists.' },
-  'conflict': { http: 409, rpc: 1003, exit: 4, hint: 'It exists already: choose another name or remove it first.' },
-  'cancelled': { http: 499, rpc: 1004, exit: 130, hint: 'The caller ended the call.' },
+  conflict: { http: 409, rpc: 1003, exit: 4, hint: 'It exists already: choose another name or remove it first.' },
+  cancelled: { http: 499, rpc: 1004, exit: 130, hint: 'The caller ended the call.' },
 
   'config.invalid': { http: 422, rpc: 1100, exit: 78, hint: 'Correct the line that is named; `jit config check` tries it without effect.' },
   'config.not-applied': { http: 409, rpc: 1101, exit: 78, hint: 'Run `jit config apply` to see what changes and let it take effect.' },
   'config.missing': { http: 404, rpc: 1102, exit: 78, hint: 'Register a provider with `jit login`, then a server with `jit add`.' },
 
-  'daemon.unreachable': { http: 503, rpc: 1200, exit: 69, hint: 'Start it with `jit daemon`, or look into its log (`jit doctor` says where).' },
+  'daemon.unreachable': {
+    http: 503,
+    rpc: 1200,
+    exit: 69,
+    hint: 'Start it with `jit daemon`, or look into its log (`jit doctor` says where).',
+  },
   'daemon.running': { http: 409, rpc: 1201, exit: 75, hint: 'One daemon serves one home: `jit status` shows it, `jit stop` ends it.' },
   'daemon.unsafe': { http: 500, rpc: 1202, exit: 77, hint: 'Remove the named setting or repair the named folder, then start again.' },
-  'daemon.restarted': { http: 503, rpc: 1203, exit: 75, hint: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.' },
+  'daemon.restarted': {
+    http: 503,
+    rpc: 1203,
+    exit: 75,
+    hint: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.',
+  },
 
   'store.sealed': { http: 423, rpc: 1300, exit: 77, hint: 'Open the secret store with `jit unseal`.' },
   'store.wrong-key': { http: 403, rpc: 1301, exit: 77, hint: 'The passphrase or key does not open this store.' },
-  'store.unavailable': { http: 503, rpc: 1302, exit: 74, hint: 'Check free space and permissions of the state folder; calls resume by themselves.' },
+  'store.unavailable': {
+    http: 503,
+    rpc: 1302,
+    exit: 74,
+    hint: 'Check free space and permissions of the state folder; calls resume by themselves.',
+  },
   'store.corrupt': { http: 500, rpc: 1303, exit: 74, hint: 'Move the state folder aside and restore a copy; nothing was overwritten.' },
 
   'policy.denied': { http: 403, rpc: 1400, exit: 5, hint: '`jit explain` shows the rule that decided.' },
-  'policy.unlisted': { http: 403, rpc: 1401, exit: 5, hint: 'List the tool under `allow` or `ask` of its server, then `jit config apply`.' },
+  'policy.unlisted': {
+    http: 403,
+    rpc: 1401,
+    exit: 5,
+    hint: 'List the tool under `allow` or `ask` of its server, then `jit config apply`.',
+  },
   'policy.argument': { http: 403, rpc: 1402, exit: 5, hint: 'The argument lies outside what the policy admits.' },
   'policy.changed': { http: 409, rpc: 1403, exit: 5, hint: 'The policy or the tool changed between the decision and its use; call again.' },
-  'locked': { http: 423, rpc: 1404, exit: 5, hint: 'Everything is denied until `jit unlock`.' },
+  locked: { http: 423, rpc: 1404, exit: 5, hint: 'Everything is denied until `jit unlock`.' },
 
   'approval.denied': { http: 403, rpc: 1500, exit: 5, hint: 'A person said no.' },
-  'approval.timeout': { http: 403, rpc: 1501, exit: 5, hint: 'Nobody answered in time. `jit approvals` lists what waits; `jit approve ID` answers.' },
+  'approval.timeout': {
+    http: 403,
+    rpc: 1501,
+    exit: 5,
+    hint: 'Nobody answered in time. `jit approvals` lists what waits; `jit approve ID` answers.',
+  },
 
   'provider.refused': { http: 403, rpc: 1600, exit: 76, hint: 'The provider refused. Check what the identity behind it may do.' },
-  'provider.unavailable': { http: 503, rpc: 1601, exit: 69, hint: 'The provider did not answer properly; nothing wider was tried. Try again later.' },
+  'provider.unavailable': {
+    http: 503,
+    rpc: 1601,
+    exit: 69,
+    hint: 'The provider did not answer properly; nothing wider was tried. Try again later.',
+  },
   'provider.scope': { http: 403, rpc: 1602, exit: 76, hint: 'The scope is empty, malformed or wider than asked; nothing was handed out.' },
   'provider.login': { http: 401, rpc: 1603, exit: 77, hint: 'Register it again with `jit login`.' },
   'lease.revoked': { http: 403, rpc: 1604, exit: 5, hint: 'The credential of this call was revoked while it ran.' },
   'lease.expired': { http: 403, rpc: 1605, exit: 5, hint: 'The credential of this call expired while it ran; call again.' },
 
-  'server.unavailable': { http: 502, rpc: 1700, exit: 69, hint: 'The MCP server ended or never answered; `jit status` and the log show its last words.' },
+  'server.unavailable': {
+    http: 502,
+    rpc: 1700,
+    exit: 69,
+    hint: 'The MCP server ended or never answered; `jit status` and the log show its last words.',
+  },
   'server.busy': { http: 503, rpc: 1701, exit: 75, hint: 'All lanes of this server are taken; raise `lanes` or `queueTimeout`.' },
   'server.start': { http: 502, rpc: 1702, exit: 69, hint: 'The command of the server could not be started; check `run` in the config.' },
-  'server.pin': { http: 409, rpc: 1703, exit: 77, hint: 'The installed server is not the one that was added; look at it, then `jit update`.' },
+  'server.pin': {
+    http: 409,
+    rpc: 1703,
+    exit: 77,
+    hint: 'The installed server is not the one that was added; look at it, then `jit update`.',
+  },
 
   'message.malformed': { http: 400, rpc: 1800, exit: 65, hint: 'The message is not valid JSON-RPC.' },
   'message.too-large': { http: 413, rpc: 1801, exit: 65, hint: 'The message is over the cap; raise `limits.messageBytes` if it is meant.' },
-  'message.ambiguous': { http: 400, rpc: 1802, exit: 65, hint: 'Duplicate or case-variant keys, or numbers that lose digits, are refused: two readers could see two values.' },
+  'message.ambiguous': {
+    http: 400,
+    rpc: 1802,
+    exit: 65,
+    hint: 'Duplicate or case-variant keys, or numbers that lose digits, are refused: two readers could see two values.',
+  },
 
-  'egress.refused': { http: 403, rpc: 1900, exit: 5, hint: 'The request matches no call in flight; the trail says which rule was missing.' },
+  'egress.refused': {
+    http: 403,
+    rpc: 1900,
+    exit: 5,
+    hint: 'The request matches no call in flight; the trail says which rule was missing.',
+  },
   'egress.upstream': { http: 502, rpc: 1901, exit: 69, hint: 'The upstream could not be reached at a permitted address.' },
 
-  'audit.unwritable': { http: 503, rpc: 2000, exit: 74, hint: 'The trail cannot be written, so calls are refused. Free space on its disk; calls resume by themselves.' },
-  'audit.broken': { http: 500, rpc: 2001, exit: 79, hint: 'The trail was changed after it was written. Keep a copy and compare it with its checkpoints.' },
+  'audit.unwritable': {
+    http: 503,
+    rpc: 2000,
+    exit: 74,
+    hint: 'The trail cannot be written, so calls are refused. Free space on its disk; calls resume by themselves.',
+  },
+  'audit.broken': {
+    http: 500,
+    rpc: 2001,
+    exit: 79,
+    hint: 'The trail was changed after it was written. Keep a copy and compare it with its checkpoints.',
+  },
 } as const satisfies Record<string, ErrorRow>
 
 type ErrorRow = { http: number; rpc: number; exit: number; hint: string }

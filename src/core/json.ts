@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export type JsonObject = { readonly [key: string]: Json }
@@ -17,7 +17,7 @@ export function canonicalJson(value: Json): string {
 
 /** Lower-case hex SHA-256 of the canonical form. */
 export function digestOf(value: Json): string {
-  return createHash('sha256').update(canonicalJson(value)).digest('hex')
+  return hash('sha256', canonicalJson(value), 'hex')
 }
 
 /** Freezes a JSON value and everything in it, and returns it. */

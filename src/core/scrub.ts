@@ -14,7 +14,9 @@ const mark = '[redacted by jit]'
  * covers `Basic` pairs), percent-encoded, hex, and JSON escapes. Exact values only; what is spelt otherwise gets through.
  */
 export function createScrubber(secrets: readonly Secret[]): Scrubber {
-  const patterns = [...new Set(secrets.filter((secret) => secret.length >= 8).flatMap((secret) => spellings(secret.reveal())))].sort((left, right) => right.length - left.length)
+  const patterns = [...new Set(secrets.filter((secret) => secret.length >= 8).flatMap((secret) => spellings(secret.reveal())))].sort(
+    (left, right) => right.length - left.length,
+  )
   const longest = patterns[0]?.length ?? 0
   const expression = patterns.length === 0 ? undefined : new RegExp(patterns.map(escapeExpression).join('|'), 'g')
   const scrubText = (text: string): string => {
@@ -75,7 +77,9 @@ function spellings(value: string): string[] {
 
 /** The characters of the base64 that depend on the secret alone, when it stands `offset` bytes into a longer text. */
 function base64At(bytes: Buffer, offset: number): string[] {
-  const encoded = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64').replace(/=+$/, '')
+  const encoded = Buffer.concat([Buffer.alloc(offset), bytes])
+    .toString('base64')
+    .replace(/=+$/, '')
   const start = Math.ceil((offset * 8) / 6)
   const end = Math.floor(((offset + bytes.length) * 8) / 6)
   const stable = encoded.slice(start, end)

@@ -24,11 +24,16 @@ export async function createApi(daemon: Daemon): Promise<FastifyInstance> {
   // A page in a browser cannot reach a unix socket; if something ever proxies one here, it is refused.
   app.addHook('onRequest', async (request) => {
     const { host = '', origin, referer } = request.headers
-    if (origin !== undefined || referer !== undefined || !hosts.has(host.toLowerCase())) throw new JitError('policy.denied', 'this API answers jit’s own command line only')
+    if (origin !== undefined || referer !== undefined || !hosts.has(host.toLowerCase()))
+      throw new JitError('policy.denied', 'this API answers jit’s own command line only')
   })
   app.setErrorHandler((error, _, reply) => {
     const failure = asJitError(error)
-    if (failure.code === 'internal') daemon.log.error('request failed', { error: failure.message, stack: failure.cause instanceof Error ? (failure.cause.stack ?? '') : '' })
+    if (failure.code === 'internal')
+      daemon.log.error('request failed', {
+        error: failure.message,
+        stack: failure.cause instanceof Error ? (failure.cause.stack ?? '') : '',
+      })
     void reply.status(failure.httpStatus).send(failure.toBody())
   })
   app.setNotFoundHandler((request, reply) => {
@@ -36,8 +41,14 @@ export async function createApi(daemon: Daemon): Promise<FastifyInstance> {
     void reply.status(failure.httpStatus).send(failure.toBody())
   })
   const handlers: Routes = {
-    ...statusRoutes(daemon), ...controlRoutes(daemon), ...providerRoutes(daemon), ...serverRoutes(daemon),
-    ...leaseRoutes(daemon), ...auditRoutes(daemon), ...configRoutes(daemon), ...doctorRoutes(daemon),
+    ...statusRoutes(daemon),
+    ...controlRoutes(daemon),
+    ...providerRoutes(daemon),
+    ...serverRoutes(daemon),
+    ...leaseRoutes(daemon),
+    ...auditRoutes(daemon),
+    ...configRoutes(daemon),
+    ...doctorRoutes(daemon),
   }
   for (const [name, [method, url]] of Object.entries(routes)) {
     const handler = handlers[name as RouteName]
@@ -55,7 +66,9 @@ export function nameIn(request: FastifyRequest, parameter = 'name'): string {
 }
 
 function asJitError(error: unknown): JitError {
-  if (error instanceof z.ZodError) return new JitError('usage', error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
-  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500) return new JitError('usage', error.message, { cause: error })
+  if (error instanceof z.ZodError)
+    return new JitError('usage', error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500)
+    return new JitError('usage', error.message, { cause: error })
   return toJitError(error)
 }

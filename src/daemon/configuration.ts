@@ -63,7 +63,13 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
     deps.store.meta.set('config.appliedAt', String(appliedAt))
   }
   const take = (next: Applied, by: string, changes: Change[]): void => {
-    deps.audit().append({ type: 'config.applied', by, detail: { digest: next.loaded.digest, before: current.loaded.digest, changes: changes.map((change) => ({ ...change })) } })
+    deps
+      .audit()
+      .append({
+        type: 'config.applied',
+        by,
+        detail: { digest: next.loaded.digest, before: current.loaded.digest, changes: changes.map((change) => ({ ...change })) },
+      })
     remember(next.loaded.text)
     current = next
     deps.onApplied(next)
@@ -94,7 +100,8 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
     },
     apply(by, digest) {
       const next = compile(read())
-      if (digest !== undefined && digest !== next.loaded.digest) throw new JitError('conflict', 'the config file changed since it was shown', { hint: 'Run `jit config apply` again.' })
+      if (digest !== undefined && digest !== next.loaded.digest)
+        throw new JitError('conflict', 'the config file changed since it was shown', { hint: 'Run `jit config apply` again.' })
       const changes = diffConfig(current.loaded.config, next.loaded.config)
       if (next.loaded.digest !== current.loaded.digest) take(next, by, changes)
       return { digest: next.loaded.digest, changes }

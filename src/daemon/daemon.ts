@@ -39,7 +39,12 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   const paths = findPaths(process.env, userInfo().homedir)
   for (const folder of [paths.state, paths.runtime, dirname(paths.configFile)]) guardFolder(folder)
   const clock = systemClock
-  const log = createLogger({ file: paths.logFile, foreground: options.foreground, clock, ...(process.env['JIT_LOG'] === 'debug' ? { level: 'debug' as const } : {}) })
+  const log = createLogger({
+    file: paths.logFile,
+    foreground: options.foreground,
+    clock,
+    ...(process.env['JIT_LOG'] === 'debug' ? { level: 'debug' as const } : {}),
+  })
 
   // Whoever started the daemon is gone by now; what is written to its stderr must not end it.
   process.stderr.on('error', () => undefined)
@@ -74,7 +79,15 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   })
   const config = () => configuration.current.loaded.config
   const approvals = createApprovals({ timeout: () => config().approvals.timeout, clock, audit })
-  const broker = createBroker({ store, sealer, provider: (name) => registry.get(name), audit, clock, log, mintTimeout: config().network.timeout })
+  const broker = createBroker({
+    store,
+    sealer,
+    provider: (name) => registry.get(name),
+    audit,
+    clock,
+    log,
+    mintTimeout: config().network.timeout,
+  })
   broker.locked = store.meta.get('locked') === 'yes'
   const vault = createVault({ store, sealer, registry, log })
 
@@ -151,7 +164,22 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
 
   const stopping = new AbortController()
   const daemon: Daemon = {
-    startedAt: clock.now(), paths, clock, log, store, sealer, audit, configuration, approvals, broker, registry, vault, gateway, sessions, launcher, hardening,
+    startedAt: clock.now(),
+    paths,
+    clock,
+    log,
+    store,
+    sealer,
+    audit,
+    configuration,
+    approvals,
+    broker,
+    registry,
+    vault,
+    gateway,
+    sessions,
+    launcher,
+    hardening,
     peerKnown: readPeer !== undefined,
     onUnsealed,
     stop: () => stopping.abort(),

@@ -7,7 +7,8 @@ const unsafeFlags = /^--(inspect|heapsnapshot-signal|heap-prof|cpu-prof|tls-keyl
 /** Refuses to hold secrets in a process that its environment or flags open to others. Throws `daemon.unsafe`. */
 export function guardProcess(environment: NodeJS.ProcessEnv, flags: readonly string[]): void {
   const variable = unsafeVariables.find((name) => environment[name] !== undefined && environment[name] !== '')
-  if (variable !== undefined) throw new JitError('daemon.unsafe', `the daemon does not start under ${variable}: it can show what the daemon holds`)
+  if (variable !== undefined)
+    throw new JitError('daemon.unsafe', `the daemon does not start under ${variable}: it can show what the daemon holds`)
   const flag = flags.find((text) => unsafeFlags.test(text))
   if (flag !== undefined) throw new JitError('daemon.unsafe', `the daemon does not start with ${flag}: it can show what the daemon holds`)
   // Node's own handler for this signal opens the inspector to every program of this account.

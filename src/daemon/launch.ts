@@ -57,8 +57,17 @@ export function createLauncher(deps: LaunchDeps): Launcher {
       const resolved = await resolveProgram(deps, server, false)
       const pinned = deps.store.meta.get(key(name))
       if (pinned === undefined) remember(name, resolved.pin)
-      else if (pinned !== resolved.pin) throw new JitError('server.pin', `the program of server ${quote(name)} is not the one that was pinned: ${resolved.pin} instead of ${pinned}`, { hint: `Look at what changed it, then \`jit update ${name}\`.` })
-      return { ...resolved, cwd: server.cwd === undefined ? deps.baseFolder : resolve(deps.baseFolder, server.cwd), environment: environmentOf(server) }
+      else if (pinned !== resolved.pin)
+        throw new JitError(
+          'server.pin',
+          `the program of server ${quote(name)} is not the one that was pinned: ${resolved.pin} instead of ${pinned}`,
+          { hint: `Look at what changed it, then \`jit update ${name}\`.` },
+        )
+      return {
+        ...resolved,
+        cwd: server.cwd === undefined ? deps.baseFolder : resolve(deps.baseFolder, server.cwd),
+        environment: environmentOf(server),
+      }
     },
     async update(name) {
       const { pin } = await resolveProgram(deps, serverOf(name), true)
@@ -80,7 +89,8 @@ function environmentOf(server: ServerConfig): Record<string, string> {
 }
 
 async function resolveProgram(deps: LaunchDeps, server: ServerConfig, fresh: boolean): Promise<Resolved> {
-  if (server.run === undefined) throw new JitError('server.start', 'remote servers (`url`) are not supported yet', { hint: 'Give a local command under `run`.' })
+  if (server.run === undefined)
+    throw new JitError('server.start', 'remote servers (`url`) are not supported yet', { hint: 'Give a local command under `run`.' })
   const [command = '', ...args] = server.run
   switch (basename(command)) {
     case 'npx':
@@ -99,14 +109,19 @@ function resolveNode(deps: LaunchDeps, args: readonly string[]): Resolved {
   if (given === undefined) throw new JitError('server.start', '`node` without a file')
   const file = isAbsolute(given) ? given : resolve(deps.baseFolder, given)
   const name = packageName(file)
-  return { command: process.execPath, args: args.map((arg, position) => (position === index ? file : arg)), pin: `${name === '' ? '' : `npm:${name} `}sha256:${hashFile(file)}` }
+  return {
+    command: process.execPath,
+    args: args.map((arg, position) => (position === index ? file : arg)),
+    pin: `${name === '' ? '' : `npm:${name} `}sha256:${hashFile(file)}`,
+  }
 }
 
 /** `npx -y PACKAGE …`: installed once under the state folder and started from there; a lane has no way to a registry. */
 async function resolveNpm(deps: LaunchDeps, args: readonly string[], fresh: boolean): Promise<Resolved> {
   const index = args.findIndex((arg) => !arg.startsWith('-'))
   const spec = args[index]
-  if (spec === undefined || !/^(@[a-z0-9._~-]+\/)?[a-z0-9._~-]+(@[A-Za-z0-9.^~_-]+)?$/.test(spec)) throw new JitError('server.start', `npx needs the name of a package, not ${quote(spec)}`)
+  if (spec === undefined || !/^(@[a-z0-9._~-]+\/)?[a-z0-9._~-]+(@[A-Za-z0-9.^~_-]+)?$/.test(spec))
+    throw new JitError('server.start', `npx needs the name of a package, not ${quote(spec)}`)
   const folder = join(deps.packages, spec.replaceAll('/', '+'))
   const name = spec.replace(/(?<=.)@[^@/]*$/, '')
   const installed = join(folder, 'node_modules', name)
@@ -117,23 +132,38 @@ async function resolveNpm(deps: LaunchDeps, args: readonly string[], fresh: bool
   const entry = typeof manifest.bin === 'string' ? manifest.bin : Object.values(manifest.bin ?? {})[0]
   if (entry === undefined) throw new JitError('server.start', `the package ${quote(spec)} has no command`)
   const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8')
-  const integrity = z.object({ packages: z.record(z.string(), z.looseObject({ integrity: z.string().optional() })) }).parse(JSON.parse(lock)).packages[`node_modules/${name}`]?.integrity ?? ''
+  const integrity =
+    z.object({ packages: z.record(z.string(), z.looseObject({ integrity: z.string().optional() })) }).parse(JSON.parse(lock)).packages[
+      `node_modules/${name}`
+    ]?.integrity ?? ''
   const file = join(installed, entry)
   const content = createHash('sha256').update(readFileSync(file)).update(lock).digest('hex')
-  return { command: process.execPath, args: [file, ...args.slice(index + 1)], pin: `npm:${name}@${manifest.version} ${integrity} sha256:${content}` }
+  return {
+    command: process.execPath,
+    args: [file, ...args.slice(index + 1)],
+    pin: `npm:${name}@${manifest.version} ${integrity} sha256:${content}`,
+  }
 }
 
 async function install(folder: string, spec: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const npm = findCommand('npm')
-  await promisify(execFile)(npm, ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact', '--prefix', folder, spec], { timeout: 180_000, cwd: folder }).catch((error: unknown) => {
-    throw new JitError('server.start', `npm could not install ${quote(spec)}`, { cause: error, hint: 'Check the name and the network, then `jit update`.' })
+  await promisify(execFile)(npm, ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact', '--prefix', folder, spec], {
+    timeout: 180_000,
+    cwd: folder,
+  }).catch((error: unknown) => {
+    throw new JitError('server.start', `npm could not install ${quote(spec)}`, {
+      cause: error,
+      hint: 'Check the name and the network, then `jit update`.',
+    })
   })
 }
 
 function findCommand(command: string): string {
   if (isAbsolute(command)) return command
-  const places = command.includes('/') ? [resolve(command)] : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, command))
+  const places = command.includes('/')
+    ? [resolve(command)]
+    : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, command))
   const found = places.find((path) => {
     try {
       accessSync(path, constants.X_OK)
@@ -157,7 +187,9 @@ function hashFile(file: string): string {
 function packageName(file: string): string {
   for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
     if (!existsSync(join(folder, 'package.json'))) continue
-    const parsed = z.object({ name: z.string(), version: z.string() }).safeParse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')))
+    const parsed = z
+      .object({ name: z.string(), version: z.string() })
+      .safeParse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')))
     if (parsed.success) return `${parsed.data.name}@${parsed.data.version}`
   }
   return ''

@@ -27,7 +27,11 @@ export class Registry {
 
   plugin(kind: string): ProviderPlugin {
     const found = this.#deps.plugins.find((plugin) => plugin.kind === kind)
-    if (found === undefined) throw new JitError('usage', `there is no kind of provider ${quote(kind)}; there is ${this.#deps.plugins.map((plugin) => plugin.kind).join(', ')}`)
+    if (found === undefined)
+      throw new JitError(
+        'usage',
+        `there is no kind of provider ${quote(kind)}; there is ${this.#deps.plugins.map((plugin) => plugin.kind).join(', ')}`,
+      )
     return found
   }
 
@@ -39,26 +43,52 @@ export class Registry {
   use(loaded: LoadedConfig): void {
     for (const { provider } of this.#open.values()) void provider.close?.()
     this.#open.clear()
-    for (const [name, entry] of Object.entries(loaded.config.providers)) this.#open.set(name, { ...this.make(name, entry), entry: entry as JsonObject })
+    for (const [name, entry] of Object.entries(loaded.config.providers))
+      this.#open.set(name, { ...this.make(name, entry), entry: entry as JsonObject })
   }
 
   /** Opens one without keeping it: to prove a registration, and to compile a policy. */
-  make(name: string, entry: Readonly<Record<string, unknown>>, secrets?: ReadonlyMap<string, Secret>): { plugin: ProviderPlugin; provider: Provider } {
+  make(
+    name: string,
+    entry: Readonly<Record<string, unknown>>,
+    secrets?: ReadonlyMap<string, Secret>,
+  ): { plugin: ProviderPlugin; provider: Provider } {
     const { kind, ...config } = entry
     const plugin = this.plugin(String(kind))
     const secret = (field: string): Secret => {
       const found = (secrets ?? this.#secrets.get(name))?.get(field)
-      if (found === undefined) throw new JitError(this.#secrets.size === 0 && secrets === undefined ? 'store.sealed' : 'provider.login', `provider ${quote(name)} has no ${field}`)
+      if (found === undefined)
+        throw new JitError(
+          this.#secrets.size === 0 && secrets === undefined ? 'store.sealed' : 'provider.login',
+          `provider ${quote(name)} has no ${field}`,
+        )
       return found
     }
-    return { plugin, provider: plugin.open(plugin.config.parse(config), { name, clock: this.#deps.clock, log: this.#deps.log, fetch: (...args) => this.#deps.fetch()(...args), secret }) }
+    return {
+      plugin,
+      provider: plugin.open(plugin.config.parse(config), {
+        name,
+        clock: this.#deps.clock,
+        log: this.#deps.log,
+        fetch: (...args) => this.#deps.fetch()(...args),
+        secret,
+      }),
+    }
   }
 
   facts(loaded: LoadedConfig): ReadonlyMap<string, ProviderFacts> {
     return new Map(
       Object.entries(loaded.config.providers).map(([name, entry]) => {
         const { plugin, provider } = this.make(name, entry)
-        return [name, { kind: plugin.kind, origin: provider.origin, parseScope: (scope: JsonObject) => parseScope(plugin, scope), checkField: (path: string, value: string) => plugin.checkField(path, value) }]
+        return [
+          name,
+          {
+            kind: plugin.kind,
+            origin: provider.origin,
+            parseScope: (scope: JsonObject) => parseScope(plugin, scope),
+            checkField: (path: string, value: string) => plugin.checkField(path, value),
+          },
+        ]
       }),
     )
   }
@@ -68,7 +98,12 @@ export class Registry {
   }
 
   entries(): { name: string; plugin: ProviderPlugin; provider: Provider; secrets: string[] }[] {
-    return [...this.#open].map(([name, { plugin, provider }]) => ({ name, plugin, provider, secrets: [...(this.#secrets.get(name)?.keys() ?? [])] }))
+    return [...this.#open].map(([name, { plugin, provider }]) => ({
+      name,
+      plugin,
+      provider,
+      secrets: [...(this.#secrets.get(name)?.keys() ?? [])],
+    }))
   }
 
   placeholder(name: string): string {
@@ -87,6 +122,9 @@ export class Registry {
 
 function parseScope(plugin: ProviderPlugin, scope: JsonObject): JsonObject {
   const parsed = plugin.scope.safeParse(scope)
-  if (!parsed.success) throw new JitError('provider.scope', `not a scope of ${plugin.kind}: ${quote(scope)}`, { hint: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ') })
+  if (!parsed.success)
+    throw new JitError('provider.scope', `not a scope of ${plugin.kind}: ${quote(scope)}`, {
+      hint: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
+    })
   return parsed.data
 }

@@ -14,12 +14,16 @@ export function attribute(calls: ReadonlySet<InFlightCall>, request: WireRequest
   if (calls.size === 0) return { ok: false, reason: 'no call in flight' }
   const found: { call: InFlightCall; rule: RequestRule }[] = []
   for (const call of calls) {
-    const rule = call.requests.find((candidate) => matchRequest(candidate, request, call.seen) && (!bindsBody(candidate) || (body !== undefined && matchBody(candidate, body))))
+    const rule = call.requests.find(
+      (candidate) =>
+        matchRequest(candidate, request, call.seen) && (!bindsBody(candidate) || (body !== undefined && matchBody(candidate, body))),
+    )
     if (rule !== undefined) found.push({ call, rule })
   }
   const [first] = found
   const onlyCall = calls.size === 1 ? [...calls][0]?.call : undefined
-  if (first === undefined) return { ok: false, reason: 'no rule of a call in flight admits this request', ...(onlyCall === undefined ? {} : { call: onlyCall }) }
+  if (first === undefined)
+    return { ok: false, reason: 'no rule of a call in flight admits this request', ...(onlyCall === undefined ? {} : { call: onlyCall }) }
   if (found.some(({ call }) => call.lease.id !== first.call.lease.id)) return { ok: false, reason: 'calls with different leases match' }
   if (first.call.lease.signal.aborted) return { ok: false, reason: 'the lease has ended', call: first.call.call }
   if (!first.call.current()) return { ok: false, reason: 'policy or tool changed since the decision', call: first.call.call }

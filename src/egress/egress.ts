@@ -36,7 +36,13 @@ export interface Route {
 
 const handshakeTimeout = 10_000
 const socketsPerLane = 64
-const limits = { maxHeaderSize: 32 * 1024, headersTimeout: 15_000, requestTimeout: 0, keepAliveTimeout: 60_000, requireHostHeader: true } as const
+const limits = {
+  maxHeaderSize: 32 * 1024,
+  headersTimeout: 15_000,
+  requestTimeout: 0,
+  keepAliveTimeout: 60_000,
+  requireHostHeader: true,
+} as const
 
 export async function createEgress(deps: EgressDeps): Promise<Egress> {
   const authority = await createAuthority(deps.folder, deps.clock)
@@ -64,12 +70,17 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
 
   const outer = createServer(limits, (request, response) => {
     refuse(deps, laneOf(lanes, request), request.method ?? '', request.url ?? '', 'a request in clear text to the proxy')
-    response.writeHead(403, { 'content-type': 'application/json', connection: 'close' }).end('{"message":"jit: only HTTPS goes through this proxy"}\n')
+    response
+      .writeHead(403, { 'content-type': 'application/json', connection: 'close' })
+      .end('{"message":"jit: only HTTPS goes through this proxy"}\n')
   })
   outer.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
     const lane = laneOf(lanes, request)
-    if (lane === undefined) return void socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm="jit"\r\ncontent-length: 0\r\n\r\n')
+    if (lane === undefined)
+      return void socket.end(
+        'HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm="jit"\r\ncontent-length: 0\r\n\r\n',
+      )
     const target = /^([a-z0-9.-]+):(\d{1,5})$/i.exec(request.url ?? '')
     const host = (target?.[1] ?? '').toLowerCase()
     const origin = originOf(host, Number(target?.[2]))
@@ -93,7 +104,8 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
         isServer: true,
         secureContext,
         ALPNProtocols: ['http/1.1'],
-        SNICallback: (name, done) => (name.toLowerCase() === host ? done(null, secureContext) : done(new Error('another host than CONNECT named'))),
+        SNICallback: (name, done) =>
+          name.toLowerCase() === host ? done(null, secureContext) : done(new Error('another host than CONNECT named')),
       })
       const cancel = deps.clock.after(handshakeTimeout, () => resolve(undefined))
       secure.once('secure', () => {
@@ -120,7 +132,14 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
 
   const openEndpoint = async (lane: Lane, endpoint: NonNullable<LaneEgress['endpoint']>): Promise<{ url: string; close: () => void }> => {
     const host = { value: '' }
-    const server = createTcpServer((socket) => attach(socket, { lane, origin: endpoint.upstream, host: host.value, endpoint: { prefix: endpoint.prefix, url: `http://${host.value}` } }))
+    const server = createTcpServer((socket) =>
+      attach(socket, {
+        lane,
+        origin: endpoint.upstream,
+        host: host.value,
+        endpoint: { prefix: endpoint.prefix, url: `http://${host.value}` },
+      }),
+    )
     host.value = `127.0.0.1:${await listenOn(server)}`
     return {
       url: `http://${host.value}`,
@@ -162,7 +181,9 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
 /** The lane whose nonce the client knows. */
 function laneOf(lanes: ReadonlyMap<string, Lane>, request: IncomingMessage): Lane | undefined {
   const given = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(request.headers['proxy-authorization'] ?? '')?.[1]
-  const [name = '', nonce = ''] = Buffer.from(given ?? '', 'base64').toString('utf8').split(':')
+  const [name = '', nonce = ''] = Buffer.from(given ?? '', 'base64')
+    .toString('utf8')
+    .split(':')
   const lane = lanes.get(name)
   if (lane === undefined) return undefined
   const [left, right] = [Buffer.from(nonce), Buffer.from(lane.nonce)]
@@ -170,7 +191,15 @@ function laneOf(lanes: ReadonlyMap<string, Lane>, request: IncomingMessage): Lan
 }
 
 /** Writes the refusal to the trail; a trail that cannot be written changes nothing about it. */
-export function refuse(deps: Pick<EgressDeps, 'audit' | 'log'>, lane: Lane | undefined, method: string, path: string, reason: string, origin = '', call?: string): void {
+export function refuse(
+  deps: Pick<EgressDeps, 'audit' | 'log'>,
+  lane: Lane | undefined,
+  method: string,
+  path: string,
+  reason: string,
+  origin = '',
+  call?: string,
+): void {
   if (lane === undefined) return
   try {
     deps.audit.append({
@@ -193,4 +222,3 @@ export function originOf(host: string, port: number): string {
 function hostOf(origin: string): string {
   return origin.slice(origin.indexOf('//') + 2)
 }
-

@@ -10,7 +10,8 @@ import { readHeaders } from './headers.ts'
 import { atPointer, readTarget } from './match.ts'
 import type { InFlightCall } from './types.ts'
 
-const bodyCap = 1024 * 1024
+/** For bodies that a rule binds and answers that it captures from; GitHub takes files of up to 100 MB, agents write small ones. */
+const bodyCap = 8 * 1024 * 1024
 /** A fresh token may be unknown to some of GitHub's replicas; a 401 on it is asked again within this time. */
 const freshFor = 10_000
 const retryFor = 5000
@@ -23,7 +24,9 @@ export async function forward(deps: EgressDeps, route: Route, request: IncomingM
   const deny = (reason: string, status = 403, call?: string): void => {
     refuse(deps, lane, method, target, reason, origin, call)
     request.resume()
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(`${JSON.stringify({ message: `jit: ${reason}` })}\n`)
+    response
+      .writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+      .end(`${JSON.stringify({ message: `jit: ${reason}` })}\n`)
   }
   if (method === 'TRACE' || method === 'TRACK' || method === 'CONNECT') return deny(`the method ${method}`)
   if ((request.headers.host ?? '').toLowerCase() !== route.host) return deny('another host than the connection is for', 421)
@@ -36,16 +39,38 @@ export async function forward(deps: EgressDeps, route: Route, request: IncomingM
 
   if (lane.options.open.has(origin) && !lane.options.origins.has(origin)) {
     if (reading.sites.length > 0) return deny('a credential for an origin that gets none')
-    return send(deps, route, { path, method, headers: reading.headers, body: undefined, request, response, scrubber: createScrubber(deps.liveSecrets()), call: undefined, rule: undefined })
+    return send(deps, route, {
+      path,
+      method,
+      headers: reading.headers,
+      body: undefined,
+      request,
+      response,
+      scrubber: createScrubber(deps.liveSecrets()),
+      call: undefined,
+      rule: undefined,
+    })
   }
   if (reading.sites.length === 0) return deny('no credential: the placeholder is missing')
-  const body = needsBody(lane.calls, wire) ? await readAll(request, bodyCap) : undefined
+  const bound = needsBody(lane.calls, wire)
+  const body = bound ? await readAll(request, bodyCap) : undefined
+  if (bound && body === undefined) return deny(`a body over ${bodyCap} bytes, which the rule has to read`, 413)
   const found = attribute(lane.calls, wire, body)
   if (!found.ok) return deny(found.reason, 403, found.call)
   const token = found.call.lease.secrets['token'] ?? Object.values(found.call.lease.secrets)[0]
   if (token === undefined) return deny('the lease holds no credential', 403, found.call.call)
   const headers = [...reading.headers, ...reading.sites.map((site) => [site.name, site.with(token.reveal())] as const)]
-  return send(deps, route, { path, method, headers, body, request, response, scrubber: createScrubber([...deps.liveSecrets(), ...Object.values(found.call.lease.secrets)]), call: found.call, rule: found.rule })
+  return send(deps, route, {
+    path,
+    method,
+    headers,
+    body,
+    request,
+    response,
+    scrubber: createScrubber([...deps.liveSecrets(), ...Object.values(found.call.lease.secrets)]),
+    call: found.call,
+    rule: found.rule,
+  })
 }
 
 interface Sending {
@@ -66,22 +91,43 @@ async function send(deps: EgressDeps, route: Route, sending: Sending): Promise<v
   const started = deps.clock.monotonic()
   const abort = new AbortController()
   const stop = (): void => abort.abort()
-  const untrack = call === undefined ? () => undefined : route.lane.track(call.call, () => {
-    stop()
-    request.socket.destroy()
-  })
+  const untrack =
+    call === undefined
+      ? () => undefined
+      : route.lane.track(call.call, () => {
+          stop()
+          request.socket.destroy()
+        })
   call?.lease.signal.addEventListener('abort', stop, { once: true })
   response.once('close', stop)
   try {
     const answer = await ask(deps, route, sending, abort.signal, started)
     const requestId = requestIdOf(answer)
-    call?.onRequest({ method: sending.method, url: `${route.origin}${sending.path}`, status: answer.statusCode ?? 0, requestId, took: deps.clock.monotonic() - started })
+    call?.onRequest({
+      method: sending.method,
+      url: `${route.origin}${sending.path}`,
+      status: answer.statusCode ?? 0,
+      requestId,
+      took: deps.clock.monotonic() - started,
+    })
     await deliver(route, sending, answer)
   } catch (error) {
-    if (call !== undefined) call.onRequest({ method: sending.method, url: `${route.origin}${sending.path}`, status: 0, requestId: '', took: deps.clock.monotonic() - started })
+    if (call !== undefined)
+      call.onRequest({
+        method: sending.method,
+        url: `${route.origin}${sending.path}`,
+        status: 0,
+        requestId: '',
+        took: deps.clock.monotonic() - started,
+      })
     if (call?.lease.signal.aborted === true || response.destroyed) request.socket.destroy()
     else if (response.headersSent) response.destroy()
-    else response.writeHead(502, { 'content-type': 'application/json' }).end(`${JSON.stringify({ message: `jit: ${sending.scrubber.scrubText(error instanceof Error ? error.message : String(error))}` })}\n`)
+    else
+      response
+        .writeHead(502, { 'content-type': 'application/json' })
+        .end(
+          `${JSON.stringify({ message: `jit: ${sending.scrubber.scrubText(error instanceof Error ? error.message : String(error))}` })}\n`,
+        )
   } finally {
     call?.lease.signal.removeEventListener('abort', stop)
     untrack()
@@ -93,7 +139,11 @@ async function ask(deps: EgressDeps, route: Route, sending: Sending, signal: Abo
   for (let wait = 200; ; wait *= 2) {
     const answer = await once(deps, route, sending, signal)
     const age = sending.call === undefined ? Number.POSITIVE_INFINITY : deps.clock.now() - sending.call.lease.mintedAt
-    const again = answer.statusCode === 401 && age < freshFor && /^(GET|HEAD)$/.test(sending.method) && deps.clock.monotonic() - started + wait < retryFor
+    const again =
+      answer.statusCode === 401 &&
+      age < freshFor &&
+      /^(GET|HEAD)$/.test(sending.method) &&
+      deps.clock.monotonic() - started + wait < retryFor
     if (!again) return answer
     answer.resume()
     await pause(deps.clock, wait, signal)
@@ -112,8 +162,14 @@ function once(deps: EgressDeps, route: Route, sending: Sending, signal: AbortSig
   if (sending.body !== undefined) headers['content-length'] = String(sending.body.length)
   else if (sending.request.headers['content-length'] !== undefined) headers['content-length'] = sending.request.headers['content-length']
   const options: RequestOptions = {
-    host: url.hostname, port: url.port || (secure ? 443 : 80), method: sending.method, path: sending.path, headers, signal,
-    agent: secure ? deps.network.httpsAgent : deps.network.httpAgent, timeout: deps.network.timeout,
+    host: url.hostname,
+    port: url.port || (secure ? 443 : 80),
+    method: sending.method,
+    path: sending.path,
+    headers,
+    signal,
+    agent: secure ? deps.network.httpsAgent : deps.network.httpAgent,
+    timeout: deps.network.timeout,
   }
   return new Promise((resolve, reject) => {
     const outgoing: ClientRequest = secure ? httpsRequest(options) : httpRequest(options)

@@ -1,11 +1,37 @@
 /** Headers that end with this hop, or that would tell the upstream of another one. */
 const dropped = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'host',
-  'expect', 'cookie', 'forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'accept-encoding', 'content-length',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'expect',
+  'cookie',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'accept-encoding',
+  'content-length',
 ])
 
 /** Where a credential may stand; any value in one of these that is not the placeholder refuses the request. */
-const credentialHeaders = new Set(['authorization', 'private-token', 'x-api-key', 'x-vault-token', 'x-github-token', 'job-token', 'api-key', 'x-auth-token'])
+const credentialHeaders = new Set([
+  'authorization',
+  'private-token',
+  'x-api-key',
+  'x-vault-token',
+  'x-github-token',
+  'job-token',
+  'api-key',
+  'x-auth-token',
+])
 
 export type HeaderReading =
   | { readonly ok: true; readonly headers: readonly (readonly [string, string])[]; readonly sites: readonly CredentialSite[] }
@@ -54,5 +80,8 @@ function credentialSite(name: string, value: string, placeholder: string): Crede
   if (!/^basic$/i.test(scheme)) return undefined
   const pair = Buffer.from(rest, 'base64').toString('utf8').split(':')
   if (pair.length !== 2 || !pair.includes(placeholder)) return undefined
-  return { name, with: (token) => `Basic ${Buffer.from(pair.map((part) => (part === placeholder ? token : part)).join(':')).toString('base64')}` }
+  return {
+    name,
+    with: (token) => `Basic ${Buffer.from(pair.map((part) => (part === placeholder ? token : part)).join(':')).toString('base64')}`,
+  }
 }

@@ -19,9 +19,18 @@ export function readTarget(method: string, origin: string, target: string): Wire
   const cut = target.indexOf('?')
   const path = cut === -1 ? target : target.slice(0, cut)
   const segments: string[] = []
-  for (const raw of path === '/' ? [] : path.slice(1).split('/')) {
+  const raws = path === '/' ? [] : path.slice(1).split('/')
+  for (const [index, raw] of raws.entries()) {
     const segment = decode(raw)
-    if (segment === undefined || segment === '' || segment === '.' || segment === '..' || /[/\\%\u0000-\u001f\u007f]/.test(segment)) return undefined
+    // A path may end in a slash: the root of a listing. An empty segment elsewhere is ambiguous.
+    if (
+      segment === undefined ||
+      (segment === '' && index < raws.length - 1) ||
+      segment === '.' ||
+      segment === '..' ||
+      /[/\\%\u0000-\u001f\u007f]/.test(segment)
+    )
+      return undefined
     segments.push(segment)
   }
   const query: [string, string][] = []
@@ -39,7 +48,12 @@ export function readTarget(method: string, origin: string, target: string): Wire
 
 /** Whether the rule admits the request, its body aside. Errs towards false. */
 export function matchRequest(rule: RequestRule, request: WireRequest, seen: ReadonlyMap<string, string>): boolean {
-  return rule.method === request.method && rule.origin === request.origin && matchSegments(rule.segments, request.segments, seen) && matchQuery(rule, request)
+  return (
+    rule.method === request.method &&
+    rule.origin === request.origin &&
+    matchSegments(rule.segments, request.segments, seen) &&
+    matchQuery(rule, request)
+  )
 }
 
 export function bindsBody(rule: RequestRule): boolean {
@@ -77,7 +91,8 @@ function matchSegments(pattern: readonly PathSegment[], segments: readonly strin
     const segment = segments[index]
     if (segment === undefined) return false
     if (part.kind === 'seen' && seen.get(part.name) !== segment) return false
-    if (part.kind === 'literal' && part.value !== segment && !(part.ignoreCase && part.value.toLowerCase() === segment.toLowerCase())) return false
+    if (part.kind === 'literal' && part.value !== segment && !(part.ignoreCase && part.value.toLowerCase() === segment.toLowerCase()))
+      return false
   }
   return segments.length === pattern.length
 }
@@ -85,12 +100,13 @@ function matchSegments(pattern: readonly PathSegment[], segments: readonly strin
 function matchQuery(rule: RequestRule, request: WireRequest): boolean {
   const names = new Set<string>()
   for (const [name, value] of request.query) {
+    // A parameter that is bound to a value may be left out (clients drop empty ones), never changed.
     const parameter = rule.query.find((known) => known.name === name)
     if (parameter === undefined || names.has(name)) return false
     if (parameter.value !== undefined && parameter.value !== value) return false
     names.add(name)
   }
-  return rule.query.every((parameter) => parameter.value === undefined || names.has(parameter.name))
+  return true
 }
 
 /** One operation of the stated kind, root fields among those listed, variables equal; nothing that hides a root field. */

@@ -5,6 +5,7 @@ import { JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
+import { batchedWriter } from './batched.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
 import { errorAnswer, type Id, type Message, parseMessage } from './jsonrpc.ts'
 import type { Handshake, Lane } from './lane.ts'
@@ -30,6 +31,7 @@ export class Connection {
   readonly lanes: LanePool
   readonly #deps: GatewayDeps
   readonly #socket: Socket
+  readonly #send: (data: Buffer) => boolean
   readonly #principal: Principal
   readonly #handshake: Handshake = { initialize: undefined, initialized: false }
   readonly #inFlight = new Map<string, (reason: JitError) => void>()
@@ -43,6 +45,7 @@ export class Connection {
   constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
     this.#deps = deps
     this.#socket = socket
+    this.#send = batchedWriter(socket)
     this.#principal = principal
     this.server = hello.server
     const scrubber = currentScrubber(deps.broker)
@@ -73,7 +76,7 @@ export class Connection {
         return () => this.#inFlight.delete(key)
       },
       answer: (id, line) => this.#answer(id, line),
-      forget: (id) => this.#socket.write(responseFrame(JSON.stringify(id), '')),
+      forget: (id) => this.#send(responseFrame(JSON.stringify(id), '')),
     }
   }
 
@@ -87,8 +90,10 @@ export class Connection {
     const { message } = parsed
     if (message.kind === 'response') return this.#toServer(message)
     if (message.kind === 'notification') return this.#notify(message, bytes)
-    if (this.#inFlight.has(JSON.stringify(message.id))) return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
-    if (this.#inFlight.size >= inFlightCap) return this.#fail(message.id, new JitError('server.busy', `more than ${inFlightCap} requests in flight`))
+    if (this.#inFlight.has(JSON.stringify(message.id)))
+      return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
+    if (this.#inFlight.size >= inFlightCap)
+      return this.#fail(message.id, new JitError('server.busy', `more than ${inFlightCap} requests in flight`))
     if (isGoverned(message)) return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
     void this.#pass(message, bytes)
   }
@@ -105,7 +110,10 @@ export class Connection {
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
   drop(error: JitError): void {
-    const said = error.code === 'daemon.restarted' ? { bye: 1 } : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
+    const said =
+      error.code === 'daemon.restarted'
+        ? { bye: 1 }
+        : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
     this.#socket.end(frame(CONTROL, JSON.stringify(said)))
   }
 
@@ -137,7 +145,8 @@ export class Connection {
       filterList(method, value, compiled, (tool, definition) => {
         const before = this.#definitions.get(tool)
         this.#definitions.set(tool, definition)
-        if (before !== undefined && before !== definition) this.#deps.audit.append({ type: 'server.changed', server: this.server, detail: { tool, before, after: definition } })
+        if (before !== undefined && before !== definition)
+          this.#deps.audit.append({ type: 'server.changed', server: this.server, detail: { tool, before, after: definition } })
       }),
     )
   }
@@ -159,25 +168,36 @@ export class Connection {
   #toServer(message: Message & { kind: 'response' }): void {
     const match = /^jit:(lane_[0-9a-z]+):(.*)$/s.exec(String(message.id))
     const lane = this.lanes.all.find((known) => known.id === match?.[1])
-    if (lane === undefined || match?.[2] === undefined) return this.#deps.log.warn('answer of a client to no request dropped', { server: this.server })
+    if (lane === undefined || match?.[2] === undefined)
+      return this.#deps.log.warn('answer of a client to no request dropped', { server: this.server })
     lane.send(JSON.stringify({ ...message.value, id: JSON.parse(match[2]) }))
   }
 
   #fromServer(lane: Lane, message: Message, line: string): void {
     if (message.kind === 'request') {
       if (message.method === 'sampling/createMessage' && this.#deps.config().servers[this.server]?.sampling !== 'allow') {
-        lane.send(JSON.stringify(errorAnswer(message.id, new JitError('policy.denied', `server ${this.server} may not use the client's model`, { hint: 'Set `sampling: allow` for this server if it is meant.' }))))
+        lane.send(
+          JSON.stringify(
+            errorAnswer(
+              message.id,
+              new JitError('policy.denied', `server ${this.server} may not use the client's model`, {
+                hint: 'Set `sampling: allow` for this server if it is meant.',
+              }),
+            ),
+          ),
+        )
         return
       }
       const value: unknown = JSON.parse(line)
       if (isJsonObject(value)) this.#write(JSON.stringify({ ...value, id: `jit:${lane.id}:${JSON.stringify(message.id)}` }), lane)
       return
     }
-    if (this.lanes.isPrimary(lane) || (message.kind === 'notification' && message.method === 'notifications/progress')) this.#write(line, lane)
+    if (this.lanes.isPrimary(lane) || (message.kind === 'notification' && message.method === 'notifications/progress'))
+      this.#write(line, lane)
   }
 
   #answer(id: Id | null, line: string): void {
-    this.#socket.write(responseFrame(JSON.stringify(id), line))
+    this.#send(responseFrame(JSON.stringify(id), line))
   }
 
   #fail(id: Id, error: JitError): void {
@@ -186,7 +206,7 @@ export class Connection {
 
   /** A server that floods is not read faster than the client takes it. */
   #write(line: string, lane: Lane): void {
-    if (this.#socket.write(frame(MESSAGE, line)) || this.#paused.has(lane)) return
+    if (this.#send(frame(MESSAGE, line)) || this.#paused.has(lane)) return
     if (this.#paused.size === 0) this.#socket.once('drain', () => this.#resume())
     this.#paused.add(lane)
     lane.pause()
@@ -200,7 +220,10 @@ export class Connection {
 
   #note(error: JitError): void {
     try {
-      this.#deps.audit.append({ type: 'message.refused', detail: { server: this.server, connection: this.id, session: this.#principal.session, code: error.code, message: error.message } })
+      this.#deps.audit.append({
+        type: 'message.refused',
+        detail: { server: this.server, connection: this.id, session: this.#principal.session, code: error.code, message: error.message },
+      })
     } catch (failure) {
       this.#deps.log.error('refused message not recorded', { error: String(failure) })
     }
@@ -208,18 +231,28 @@ export class Connection {
 }
 
 /** Reads the hello, answers it, and hands the connection its messages. */
-export function acceptConnection(deps: GatewayDeps, socket: Socket, events: ConnectionEvents, onOpen: (connection: Connection) => void): void {
+export function acceptConnection(
+  deps: GatewayDeps,
+  socket: Socket,
+  events: ConnectionEvents,
+  onOpen: (connection: Connection) => void,
+): void {
   let connection: Connection | undefined
   let leave = (): void => undefined
   const refuse = (error: JitError): void => {
-    socket.end(frame(CONTROL, JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } })))
+    socket.end(
+      frame(CONTROL, JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } })),
+    )
   }
   const read = frameReader((kind, payload) => {
     if (kind === MESSAGE && connection !== undefined) return connection.receive(payload)
     if (kind !== CONTROL || connection !== undefined) return void socket.destroy()
     try {
       const hello = helloFrame.parse(JSON.parse(payload.toString('utf8')))
-      if (!deps.policy().servers.has(hello.server)) throw new JitError('not-found', `there is no server ${JSON.stringify(hello.server)}`, { hint: '`jit servers` lists them; `jit add` adds one.' })
+      if (!deps.policy().servers.has(hello.server))
+        throw new JitError('not-found', `there is no server ${JSON.stringify(hello.server)}`, {
+          hint: '`jit servers` lists them; `jit add` adds one.',
+        })
       const identified = deps.identify(socket, hello)
       leave = identified.leave
       connection = new Connection(deps, socket, hello, identified.principal, events)

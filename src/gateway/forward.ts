@@ -9,7 +9,13 @@ import type { Trail } from './record.ts'
  * inject and forward: takes the lane of the call's partition, registers the call with egress while it runs, and sends the
  * server what policy saw: the frozen arguments, serialised anew.
  */
-export async function forward(context: CallContext, call: Call, permission: Permission, lease: Lease | undefined, trail: Trail): Promise<{ line: string; value: JsonObject }> {
+export async function forward(
+  context: CallContext,
+  call: Call,
+  permission: Permission,
+  lease: Lease | undefined,
+  trail: Trail,
+): Promise<{ line: string; value: JsonObject }> {
   const { deps, lanes } = context
   const lane = await lanes.take(partitionOf(context, permission, lease), injectsAtStart(context) ? lease : undefined, call.signal)
   const end =
@@ -34,7 +40,10 @@ export async function forward(context: CallContext, call: Call, permission: Perm
 
 /** What policy decided on and nothing else: keys that it did not see do not travel, but for `_meta` and the protocol's own. */
 function governedLine({ request, operation }: Call): string {
-  const params = operation.kind === 'resource' ? request.params : { ...request.params, name: operation.name, ...('arguments' in request.params ? { arguments: operation.args } : {}) }
+  const params =
+    operation.kind === 'resource'
+      ? request.params
+      : { ...request.params, name: operation.name, ...('arguments' in request.params ? { arguments: operation.args } : {}) }
   return JSON.stringify({ jsonrpc: '2.0', id: request.id, method: request.method, params })
 }
 

@@ -22,7 +22,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
         (connection) => void connections.add(connection),
       )
     },
-    lanes: (server) => [...connections].filter((connection) => connection.server === server).flatMap((connection) => connection.lanes.all.map((lane) => lane.status())),
+    lanes: (server) =>
+      [...connections]
+        .filter((connection) => connection.server === server)
+        .flatMap((connection) => connection.lanes.all.map((lane) => lane.status())),
     lastError: (server) => errors.get(server)?.message ?? '',
     pin: (server) => pins.get(server) ?? '',
     async stop(server, reason) {

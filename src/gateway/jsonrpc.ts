@@ -9,14 +9,18 @@ export type Message =
   | { readonly kind: 'notification'; readonly method: string; readonly params: JsonObject; readonly value: JsonObject }
   | { readonly kind: 'response'; readonly id: Id | null; readonly value: JsonObject }
 
-export type Parsed = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly id: Id | null; readonly error: JitError }
+export type Parsed =
+  | { readonly ok: true; readonly message: Message }
+  | { readonly ok: false; readonly id: Id | null; readonly error: JitError }
 
 /** One line of a client: bounded, unambiguous, and of JSON-RPC's form, or the error to answer with. */
 export function parseMessage(bytes: Buffer, limits: ScanLimits & { readonly messageBytes: number }): Parsed {
-  if (bytes.length > limits.messageBytes) return refuse('message.too-large', `the message has ${bytes.length} bytes; the cap is ${limits.messageBytes}`, idNear(bytes))
+  if (bytes.length > limits.messageBytes)
+    return refuse('message.too-large', `the message has ${bytes.length} bytes; the cap is ${limits.messageBytes}`, idNear(bytes))
   const text = bytes.toString('utf8')
   const problem = scanJson(text, limits)
-  if (problem !== undefined) return refuse(/levels$|keys$/.test(problem) ? 'message.malformed' : 'message.ambiguous', `the message holds ${problem}`, idNear(bytes))
+  if (problem !== undefined)
+    return refuse(/levels$|keys$/.test(problem) ? 'message.malformed' : 'message.ambiguous', `the message holds ${problem}`, idNear(bytes))
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -24,7 +28,12 @@ export function parseMessage(bytes: Buffer, limits: ScanLimits & { readonly mess
     return refuse('message.malformed', 'the message is not JSON', null)
   }
   const message = classify(value)
-  if (message === undefined) return refuse('message.malformed', Array.isArray(value) ? 'batches are not supported' : 'the message is not JSON-RPC 2.0', idNear(bytes))
+  if (message === undefined)
+    return refuse(
+      'message.malformed',
+      Array.isArray(value) ? 'batches are not supported' : 'the message is not JSON-RPC 2.0',
+      idNear(bytes),
+    )
   return { ok: true, message }
 }
 
@@ -42,7 +51,11 @@ export function classify(value: unknown): Message | undefined {
 }
 
 export function errorAnswer(id: Id | null, error: JitError): JsonObject {
-  return { jsonrpc: '2.0', id, error: { code: error.rpcCode, message: `${error.message}. ${error.hint}`, data: { code: error.code, hint: error.hint } } }
+  return {
+    jsonrpc: '2.0',
+    id,
+    error: { code: error.rpcCode, message: `${error.message}. ${error.hint}`, data: { code: error.code, hint: error.hint } },
+  }
 }
 
 /** What a hidden tool answers: the same as one that does not exist. */
@@ -52,7 +65,11 @@ export function unknownName(id: Id, kind: 'tool' | 'resource' | 'prompt', name: 
 
 /** A visible tool that is denied: a result, so that the model can read why. */
 export function deniedResult(id: Id, error: JitError): JsonObject {
-  return { jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: `Denied by jit: ${error.message}. ${error.hint}` }], isError: true } }
+  return {
+    jsonrpc: '2.0',
+    id,
+    result: { content: [{ type: 'text', text: `Denied by jit: ${error.message}. ${error.hint}` }], isError: true },
+  }
 }
 
 function isId(value: unknown): value is Id {
@@ -62,7 +79,8 @@ function isId(value: unknown): value is Id {
 /** The id of a message that is not parsed as a whole, so that its sender is not left waiting. */
 function idNear(bytes: Buffer): Id | null {
   const head = bytes.toString('latin1', 0, 512)
-  const match = /^\s*\{(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?(?:"method"\s*:\s*"[^"\\]{0,100}"\s*,\s*)?"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")\s*,/.exec(head)
+  const match =
+    /^\s*\{(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?(?:"method"\s*:\s*"[^"\\]{0,100}"\s*,\s*)?"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")\s*,/.exec(head)
   return match?.[1] === undefined ? null : JSON.parse(match[1])
 }
 

@@ -66,8 +66,16 @@ export class Lane {
     const launch = await this.#deps.launch(server)
     const placeholder = config.provider === undefined ? '' : this.#deps.placeholder(config.provider)
     if (config.provider !== undefined && config.inject.mode !== 'env') {
-      const endpoint = config.inject.mode === 'endpoint' ? { upstream: this.#deps.origin(config.provider), prefix: config.inject.prefix ?? '' } : undefined
-      this.#network = await this.#deps.egress.openLane({ lane: this.id, server, placeholder, origins: compiled.origins, open: new Set(config.open), ...(endpoint === undefined ? {} : { endpoint }) })
+      const endpoint =
+        config.inject.mode === 'endpoint' ? { upstream: this.#deps.origin(config.provider), prefix: config.inject.prefix ?? '' } : undefined
+      this.#network = await this.#deps.egress.openLane({
+        lane: this.id,
+        server,
+        placeholder,
+        origins: compiled.origins,
+        open: new Set(config.open),
+        ...(endpoint === undefined ? {} : { endpoint }),
+      })
     }
     const environment = { ...launch.environment, ...injectedEnvironment(config.inject, placeholder, this.#network, lease) }
     this.#child = new Child({
@@ -82,9 +90,20 @@ export class Lane {
       scrub: (text) => this.#options.scrub(text),
       onLine: (line) => this.#read(line),
       onTooLong: (bytes, head) => this.#tooLong(bytes, head),
-      onEnd: (how, words) => this.#end(new JitError('server.unavailable', `server ${server} ended (${how})${words === '' ? '' : `; its last words: ${JSON.stringify(words.slice(0, 300))}`}`)),
+      onEnd: (how, words) =>
+        this.#end(
+          new JitError(
+            'server.unavailable',
+            `server ${server} ended (${how})${words === '' ? '' : `; its last words: ${JSON.stringify(words.slice(0, 300))}`}`,
+          ),
+        ),
     })
-    this.#deps.audit.append({ type: 'server.started', server, lane: this.id, detail: { pid: this.#child.pid, pin: launch.pin, mode: config.provider === undefined ? 'none' : config.inject.mode } })
+    this.#deps.audit.append({
+      type: 'server.started',
+      server,
+      lane: this.id,
+      detail: { pid: this.#child.pid, pin: launch.pin, mode: config.provider === undefined ? 'none' : config.inject.mode },
+    })
     const endStartup = await this.#allowStartup(signal)
     try {
       if (handshake.initialize !== undefined) {
@@ -151,7 +170,11 @@ export class Lane {
     } catch {
       message = undefined
     }
-    if (message === undefined) return this.#deps.log.info('server wrote something that is not JSON-RPC', { server: this.#options.server, text: this.#options.scrub(line.slice(0, 500)) })
+    if (message === undefined)
+      return this.#deps.log.info('server wrote something that is not JSON-RPC', {
+        server: this.#options.server,
+        text: this.#options.scrub(line.slice(0, 500)),
+      })
     if (message.kind !== 'response') return this.#options.onMessage(this, message, line)
     const waiting = this.#waiting.get(JSON.stringify(message.id))
     if (waiting === undefined) return this.#deps.log.warn('answer to no request dropped', { server: this.#options.server, lane: this.id })
@@ -165,7 +188,13 @@ export class Lane {
     this.#deps.log.warn('line over the cap dropped', { server: this.#options.server, lane: this.id, bytes })
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
-    waiting?.(new JitError('message.too-large', `server ${this.#options.server} answered with ${bytes} bytes; the cap is ${this.#deps.config().limits.resultBytes}`, { hint: 'Raise `limits.resultBytes` if it is meant.' }))
+    waiting?.(
+      new JitError(
+        'message.too-large',
+        `server ${this.#options.server} answered with ${bytes} bytes; the cap is ${this.#deps.config().limits.resultBytes}`,
+        { hint: 'Raise `limits.resultBytes` if it is meant.' },
+      ),
+    )
   }
 
   #end(error: JitError): void {
@@ -191,14 +220,32 @@ export class Lane {
     const principal = { human: '', agent: { name: 'startup', pid: 0, startTime: 0, evidence: 'peer' as const }, session: this.id }
     const decision = { effect: 'allow' as const, rule: { source: 'config' as const, path: `servers.${server}.startup` } }
     const fields = {
-      call, principal, connection: this.id, server, kind: 'startup' as const, tool: '$startup', resource: '', digest: '', policy: this.#deps.policy().digest, decision, provider: grant.provider, scope: grant.scope,
+      call,
+      principal,
+      connection: this.id,
+      server,
+      kind: 'startup' as const,
+      tool: '$startup',
+      resource: '',
+      digest: '',
+      policy: this.#deps.policy().digest,
+      decision,
+      provider: grant.provider,
+      scope: grant.scope,
     }
     this.#deps.audit.append({ type: 'call.intent', ...fields })
     const lease = await this.#deps.broker.acquire({ grant, call, principal, server, tool: '$startup' }, signal)
     const requests: { method: string; url: string; status: number; requestId: string; took: number }[] = []
     const started = this.#deps.clock.monotonic()
     const policy = this.#deps.policy().digest
-    const end = this.#network.begin({ call, lease, requests: grant.requests, current: () => this.#deps.policy().digest === policy, seen: new Map(), onRequest: (request) => void requests.push(request) })
+    const end = this.#network.begin({
+      call,
+      lease,
+      requests: grant.requests,
+      current: () => this.#deps.policy().digest === policy,
+      seen: new Map(),
+      onRequest: (request) => void requests.push(request),
+    })
     return () => {
       end()
       this.#deps.broker.release(lease)

@@ -78,7 +78,9 @@ export class LanePool {
 
   #makeRoom(key: string, lease: Lease | undefined, signal: AbortSignal): { lane: Lane; ready: Promise<unknown> } | undefined {
     if (this.#lanes.length >= this.#config().lanes + (lease === undefined ? 0 : 1)) {
-      const idle = this.#lanes.filter(({ lane }) => lane.inUse === 0 && lane.key !== undefined).sort((left, right) => left.lane.lastUsed - right.lane.lastUsed)[0]
+      const idle = this.#lanes
+        .filter(({ lane }) => lane.inUse === 0 && lane.key !== undefined)
+        .sort((left, right) => left.lane.lastUsed - right.lane.lastUsed)[0]
       if (idle === undefined) return undefined
       this.#lanes.splice(this.#lanes.indexOf(idle), 1)
       void idle.lane.close(new JitError('server.unavailable', 'the lane made room for another partition'))

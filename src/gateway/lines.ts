@@ -2,7 +2,11 @@
  * Splits a stream into lines without joining what arrived more than once. A line over the cap is passed over to its end and
  * reported by its length.
  */
-export function lineReader(cap: number, onLine: (line: Buffer) => void, onTooLong: (bytes: number, head: Buffer) => void): (chunk: Buffer) => void {
+export function lineReader(
+  cap: number,
+  onLine: (line: Buffer) => void,
+  onTooLong: (bytes: number, head: Buffer) => void,
+): (chunk: Buffer) => void {
   let parts: Buffer[] = []
   let size = 0
   return (chunk) => {

@@ -2,7 +2,12 @@ import { digestOf, isJsonObject, type Json, type JsonObject } from '../core/json
 import type { CompiledServer } from '../policy/types.ts'
 
 /** Lists that policy filters: method → the field of the result. */
-const fields: Record<string, string> = { 'tools/list': 'tools', 'resources/list': 'resources', 'resources/templates/list': 'resourceTemplates', 'prompts/list': 'prompts' }
+const fields: Record<string, string> = {
+  'tools/list': 'tools',
+  'resources/list': 'resources',
+  'resources/templates/list': 'resourceTemplates',
+  'prompts/list': 'prompts',
+}
 
 export function isList(method: string): boolean {
   return method in fields
@@ -12,7 +17,12 @@ export function isList(method: string): boolean {
  * The answer to a list without what policy hides; the page may be empty, its cursor stays. What is filtered for one agent must
  * not be cached for others, so a cache scope becomes private. Each tool's definition is reported as it passes.
  */
-export function filterList(method: string, answer: JsonObject, server: CompiledServer, onTool: (name: string, definition: string) => void): JsonObject {
+export function filterList(
+  method: string,
+  answer: JsonObject,
+  server: CompiledServer,
+  onTool: (name: string, definition: string) => void,
+): JsonObject {
   const field = fields[method]
   const { result } = answer
   if (field === undefined || !isJsonObject(result) || !Array.isArray(result[field])) return answer

@@ -22,19 +22,19 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     const decision = decide(context, call.operation)
     trail.decided(decision)
     const permission = await permit(context, call, decision)
-    trail.intend()
+    await trail.intend()
     const lease = await obtainLease(context, call, permission)
     trail.leased(lease)
     try {
       const answer = await forward(context, call, permission, lease, trail)
       const clean = context.scrubber().scrubText(answer.line)
-      trail.close(isToolError(answer.value) ? 'tool-error' : 'ok')
+      await trail.close(isToolError(answer.value) ? 'tool-error' : 'ok')
       context.answer(request.id, clean)
     } finally {
       if (lease !== undefined) context.deps.broker.release(lease)
     }
   } catch (thrown) {
-    refuse(context, call, trail, toJitError(thrown))
+    await refuse(context, call, trail, toJitError(thrown))
   }
 }
 
@@ -52,9 +52,15 @@ async function permit({ deps }: CallContext, call: Call, decision: Decision): Pr
     case 'deny':
       throw new JitError(decision.code, decision.reason, { hint: hintFor(call, decision.code), details: { hidden: decision.hidden } })
     case 'ask': {
-      const { answer, by } = await deps.approvals.ask({ call: call.id, principal: call.principal, operation: call.operation, permission: decision }, call.signal)
+      const { answer, by } = await deps.approvals.ask(
+        { call: call.id, principal: call.principal, operation: call.operation, permission: decision },
+        call.signal,
+      )
       if (answer === 'approved') return decision
-      throw new JitError(answer === 'timeout' ? 'approval.timeout' : 'approval.denied', answer === 'timeout' ? 'nobody approved this call in time' : `${by} denied this call`)
+      throw new JitError(
+        answer === 'timeout' ? 'approval.timeout' : 'approval.denied',
+        answer === 'timeout' ? 'nobody approved this call in time' : `${by} denied this call`,
+      )
     }
   }
 }
@@ -68,9 +74,9 @@ async function obtainLease({ deps }: CallContext, call: Call, { grant }: Permiss
   return lease
 }
 
-function refuse(context: CallContext, call: Call, trail: Trail, error: JitError): void {
+async function refuse(context: CallContext, call: Call, trail: Trail, error: JitError): Promise<void> {
   const { id } = call.request
-  const closed = trail.fail(error)
+  const closed = await trail.fail(error)
   if (error.code === 'cancelled') return context.forget(id)
   if (!closed) return context.answer(id, JSON.stringify(errorAnswer(id, new JitError('audit.unwritable', 'the trail cannot be written'))))
   context.answer(id, JSON.stringify(answerFor(call, error)))
@@ -84,10 +90,14 @@ function answerFor({ operation, request }: Call, error: JitError): JsonObject {
 }
 
 function hintFor({ operation }: Call, code: string): string {
-  return code === 'locked' ? 'Everything is denied until `jit unlock`.' : `Ask the person who runs jit: \`jit explain ${operation.server} ${operation.name}\` shows the rule.`
+  return code === 'locked'
+    ? 'Everything is denied until `jit unlock`.'
+    : `Ask the person who runs jit: \`jit explain ${operation.server} ${operation.name}\` shows the rule.`
 }
 
 function isToolError(value: JsonObject): boolean {
   const { result } = value
-  return 'error' in value || (typeof result === 'object' && result !== null && 'isError' in result && Reflect.get(result, 'isError') === true)
+  return (
+    'error' in value || (typeof result === 'object' && result !== null && 'isError' in result && Reflect.get(result, 'isError') === true)
+  )
 }

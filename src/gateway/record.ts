@@ -5,17 +5,17 @@ import type { Json } from '../core/json.ts'
 import type { Decision } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
 
-/** One call's part in the trail. Each method that writes throws `audit.unwritable` when it could not. */
+/** One call's part in the trail. Each method that writes rejects with `audit.unwritable` when it could not. */
 export interface Trail {
   decided(decision: Decision): void
   /** Before any effect upstream. */
-  intend(): void
+  intend(): Promise<void>
   leased(lease: Lease | undefined): void
   requested(request: UpstreamRequest): void
   /** Before the answer is released. */
-  close(result: CloseFields['result']): void
+  close(result: CloseFields['result']): Promise<void>
   /** Closes with an error; false when even that could not be written. */
-  fail(error: JitError): boolean
+  fail(error: JitError): Promise<boolean>
 }
 
 export function record(context: CallContext, call: Call): Trail {
@@ -39,13 +39,15 @@ export function record(context: CallContext, call: Call): Trail {
     policy: call.policy,
     decision: decisionFields(decision),
     ...argumentFields(deps.config().audit.arguments, decision, operation.args),
-    ...(decision === undefined || decision.effect === 'deny' || decision.grant.credential === 'none' ? {} : { provider: decision.grant.provider, scope: decision.grant.scope }),
+    ...(decision === undefined || decision.effect === 'deny' || decision.grant.credential === 'none'
+      ? {}
+      : { provider: decision.grant.provider, scope: decision.grant.scope }),
   })
-  const write = (result: CloseFields['result'], error?: JitError): void => {
+  const write = async (result: CloseFields['result'], error?: JitError): Promise<void> => {
     if (closed) return
     closed = true
     call.done()
-    deps.audit.append({
+    await deps.audit.stage({
       type: 'call.close',
       ...fields(),
       result,
@@ -59,16 +61,23 @@ export function record(context: CallContext, call: Call): Trail {
     decided: (made) => {
       decision = made
     },
-    intend: () => void deps.audit.append({ type: 'call.intent', ...fields() }),
+    intend: () => deps.audit.stage({ type: 'call.intent', ...fields() }),
     leased: (made) => {
       if (made === undefined) return
-      lease = { id: made.id, provider: made.provider, scope: made.scope, token: made.fingerprint, ...(made.upstreamHash === '' ? {} : { upstreamHash: made.upstreamHash }), expiresAt: new Date(made.expiresAt).toISOString() }
+      lease = {
+        id: made.id,
+        provider: made.provider,
+        scope: made.scope,
+        token: made.fingerprint,
+        ...(made.upstreamHash === '' ? {} : { upstreamHash: made.upstreamHash }),
+        expiresAt: new Date(made.expiresAt).toISOString(),
+      }
     },
     requested: (request) => void requests.push({ ...request, took: Math.round(request.took * 1000) / 1000 }),
     close: (result) => write(result),
-    fail(error) {
+    async fail(error) {
       try {
-        write(resultOf(error), error)
+        await write(resultOf(error), error)
         return true
       } catch (failure) {
         deps.log.error('closing record not written', { call: call.id, error: String(failure) })

@@ -5,6 +5,7 @@ export interface ScanLimits {
   readonly keys: number
 }
 
+const ascii = /^[ -~]*$/
 const forbidden = new Set(['__proto__', 'constructor', 'prototype'])
 
 /** Objects whose keys a reader without regard to case would confuse. */
@@ -49,7 +50,8 @@ export function scanJson(text: string, limits: ScanLimits): string | undefined {
     else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       const start = index
       while (index + 1 < text.length && isNumberPart(text.charCodeAt(index + 1))) index += 1
-      if (index - start > 14 && losesDigits(text.slice(start, index + 1))) return `the number ${quote(text.slice(start, index + 1))}, which loses digits`
+      if (index - start > 14 && losesDigits(text.slice(start, index + 1)))
+        return `the number ${quote(text.slice(start, index + 1))}, which loses digits`
     }
   }
   return undefined
@@ -77,6 +79,7 @@ function pathOf(parent: { keys: Set<string> | undefined; path: string } | undefi
 
 /** Go's JSON folds case by Unicode's simple folding, which maps U+017F to s and U+212A to k; NFKC covers full-width forms. */
 function fold(key: string): string {
+  if (ascii.test(key)) return key.toLowerCase()
   return key.normalize('NFKC').replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase()
 }
 
@@ -87,7 +90,13 @@ function isNumberPart(code: number): boolean {
 function losesDigits(text: string): boolean {
   const value = Number(text)
   if (Number.isInteger(value)) return !Number.isSafeInteger(value)
-  return !Number.isFinite(value) || text.replace(/[eE].*$/, '').replace(/[-.]/g, '').replace(/^0+/, '').length > 17
+  return (
+    !Number.isFinite(value) ||
+    text
+      .replace(/[eE].*$/, '')
+      .replace(/[-.]/g, '')
+      .replace(/^0+/, '').length > 17
+  )
 }
 
 function decodeKey(json: string): string {

@@ -14,7 +14,12 @@ export function readProcess(pid: number): ProcessFacts | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { pid, parent: Number(fields[1]), name: nameOf(pid, stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))), startTime: Number(fields[19]) }
+    return {
+      pid,
+      parent: Number(fields[1]),
+      name: nameOf(pid, stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))),
+      startTime: Number(fields[19]),
+    }
   } catch {
     return undefined
   }
@@ -25,7 +30,10 @@ function nameOf(pid: number, fallback: string): string {
   try {
     const executable = basename(readlinkSync(`/proc/${pid}/exe`))
     if (!/^(node|python[\d.]*|bun|deno)$/.test(executable)) return executable
-    const script = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(1).find((word) => word !== '' && !word.startsWith('-'))
+    const script = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      .split('\0')
+      .slice(1)
+      .find((word) => word !== '' && !word.startsWith('-'))
     return script === undefined ? executable : basename(script)
   } catch {
     return fallback

@@ -33,7 +33,8 @@ export function createSessions(): Sessions {
   const human = `${user.username}(${user.uid})`
   return {
     enter(peer, claim) {
-      if (peer !== undefined && peer.uid !== user.uid) throw new JitError('policy.denied', `user ${peer.uid} connected to the daemon of user ${user.uid}`)
+      if (peer !== undefined && peer.uid !== user.uid)
+        throw new JitError('policy.denied', `user ${peer.uid} connected to the daemon of user ${user.uid}`)
       const agent = describe(peer, claim)
       const key = `${agent.pid}/${agent.startTime}`
       const session = sessions.get(key) ?? { id: newId('session'), agent, connections: 0 }

@@ -30,7 +30,10 @@ export function createNetwork(config: Config['network'], baseFolder: string): Ne
       throw new JitError('egress.upstream', `${quote(host)} has no address`, { cause: error })
     })
     const refused = refuseAddress(address)
-    if (refused !== undefined) throw new JitError('egress.upstream', `${quote(host)} is not dialled: ${refused}`, { hint: 'If it is meant, list it under `network.hosts`.' })
+    if (refused !== undefined)
+      throw new JitError('egress.upstream', `${quote(host)} is not dialled: ${refused}`, {
+        hint: 'If it is meant, list it under `network.hosts`.',
+      })
     return { address, port }
   }
   const dial = async (host: string, port: number, tls: boolean): Promise<Socket | TLSSocket> => {
@@ -55,7 +58,8 @@ export function createNetwork(config: Config['network'], baseFolder: string): Ne
   const dispatcher = new Agent({ connect: connector, headersTimeout: config.timeout, bodyTimeout: config.timeout })
   return {
     // undici's fetch is the platform's fetch with a dispatcher; only the type names differ.
-    fetch: ((input: string, init: RequestInit = {}) => undiciFetch(input, { ...init, redirect: 'manual', dispatcher } as never)) as unknown as typeof globalThis.fetch,
+    fetch: ((input: string, init: RequestInit = {}) =>
+      undiciFetch(input, { ...init, redirect: 'manual', dispatcher } as never)) as unknown as typeof globalThis.fetch,
     httpsAgent: dialing(new HttpsAgent({ keepAlive: true, maxSockets: 64 }), (host, port) => dial(host, port, true), 443),
     httpAgent: dialing(new HttpAgent({ keepAlive: true, maxSockets: 64 }), (host, port) => dial(host, port, false), 80),
     timeout: config.timeout,

@@ -86,7 +86,13 @@ export interface MintRequest {
   /** Milliseconds the broker wants to use it; an upstream with a longer minimum may exceed it. */
   readonly ttl: number
   /** For the upstream's own log, where it has room for it. */
-  readonly principal: { readonly human: string; readonly agent: string; readonly session: string; readonly server: string; readonly tool: string }
+  readonly principal: {
+    readonly human: string
+    readonly agent: string
+    readonly session: string
+    readonly server: string
+    readonly tool: string
+  }
 }
 
 export interface Credential {

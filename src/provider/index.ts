@@ -4,12 +4,4 @@ export type { Clock } from '../core/clock.ts'
 export type { Logger } from '../core/types.ts'
 export { JitError, quote } from '../core/errors.ts'
 export { Secret } from '../core/secret.ts'
-export type {
-  Credential,
-  LoginField,
-  MintRequest,
-  Provider,
-  ProviderHost,
-  ProviderPlugin,
-  RevokeOutcome,
-} from './contract.ts'
+export type { Credential, LoginField, MintRequest, Provider, ProviderHost, ProviderPlugin, RevokeOutcome } from './contract.ts'

@@ -40,7 +40,8 @@ export function connect(server) {
 
   const read = lines((line) => {
     const seen = look(line)
-    if (refusal !== undefined) return seen.id === undefined ? undefined : answer(seen.id, refusal.rpc, `${refusal.message}. ${refusal.hint}`)
+    if (refusal !== undefined)
+      return seen.id === undefined ? undefined : answer(seen.id, refusal.rpc, `${refusal.message}. ${refusal.hint}`)
     if (seen.id !== undefined && seen.method !== undefined) inFlight.set(seen.id, seen.method === 'initialize')
     if (seen.method === 'initialize') initialize = line.toString('utf8')
     if (seen.method === 'notifications/initialized') initialized = true
@@ -50,7 +51,7 @@ export function connect(server) {
       asleep = false
       return void again(true)
     }
-    if (socket !== undefined && !socket.write(frame(MESSAGE, line)) && !process.stdin.isPaused()) {
+    if (socket !== undefined && !hold(socket).write(frame(MESSAGE, line)) && !process.stdin.isPaused()) {
       process.stdin.pause()
       socket.once('drain', () => process.stdin.resume())
     }
@@ -74,7 +75,12 @@ export function connect(server) {
     try {
       use(await reach(path, { start: true, wait: reachFor }), resume)
     } catch (error) {
-      giveUp({ code: 'daemon.unreachable', message: error instanceof Error ? error.message : String(error), hint: 'Start it with `jit daemon`, or run `jit doctor`.', rpc: 1200 })
+      giveUp({
+        code: 'daemon.unreachable',
+        message: error instanceof Error ? error.message : String(error),
+        hint: 'Start it with `jit daemon`, or run `jit doctor`.',
+        rpc: 1200,
+      })
     }
   }
 
@@ -179,15 +185,34 @@ export function connect(server) {
 
   /** @param {Buffer | string} message */
   function write(message) {
-    process.stdout.cork()
+    hold(process.stdout)
     process.stdout.write(message)
     const flows = process.stdout.write('\n')
-    process.nextTick(() => process.stdout.uncork())
     if (flows || socket === undefined || socket.isPaused()) return
     const from = socket
     from.pause()
     process.stdout.once('drain', () => from.resume())
   }
+}
+
+/** @type {WeakSet<import('node:stream').Writable>} */
+const held = new WeakSet()
+
+/**
+ * Lets all that is written in this turn of the event loop leave in one system call.
+ * @template {import('node:stream').Writable} Stream
+ * @param {Stream} stream
+ * @returns {Stream}
+ */
+function hold(stream) {
+  if (held.has(stream)) return stream
+  held.add(stream)
+  stream.cork()
+  process.nextTick(() => {
+    held.delete(stream)
+    stream.uncork()
+  })
+  return stream
 }
 
 /**

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
-import { findNode, programFile } from './launch.js'
+import { daemonFlags, findNode, programFile, sourceCache } from './launch.js'
 
-const passed = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|JIT_HOME|JIT_KEYCHAIN|JIT_LOG|DBUS_SESSION_BUS_ADDRESS|XDG_RUNTIME_DIR)$/
+const passed =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|JIT_HOME|JIT_KEYCHAIN|JIT_LOG|DBUS_SESSION_BUS_ADDRESS|XDG_RUNTIME_DIR)$/
 
 /**
  * Starts the daemon detached, with an allow-listed environment. Several starters at once are harmless: the store's lock lets
@@ -12,8 +13,13 @@ const passed = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|JIT_HOME
 export function startDaemon() {
   const node = findNode()
   if (node === undefined) return Promise.resolve('error: no Node that can run the daemon was found')
-  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => passed.test(name)))
-  const child = spawn(node, ['--no-warnings', programFile('daemon/main')], { detached: true, stdio: ['ignore', 'ignore', 'pipe'], env: environment })
+  const file = programFile('daemon/main')
+  const environment = {
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => passed.test(name))),
+    ...sourceCache(file),
+    MALLOC_ARENA_MAX: '2',
+  }
+  const child = spawn(node, [...daemonFlags, file], { detached: true, stdio: ['ignore', 'ignore', 'pipe'], env: environment })
   return new Promise((settle) => {
     let words = ''
     child.stderr.setEncoding('utf8').on('data', (text) => (words += text))

@@ -29,7 +29,12 @@ const account = 'store-key'
 /** PBKDF2 rounds for PBES2-HS512+A256KW: OWASP's figure for SHA-512 is 210,000. */
 const passphraseRounds = 300_000
 
-export async function openSealer(options: { store: Store; stateFolder: string; keychain: Keychain | undefined; log: Logger }): Promise<Sealer> {
+export async function openSealer(options: {
+  store: Store
+  stateFolder: string
+  keychain: Keychain | undefined
+  log: Logger
+}): Promise<Sealer> {
   const { store, keychain } = options
   const keyFile = join(options.stateFolder, 'key')
   let kind = parseKind(store.meta.get('sealer.key'))
@@ -42,7 +47,11 @@ export async function openSealer(options: { store: Store; stateFolder: string; k
   }
   const load = (): Uint8Array => {
     const text = kind === 'keychain' ? keychain?.get(account) : readKeyFile(keyFile)
-    if (text === undefined) throw new JitError('store.wrong-key', kind === 'keychain' ? 'the OS keychain does not give the store’s key' : `there is no key file ${keyFile}`)
+    if (text === undefined)
+      throw new JitError(
+        'store.wrong-key',
+        kind === 'keychain' ? 'the OS keychain does not give the store’s key' : `there is no key file ${keyFile}`,
+      )
     return Buffer.from(text, 'base64url')
   }
   const check = async (key: Uint8Array): Promise<void> => {
@@ -115,10 +124,16 @@ async function encrypt(key: Uint8Array, value: string, purpose: string): Promise
 }
 
 async function decrypt(key: Uint8Array, sealed: string, purpose: string): Promise<string> {
-  const opened = await compactDecrypt(sealed, key, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] }).catch((error: unknown) => {
-    throw new JitError('store.wrong-key', 'the key does not open this store', { cause: error })
-  })
-  if (opened.protectedHeader.typ !== purpose) throw new JitError('store.corrupt', `a sealed value for ${JSON.stringify(opened.protectedHeader.typ)} stands where one for ${JSON.stringify(purpose)} belongs`)
+  const opened = await compactDecrypt(sealed, key, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] }).catch(
+    (error: unknown) => {
+      throw new JitError('store.wrong-key', 'the key does not open this store', { cause: error })
+    },
+  )
+  if (opened.protectedHeader.typ !== purpose)
+    throw new JitError(
+      'store.corrupt',
+      `a sealed value for ${JSON.stringify(opened.protectedHeader.typ)} stands where one for ${JSON.stringify(purpose)} belongs`,
+    )
   return Buffer.from(opened.plaintext).toString('utf8')
 }
 
@@ -131,7 +146,9 @@ async function wrap(key: Uint8Array, passphrase: string): Promise<string> {
 
 async function unwrap(wrapped: string, passphrase: Secret): Promise<Uint8Array> {
   const opened = await passphrase
-    .seal((value) => compactDecrypt(wrapped, Buffer.from(value), { keyManagementAlgorithms: ['PBES2-HS512+A256KW'], maxPBES2Count: passphraseRounds }))
+    .seal((value) =>
+      compactDecrypt(wrapped, Buffer.from(value), { keyManagementAlgorithms: ['PBES2-HS512+A256KW'], maxPBES2Count: passphraseRounds }),
+    )
     .catch((error: unknown) => {
       throw new JitError('store.wrong-key', 'the passphrase does not open this store', { cause: error })
     })
@@ -156,7 +173,8 @@ function readKeyFile(file: string): string | undefined {
   }
   try {
     const found = fstatSync(descriptor)
-    if (!found.isFile() || (found.mode & 0o077) !== 0 || found.uid !== process.getuid?.()) throw new JitError('daemon.unsafe', `the key file ${file} must be a file of mode 0600 that this account owns`)
+    if (!found.isFile() || (found.mode & 0o077) !== 0 || found.uid !== process.getuid?.())
+      throw new JitError('daemon.unsafe', `the key file ${file} must be a file of mode 0600 that this account owns`)
     return readFileSync(descriptor, 'utf8').trim()
   } finally {
     closeSync(descriptor)

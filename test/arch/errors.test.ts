@@ -30,7 +30,9 @@ describe('the error table', () => {
 
   it('gives every error its hint, status and exit code', () => {
     const error = new JitError('locked', 'everything is locked')
-    expect(error.toBody()).toEqual({ error: { code: 'locked', message: 'everything is locked', hint: errorTable.locked.hint, details: {} } })
+    expect(error.toBody()).toEqual({
+      error: { code: 'locked', message: 'everything is locked', hint: errorTable.locked.hint, details: {} },
+    })
     expect([error.httpStatus, error.rpcCode, error.exitCode]).toEqual([423, 1404, 5])
   })
 })
@@ -54,7 +56,13 @@ describe('quote', () => {
 function sources(): string {
   return ['src', 'providers']
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile() && /\.(ts|js)$/.test(entry.name) && !entry.name.endsWith('.test.ts') && !(entry.parentPath.endsWith('core') && entry.name === 'errors.ts'))
+    .filter(
+      (entry) =>
+        entry.isFile() &&
+        /\.(ts|js)$/.test(entry.name) &&
+        !entry.name.endsWith('.test.ts') &&
+        !(entry.parentPath.endsWith('core') && entry.name === 'errors.ts'),
+    )
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
     .join('\n')
 }

@@ -19,7 +19,21 @@ const layers: Record<string, readonly string[]> = {
   broker: ['core', 'provider', 'store', 'audit'],
   egress: ['core', 'audit', 'broker', 'network'],
   gateway: ['core', 'api', 'config', 'policy', 'store', 'broker', 'egress', 'audit', 'approval', 'identity'],
-  daemon: ['core', 'api', 'config', 'identity', 'provider', 'store', 'audit', 'network', 'approval', 'policy', 'broker', 'egress', 'gateway'],
+  daemon: [
+    'core',
+    'api',
+    'config',
+    'identity',
+    'provider',
+    'store',
+    'audit',
+    'network',
+    'approval',
+    'policy',
+    'broker',
+    'egress',
+    'gateway',
+  ],
   shim: ['api', 'core'],
   cli: ['api', 'core', 'shim'],
   ui: ['api', 'core'],
@@ -49,12 +63,16 @@ describe('layers', () => {
   })
 
   it('every folder of src has its row in the table', () => {
-    const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory() && files(`src/${entry.name}`).length > 0)
+    const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter(
+      (entry) => entry.isDirectory() && files(`src/${entry.name}`).length > 0,
+    )
     for (const folder of folders) expect(layers).toHaveProperty(folder.name)
   })
 
   it('secrets are revealed only where they are used', () => {
-    const wrong = sources.filter((file) => /\.reveal\(\)/.test(code(file)) && !mayReveal.some((pattern) => pattern.test(file)) && !isTest(file))
+    const wrong = sources.filter(
+      (file) => /\.reveal\(\)/.test(code(file)) && !mayReveal.some((pattern) => pattern.test(file)) && !isTest(file),
+    )
     expect(wrong).toEqual([])
   })
 
@@ -83,7 +101,9 @@ function isTest(file: string): boolean {
 
 /** The file without its comments: an import or a call in prose does not count. */
 function code(file: string): string {
-  return readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
+  return readFileSync(join(root, file), 'utf8')
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/(^|\s)\/\/.*$/gm, '$1')
 }
 
 function imports(file: string): string[] {

@@ -93,5 +93,8 @@ export function quantile(sorted: readonly number[], share: number): number {
 }
 
 export function median(values: readonly number[]): number {
-  return quantile([...values].sort((left, right) => left - right), 0.5)
+  return quantile(
+    [...values].sort((left, right) => left - right),
+    0.5,
+  )
 }

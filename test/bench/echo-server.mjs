@@ -19,7 +19,11 @@ process.stdin.on('data', (/** @type {string} */ chunk) => {
 /** @param {{ method: string, params: { protocolVersion: string, arguments: { size: number } } }} message */
 function answer(message) {
   if (message.method === 'initialize') {
-    return JSON.stringify({ protocolVersion: message.params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'echo', version: '1.0.0' } })
+    return JSON.stringify({
+      protocolVersion: message.params.protocolVersion,
+      capabilities: { tools: {} },
+      serverInfo: { name: 'echo', version: '1.0.0' },
+    })
   }
   if (message.method === 'tools/list') {
     return JSON.stringify({ tools: [{ name: 'echo', description: 'answers with size characters', inputSchema: { type: 'object' } }] })

@@ -20,7 +20,10 @@ const relay = join(root, 'test/bench/relay.mjs')
 const stage = await openStage()
 const environment = demoEnvironment(stage.home)
 const relaySocket = join(stage.home, 'relay.sock')
-const relayDaemon = spawn(process.execPath, [relay, 'daemon', relaySocket, echo], { env: environment, stdio: ['ignore', 'inherit', 'inherit'] })
+const relayDaemon = spawn(process.execPath, [relay, 'daemon', relaySocket, echo], {
+  env: environment,
+  stdio: ['ignore', 'inherit', 'inherit'],
+})
 try {
   await prepare(stage)
   const report = {
@@ -54,7 +57,9 @@ type Calls = Record<'direct' | 'relay' | 'jit', Figures> & { readonly ratios: Re
 async function prepare(stage: Stage): Promise<void> {
   await must(['login', 'github-app', 'acme', '--app-id', String(stage.appId), '--installation', 'acme', '--private-key', stage.keyFile])
   const file = join(stage.home, 'jit.yaml')
-  const servers = Array.from({ length: 10 }, (_, index) => `  ${index === 0 ? 'bench' : `idle${index}`}:
+  const servers = Array.from(
+    { length: 10 },
+    (_, index) => `  ${index === 0 ? 'bench' : `idle${index}`}:
     run: [node, ${JSON.stringify(echo)}]
     provider: acme
     inject: { mode: egress, env: GITHUB_TOKEN }
@@ -65,7 +70,8 @@ async function prepare(stage: Stage): Promise<void> {
       echo:
         scope: { repositories: ["\${args.owner}/\${args.repo}"], permissions: { issues: read } }
         requests: ["GET /repos/\${args.owner}/\${args.repo}/issues"]
-`)
+`,
+  )
   writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd()}\nservers:\n${servers.join('')}`)
   await must(['config', 'apply', '--yes'])
 }
@@ -103,7 +109,12 @@ async function measureCalls(): Promise<Calls> {
   for (const { client } of paths) client.close()
   const figures = (name: string): Figures => {
     const sample = samples.get(name) ?? { p50: [], p99: [], p50Megabyte: [], callsAt32: [] }
-    return { p50: median(sample.p50), p99: median(sample.p99), p50Megabyte: median(sample.p50Megabyte), callsAt32: median(sample.callsAt32) }
+    return {
+      p50: median(sample.p50),
+      p99: median(sample.p99),
+      p50Megabyte: median(sample.p50Megabyte),
+      callsAt32: median(sample.callsAt32),
+    }
   }
   const [direct, relayed, jit] = [figures('direct'), figures('relay'), figures('jit')]
   return {
@@ -157,7 +168,10 @@ async function measureStart(): Promise<{ shim: number; bare: number; ratio: numb
     bare.push(performance.now() - begun)
     const started = performance.now()
     const hello = new Promise<void>((resolve) => (arrived = resolve))
-    const child = spawn(process.execPath, [launcher, 'connect', 'bench'], { env: demoEnvironment(folder), stdio: ['pipe', 'ignore', 'ignore'] })
+    const child = spawn(process.execPath, [launcher, 'connect', 'bench'], {
+      env: demoEnvironment(folder),
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
     await hello
     shim.push(performance.now() - started)
     child.kill('SIGKILL')
@@ -178,15 +192,24 @@ async function measureMemory(): Promise<{ megabytes: number; servers: number }> 
   return { megabytes: Math.round(kilobytes / 1024), servers: names.length }
 }
 
-function print(report: { calls: Calls; callsWithSync: { p50: number }; start: { shim: number; bare: number; ratio: number }; memory: { megabytes: number; servers: number } }): void {
+function print(report: {
+  calls: Calls
+  callsWithSync: { p50: number }
+  start: { shim: number; bare: number; ratio: number }
+  memory: { megabytes: number; servers: number }
+}): void {
   const { calls } = report
   console.log('path      p50 ms   p99 ms   1 MB p50 ms   calls/s at 32')
   for (const name of ['direct', 'relay', 'jit'] as const) {
     const row = calls[name]
-    console.log(`${name.padEnd(8)}  ${row.p50.toFixed(3)}    ${row.p99.toFixed(2).padStart(5)}    ${row.p50Megabyte.toFixed(2).padStart(8)}      ${Math.round(row.callsAt32)}`)
+    console.log(
+      `${name.padEnd(8)}  ${row.p50.toFixed(3)}    ${row.p99.toFixed(2).padStart(5)}    ${row.p50Megabyte.toFixed(2).padStart(8)}      ${Math.round(row.callsAt32)}`,
+    )
   }
   const { ratios } = calls
-  console.log(`\nadded p50            ${ratios['addedP50Milliseconds']?.toFixed(3)} ms, ${ratios['addedP50OverRelay']?.toFixed(2)} × the relay's (target ≤ 1.5 × and ≤ 0.25 ms)`)
+  console.log(
+    `\nadded p50            ${ratios['addedP50Milliseconds']?.toFixed(3)} ms, ${ratios['addedP50OverRelay']?.toFixed(2)} × the relay's (target ≤ 1.5 × and ≤ 0.25 ms)`,
+  )
   console.log(`with audit.sync each ${report.callsWithSync.p50.toFixed(3)} ms p50`)
   console.log(`throughput at 32     ${((ratios['throughputOfRelay'] ?? 0) * 100).toFixed(0)} % of the relay's (target ≥ 50 %)`)
   console.log(`1 MB result          ${ratios['megabyteOverRelay']?.toFixed(2)} × the relay (target ≤ 1.5 ×)`)

@@ -38,5 +38,8 @@ try {
 const failed = narrator.steps.filter((step) => !step.ok)
 const took = Math.round(performance.now() - started)
 if (json) console.log(JSON.stringify({ ok: failed.length === 0, took, steps: narrator.steps }, null, 2))
-else console.log(`\n${failed.length === 0 ? 'All of it held' : `${failed.length} of ${narrator.steps.length} steps failed`}, in ${(took / 1000).toFixed(1)} s.`)
+else
+  console.log(
+    `\n${failed.length === 0 ? 'All of it held' : `${failed.length} of ${narrator.steps.length} steps failed`}, in ${(took / 1000).toFixed(1)} s.`,
+  )
 process.exitCode = failed.length === 0 ? 0 : 1

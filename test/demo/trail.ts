@@ -15,7 +15,9 @@ const record = z.looseObject({
   scope: z.record(z.string(), z.json()).optional(),
   decision: z.looseObject({ effect: z.string(), rule: z.looseObject({ path: z.string() }), reason: z.string().optional() }).optional(),
   lease: z.looseObject({ id: z.string(), token: z.string().optional(), upstreamHash: z.string().optional() }).optional(),
-  requests: z.array(z.object({ method: z.string(), url: z.string(), status: z.number(), requestId: z.string(), took: z.number() })).optional(),
+  requests: z
+    .array(z.object({ method: z.string(), url: z.string(), status: z.number(), requestId: z.string(), took: z.number() }))
+    .optional(),
   request: z.object({ method: z.string(), origin: z.string(), path: z.string() }).optional(),
   took: z.number().optional(),
 })

@@ -29,11 +29,23 @@ describe('bad input through the real shim and daemon', () => {
     ['half an object', '{"jsonrpc":"2.0","id":1'],
     ['a duplicate key', '{"jsonrpc":"2.0","id":70001,"method":"tools/call","params":{"name":"big","name":"misbehave","arguments":{}}}'],
     ['a case variant', '{"jsonrpc":"2.0","id":70002,"method":"tools/call","params":{"name":"big","Name":"misbehave","arguments":{}}}'],
-    ['a number that loses digits', '{"jsonrpc":"2.0","id":70003,"method":"tools/call","params":{"name":"big","arguments":{"size":9007199254740993}}}'],
+    [
+      'a number that loses digits',
+      '{"jsonrpc":"2.0","id":70003,"method":"tools/call","params":{"name":"big","arguments":{"size":9007199254740993}}}',
+    ],
     ['__proto__', '{"jsonrpc":"2.0","id":70004,"method":"tools/call","params":{"name":"big","arguments":{"__proto__":{"size":1}}}}'],
-    ['a tool name with a confusable letter', '{"jsonrpc":"2.0","id":70005,"method":"tools/call","params":{"name":"b\u0456g","arguments":{}}}'],
-    ['100,000 levels', `{"jsonrpc":"2.0","id":70006,"method":"tools/call","params":{"name":"big","arguments":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`],
-    ['five megabytes', `{"jsonrpc":"2.0","id":70007,"method":"tools/call","params":{"name":"big","arguments":{"x":"${'y'.repeat(5 * 1024 * 1024)}"}}}`],
+    [
+      'a tool name with a confusable letter',
+      '{"jsonrpc":"2.0","id":70005,"method":"tools/call","params":{"name":"b\u0456g","arguments":{}}}',
+    ],
+    [
+      '100,000 levels',
+      `{"jsonrpc":"2.0","id":70006,"method":"tools/call","params":{"name":"big","arguments":${'['.repeat(100_000)}${']'.repeat(100_000)}}}`,
+    ],
+    [
+      'five megabytes',
+      `{"jsonrpc":"2.0","id":70007,"method":"tools/call","params":{"name":"big","arguments":{"x":"${'y'.repeat(5 * 1024 * 1024)}"}}}`,
+    ],
   ])('%s gets a JSON-RPC error, and the connection lives', async (_, line) => {
     const answer = await client.raw(line)
     expect(answer).toContain('"error"')
@@ -70,7 +82,11 @@ describe('bad input through the real shim and daemon', () => {
 
   it('an unknown server is named, with what to do', async () => {
     const unknown = new LineClient(process.execPath, [launcher, 'connect', 'nothing'], demoEnvironment(stage.home), 'ignore')
-    const answer = await unknown.request('initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'x', version: '1' } })
+    const answer = await unknown.request('initialize', {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 'x', version: '1' },
+    })
     unknown.close()
     expect(answer).toContain('nothing')
     expect(answer).toContain('jit servers')
@@ -92,9 +108,17 @@ describe('a registration that cannot work', () => {
   })
 
   it.each([
-    ['the key of another App', (value: Stage) => ['--app-id', String(value.appId), '--installation', 'acme', '--private-key', '-'], 'otherKey'],
+    [
+      'the key of another App',
+      (value: Stage) => ['--app-id', String(value.appId), '--installation', 'acme', '--private-key', '-'],
+      'otherKey',
+    ],
     ['a file that is no key', (value: Stage) => ['--app-id', String(value.appId), '--installation', 'acme', '--private-key', '-'], 'noKey'],
-    ['an account without an installation', (value: Stage) => ['--app-id', String(value.appId), '--installation', 'nobody', '--private-key', value.keyFile], ''],
+    [
+      'an account without an installation',
+      (value: Stage) => ['--app-id', String(value.appId), '--installation', 'nobody', '--private-key', value.keyFile],
+      '',
+    ],
     ['another App id', (value: Stage) => ['--app-id', '999', '--installation', 'acme', '--private-key', value.keyFile], ''],
   ])('with %s says so, and nothing is registered', async (_, options, input) => {
     const key = input === 'otherKey' ? otherKey() : input === 'noKey' ? 'not a key' : ''

@@ -26,7 +26,11 @@ describe('by hand', () => {
     const before = stage.github.journal.length
     const shown = z
       .looseObject({ effect: z.string(), grant: z.looseObject({ scope: z.json(), requests: z.array(z.string()) }) })
-      .parse(JSON.parse(await must(stage, ['explain', 'github', 'get_issue', '--args', '{"owner":"acme","repo":"web","issue_number":42}', '--json'])))
+      .parse(
+        JSON.parse(
+          await must(stage, ['explain', 'github', 'get_issue', '--args', '{"owner":"acme","repo":"web","issue_number":42}', '--json']),
+        ),
+      )
     expect(shown.effect).toBe('allow')
     expect(shown.grant.scope).toEqual({ repositories: ['acme/web'], permissions: { issues: 'read' } })
     expect(shown.grant.requests.join()).toContain('/repos/acme/web/issues/42')
@@ -92,7 +96,9 @@ describe('by hand', () => {
     expect(checked.stdout + checked.stderr).toMatch(/jit\.yaml:\d+.*alow[\s\S]*allow/)
     expect((await runJit(stage.home, ['config', 'apply', '--yes'])).code).toBe(78)
     const client = await stage.client('github')
-    expect((await client.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'web', issue_number: 42 } })).isError).not.toBe(true)
+    expect((await client.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'web', issue_number: 42 } })).isError).not.toBe(
+      true,
+    )
     writeFileSync(file, before)
   })
 
@@ -108,7 +114,9 @@ describe('by hand', () => {
     await must(stage, ['seal'])
     expect(await refused(client.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'api', issue_number: 7 } }))).toBe(true)
     await must(stage, ['unseal'])
-    expect((await client.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'api', issue_number: 7 } })).isError).not.toBe(true)
+    expect((await client.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'api', issue_number: 7 } })).isError).not.toBe(
+      true,
+    )
   })
 
   it('jit audit trace finds the call behind a hash from GitHub’s log', async () => {

@@ -75,5 +75,7 @@ function textOf(answer: object): string {
 
 function minted(stage: Stage, text: string): string[] {
   const hashes = new Set(stage.github.tokens().map((token) => token.hash))
-  return (text.match(/ghs_[A-Za-z0-9._-]{36,}/g) ?? []).filter((candidate) => hashes.has(createHash('sha256').update(candidate).digest('base64')))
+  return (text.match(/ghs_[A-Za-z0-9._-]{36,}/g) ?? []).filter((candidate) =>
+    hashes.has(createHash('sha256').update(candidate).digest('base64')),
+  )
 }

@@ -35,13 +35,27 @@ describe('the Inspector through jit', () => {
   })
 
   it('reads an issue', async () => {
-    const { stdout } = await inspect(stage, 'github', ['--method', 'tools/call', '--tool-name', 'get_issue', '--tool-args-json', '{"owner":"acme","repo":"web","issue_number":42}'])
+    const { stdout } = await inspect(stage, 'github', [
+      '--method',
+      'tools/call',
+      '--tool-name',
+      'get_issue',
+      '--tool-args-json',
+      '{"owner":"acme","repo":"web","issue_number":42}',
+    ])
     expect(stdout).toContain('42')
     expect(stdout).not.toContain('"isError": true')
   })
 
   it('is told why another repository is denied, by exit code 5', async () => {
-    const result = await inspect(stage, 'github', ['--method', 'tools/call', '--tool-name', 'get_issue', '--tool-args-json', '{"owner":"acme","repo":"secret","issue_number":1}'])
+    const result = await inspect(stage, 'github', [
+      '--method',
+      'tools/call',
+      '--tool-name',
+      'get_issue',
+      '--tool-args-json',
+      '{"owner":"acme","repo":"secret","issue_number":1}',
+    ])
     expect(result.code).toBe(5)
     expect(result.stdout + result.stderr).toContain('secret')
   })
@@ -63,10 +77,24 @@ describe('the Inspector through jit', () => {
 
 async function inspect(stage: Stage, server: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const environment = demoEnvironment(stage.home)
-  const command = [join(root, 'node_modules/.bin/mcp-inspector'), '--cli', process.execPath, launcher, 'connect', server, ...args, '--format', 'json']
+  const command = [
+    join(root, 'node_modules/.bin/mcp-inspector'),
+    '--cli',
+    process.execPath,
+    launcher,
+    'connect',
+    server,
+    ...args,
+    '--format',
+    'json',
+  ]
   for (const [name, value] of Object.entries(environment)) if (name.startsWith('JIT_')) command.push('-e', `${name}=${value}`)
   return promisify(execFile)(process.execPath, command, { env: environment, timeout: 50_000 }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (error: { code?: number; stdout?: string; stderr?: string }) => ({ code: error.code ?? -1, stdout: error.stdout ?? '', stderr: error.stderr ?? '' }),
+    (error: { code?: number; stdout?: string; stderr?: string }) => ({
+      code: error.code ?? -1,
+      stdout: error.stdout ?? '',
+      stderr: error.stderr ?? '',
+    }),
   )
 }

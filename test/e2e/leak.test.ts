@@ -34,7 +34,15 @@ describe('secrets', () => {
       const answer = await github.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'web', issue_number: number } })
       outputs.push(JSON.stringify(answer))
     }
-    for (const command of [['audit', '--json'], ['audit'], ['leases', '--json'], ['status', '--json'], ['doctor', '--json'], ['providers', '--json'], ['servers', '--json']]) {
+    for (const command of [
+      ['audit', '--json'],
+      ['audit'],
+      ['leases', '--json'],
+      ['status', '--json'],
+      ['doctor', '--json'],
+      ['providers', '--json'],
+      ['servers', '--json'],
+    ]) {
       outputs.push(await must(stage, command))
     }
   })
@@ -91,7 +99,9 @@ describe('secrets', () => {
 
 function tokensIn(text: string, stage: Stage): string[] {
   const minted = new Set(stage.github.tokens().map((token) => token.hash))
-  return (text.match(/ghs_[A-Za-z0-9._-]{36,}/g) ?? []).filter((candidate) => minted.has(createHash('sha256').update(candidate).digest('base64')))
+  return (text.match(/ghs_[A-Za-z0-9._-]{36,}/g) ?? []).filter((candidate) =>
+    minted.has(createHash('sha256').update(candidate).digest('base64')),
+  )
 }
 
 function keyLine(stage: Stage): string {

@@ -5,12 +5,20 @@
  */
 import { createInterface } from 'node:readline'
 
-const tools = ['fetch_issue', 'misbehave', 'environment', 'big'].map((name) => ({ name, description: name, inputSchema: { type: 'object' } }))
+const tools = ['fetch_issue', 'misbehave', 'environment', 'big'].map((name) => ({
+  name,
+  description: name,
+  inputSchema: { type: 'object' },
+}))
 
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line)
   if (message.method === 'initialize') {
-    answer(message.id, { protocolVersion: message.params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'fixture', version: '1.0.0' } })
+    answer(message.id, {
+      protocolVersion: message.params.protocolVersion,
+      capabilities: { tools: {} },
+      serverInfo: { name: 'fixture', version: '1.0.0' },
+    })
   } else if (message.method === 'tools/list') {
     answer(message.id, { tools })
   } else if (message.method === 'tools/call') {
@@ -53,7 +61,9 @@ function misbehave(id, way) {
   }
   if (way === 'flood') {
     for (let count = 0; count < 20_000; count += 1) {
-      process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x'.repeat(200) } })}\n`)
+      process.stdout.write(
+        `${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x'.repeat(200) } })}\n`,
+      )
     }
     return text(id, 'after the flood')
   }

@@ -8,7 +8,14 @@ const folder = mkdtempSync(join(tmpdir(), 'jit-tests-'))
 const report = join(folder, 'report.json')
 const run = spawnSync(
   process.execPath,
-  ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)],
+  [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ],
   { stdio: 'inherit', env: cleanEnvironment() },
 )
 const counts = readCounts()
@@ -26,7 +33,11 @@ function readCounts(): { passed: number; failed: number; skipped: number } {
     }
     // A file that cannot be loaded has no tests in it but is a failure all the same.
     const broken = number('numFailedTestSuites') > 0 && number('numFailedTests') === 0 ? number('numFailedTestSuites') : 0
-    return { passed: number('numPassedTests'), failed: number('numFailedTests') + broken, skipped: number('numPendingTests') + number('numTodoTests') }
+    return {
+      passed: number('numPassedTests'),
+      failed: number('numFailedTests') + broken,
+      skipped: number('numPendingTests') + number('numTodoTests'),
+    }
   } catch {
     return { passed: 0, failed: 1, skipped: 0 }
   }
@@ -36,7 +47,12 @@ function readCounts(): { passed: number; failed: number; skipped: number } {
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const environment = { ...process.env }
   for (const name of Object.keys(environment)) {
-    if (/^(NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|SSL_CERT_DIR|CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|GIT_SSL_CAINFO|AWS_CA_BUNDLE|NODE_OPTIONS|NODE_USE_ENV_PROXY)$/.test(name)) delete environment[name]
+    if (
+      /^(NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|SSL_CERT_DIR|CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|GIT_SSL_CAINFO|AWS_CA_BUNDLE|NODE_OPTIONS|NODE_USE_ENV_PROXY)$/.test(
+        name,
+      )
+    )
+      delete environment[name]
     if (/^(https?|all|no)_proxy$/i.test(name)) delete environment[name]
   }
   return environment

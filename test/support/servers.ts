@@ -17,7 +17,17 @@ export async function must(stage: Stage, args: readonly string[]): Promise<strin
 
 /** Registers the stand-in's App as provider `acme`. */
 export async function login(stage: Stage): Promise<void> {
-  await must(stage, ['login', 'github-app', 'acme', '--app-id', String(stage.appId), '--installation', 'acme', '--private-key', stage.keyFile])
+  await must(stage, [
+    'login',
+    'github-app',
+    'acme',
+    '--app-id',
+    String(stage.appId),
+    '--installation',
+    'acme',
+    '--private-key',
+    stage.keyFile,
+  ])
 }
 
 /** Writes the `servers:` part of the config file (YAML, indented by two) and lets it take effect. */

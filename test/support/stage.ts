@@ -56,6 +56,13 @@ export async function openStage(options: { tokenFormat?: 'classic' | 'stateless'
 
 async function connect(home: string, server: string): Promise<Client> {
   const client = new Client({ name: 'demo-client', version: '1.0.0' })
-  await client.connect(new StdioClientTransport({ command: process.execPath, args: [launcher, 'connect', server], env: demoEnvironment(home), stderr: 'ignore' }))
+  await client.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [launcher, 'connect', server],
+      env: demoEnvironment(home),
+      stderr: 'ignore',
+    }),
+  )
   return client
 }

@@ -5,13 +5,17 @@ import { CONTROL, frame, frameReader, MAX_FRAME, MESSAGE, readResponse, RESPONSE
 describe('frames', () => {
   it('come out as they went in, whatever the borders of the chunks', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.constantFrom(CONTROL, MESSAGE), fc.uint8Array({ maxLength: 300 })), { maxLength: 20 }), fc.integer({ min: 1, max: 64 }), (messages, size) => {
-        const stream = Buffer.concat(messages.map(([kind, payload]) => frame(kind, payload)))
-        const seen: [number, Uint8Array][] = []
-        const read = frameReader((kind, payload) => seen.push([kind, Uint8Array.from(payload)]))
-        for (let start = 0; start < stream.length; start += size) read(stream.subarray(start, start + size))
-        expect(seen).toEqual(messages)
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom(CONTROL, MESSAGE), fc.uint8Array({ maxLength: 300 })), { maxLength: 20 }),
+        fc.integer({ min: 1, max: 64 }),
+        (messages, size) => {
+          const stream = Buffer.concat(messages.map(([kind, payload]) => frame(kind, payload)))
+          const seen: [number, Uint8Array][] = []
+          const read = frameReader((kind, payload) => seen.push([kind, Uint8Array.from(payload)]))
+          for (let start = 0; start < stream.length; start += size) read(stream.subarray(start, start + size))
+          expect(seen).toEqual(messages)
+        },
+      ),
     )
   })
 

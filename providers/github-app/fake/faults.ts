@@ -21,7 +21,11 @@ export interface HeldFault {
   remove(): void
 }
 
-export function createFaults(): { add(fault: Fault): HeldFault; meet(method: string, path: string, request: IncomingMessage): Promise<Answer | 'cut' | undefined>; release(): void } {
+export function createFaults(): {
+  add(fault: Fault): HeldFault
+  meet(method: string, path: string, request: IncomingMessage): Promise<Answer | 'cut' | undefined>
+  release(): void
+} {
   const active: { fault: Fault; left: number; met: () => void }[] = []
   const closing = new AbortController()
   return {
@@ -40,7 +44,13 @@ export function createFaults(): { add(fault: Fault): HeldFault; meet(method: str
       const { fault } = entry
       if (fault.delay !== undefined) await wait(fault.delay, request, closing.signal)
       if (fault.cut === true) return 'cut'
-      return fault.status === undefined ? undefined : { status: fault.status, body: fault.body ?? { message: 'a fault of the stand-in' }, ...(fault.headers === undefined ? {} : { headers: fault.headers }) }
+      return fault.status === undefined
+        ? undefined
+        : {
+            status: fault.status,
+            body: fault.body ?? { message: 'a fault of the stand-in' },
+            ...(fault.headers === undefined ? {} : { headers: fault.headers }),
+          }
     },
     release: () => closing.abort(),
   }

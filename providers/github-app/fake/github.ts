@@ -33,11 +33,16 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
   const minted = new Map<string, MintedToken>()
   const faults = createFaults()
 
-  const alive = (token: MintedToken): boolean => token.endedAt === undefined && token.expiresAt > now() && options.installations.find((known) => known.id === token.installation)?.suspended !== true
+  const alive = (token: MintedToken): boolean =>
+    token.endedAt === undefined &&
+    token.expiresAt > now() &&
+    options.installations.find((known) => known.id === token.installation)?.suspended !== true
   const verifyApp = async (jwt: string): Promise<FakeApp | string> => {
     for (const app of options.apps) {
       const key = await importSPKI(createPublicKey(app.publicKeyPem).export({ type: 'spki', format: 'pem' }).toString(), 'RS256')
-      const verified = await jwtVerify(jwt, key, { algorithms: ['RS256'], issuer: String(app.appId), currentDate: new Date(now()) }).catch(() => undefined)
+      const verified = await jwtVerify(jwt, key, { algorithms: ['RS256'], issuer: String(app.appId), currentDate: new Date(now()) }).catch(
+        () => undefined,
+      )
       if (verified === undefined) continue
       const { iat = 0, exp = 0 } = verified.payload
       if (iat * 1000 > now() + 1000) return "'Issued at' claim ('iat') must be an Integer representing a time in the past"
@@ -51,7 +56,15 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
       options.tokenFormat === 'stateless'
         ? `ghs_${installation.appId}_${randomBytes(27).toString('base64url')}.${randomBytes(300).toString('base64url')}.${randomBytes(48).toString('base64url')}`
         : `ghs_${randomBytes(40).toString('base64url').replace(/[-_]/g, 'x').slice(0, 36)}`
-    const token: MintedToken = { token: text, hash: hashOf(text), installation: installation.id, permissions, repositories, mintedAt: now(), expiresAt: now() + 3_600_000 }
+    const token: MintedToken = {
+      token: text,
+      hash: hashOf(text),
+      installation: installation.id,
+      permissions,
+      repositories,
+      mintedAt: now(),
+      expiresAt: now() + 3_600_000,
+    }
     minted.set(text, token)
     return token
   }
@@ -59,13 +72,21 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', 'https://api.github.com')
     const credential = /^(?:bearer|token) (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
-    const entry: JournalEntry = { id: randomUUID().toUpperCase(), time: now(), method: request.method ?? '', path: url.pathname, status: 0, ...(credential === '' ? {} : { tokenHash: hashOf(credential) }) }
+    const entry: JournalEntry = {
+      id: randomUUID().toUpperCase(),
+      time: now(),
+      method: request.method ?? '',
+      path: url.pathname,
+      status: 0,
+      ...(credential === '' ? {} : { tokenHash: hashOf(credential) }),
+    }
     journal.push(entry)
     const body = await readBody(request)
     const fault = await faults.meet(entry.method, url.pathname, request)
     if (fault === 'cut' || request.socket.destroyed) return void response.destroy()
     const token = minted.get(credential)
-    const app = token === undefined && credential.split('.').length === 3 && !credential.startsWith('ghs_') ? await verifyApp(credential) : undefined
+    const app =
+      token === undefined && credential.split('.').length === 3 && !credential.startsWith('ghs_') ? await verifyApp(credential) : undefined
     const answer: Answer =
       fault ??
       (await route(entry.method, url, body, {
@@ -89,7 +110,8 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
     })
     response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
   }
-  const listener = (request: IncomingMessage, response: ServerResponse): void => void handle(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)))
+  const listener = (request: IncomingMessage, response: ServerResponse): void =>
+    void handle(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)))
   const server: Server = options.tls === undefined ? createHttpServer(listener) : createHttpsServer(options.tls, listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

@@ -36,18 +36,84 @@ const newIssue = z.object({ title: z.string(), body: z.string().optional() })
 const table: readonly (readonly [string, string, Handler])[] = [
   ['GET', '/app', (_, caller) => asApp(caller, (app) => ({ status: 200, body: { id: app.appId, slug: app.slug, name: app.slug } }))],
   ['GET', '/app/installations', (_, caller) => asApp(caller, (app) => ({ status: 200, body: mine(caller, app).map(installationOf) }))],
-  ['GET', '/app/installations/:id', ({ id }, caller) => asApp(caller, (app) => one(mine(caller, app).find((known) => String(known.id) === id)))],
-  ['GET', '/users/:login/installation', ({ login }, caller) => asApp(caller, (app) => one(mine(caller, app).find((known) => known.account.toLowerCase() === login?.toLowerCase())))],
-  ['POST', '/app/installations/:id/access_tokens', ({ id }, caller, body) => asApp(caller, (app) => mintToken(mine(caller, app).find((known) => String(known.id) === id), caller, body))],
+  [
+    'GET',
+    '/app/installations/:id',
+    ({ id }, caller) => asApp(caller, (app) => one(mine(caller, app).find((known) => String(known.id) === id))),
+  ],
+  [
+    'GET',
+    '/users/:login/installation',
+    ({ login }, caller) =>
+      asApp(caller, (app) => one(mine(caller, app).find((known) => known.account.toLowerCase() === login?.toLowerCase()))),
+  ],
+  [
+    'POST',
+    '/app/installations/:id/access_tokens',
+    ({ id }, caller, body) =>
+      asApp(caller, (app) =>
+        mintToken(
+          mine(caller, app).find((known) => String(known.id) === id),
+          caller,
+          body,
+        ),
+      ),
+  ],
   ['DELETE', '/installation/token', (_, caller) => withToken(caller, (token) => (caller.end(token), { status: 204 }))],
-  ['GET', '/installation/repositories', (_, caller) => withToken(caller, (token) => ({ status: 200, body: { total_count: token.repositories.length, repositories: repositories(caller, token).map(repositoryOf) } }))],
+  [
+    'GET',
+    '/installation/repositories',
+    (_, caller) =>
+      withToken(caller, (token) => ({
+        status: 200,
+        body: { total_count: token.repositories.length, repositories: repositories(caller, token).map(repositoryOf) },
+      })),
+  ],
   ['GET', '/user', (_, caller) => withToken(caller, () => forbidden)],
   ['GET', '/repos/:owner/:repo', on('metadata', 'read', (repository) => ({ status: 200, body: repositoryOf(repository) }))],
-  ['GET', '/repos/:owner/:repo/issues', on('issues', 'read', (repository) => ({ status: 200, body: repository.issues.map((issue) => issueOf(repository, issue)) }))],
+  [
+    'GET',
+    '/repos/:owner/:repo/issues',
+    on('issues', 'read', (repository) => ({ status: 200, body: repository.issues.map((issue) => issueOf(repository, issue)) })),
+  ],
   ['POST', '/repos/:owner/:repo/issues', on('issues', 'write', createIssue)],
-  ['GET', '/repos/:owner/:repo/issues/:number', on('issues', 'read', (repository, { number }) => found(repository.issues.find((issue) => String(issue.number) === number), (issue) => issueOf(repository, issue)))],
-  ['POST', '/repos/:owner/:repo/issues/:number/comments', on('issues', 'write', (_, __, body) => ({ status: 201, body: { id: 1, body: z.object({ body: z.string() }).parse(body).body, user: userOf('acme-agents[bot]') } }))],
-  ['GET', '/repos/:owner/:repo/contents/:path+', on('contents', 'read', (repository, { path = '' }) => found(repository.files[path], (text) => ({ type: 'file', encoding: 'base64', size: text.length, name: path, path, content: Buffer.from(text).toString('base64'), sha: '0'.repeat(40), url: '', git_url: '', html_url: '', download_url: '' })))],
+  [
+    'GET',
+    '/repos/:owner/:repo/issues/:number',
+    on('issues', 'read', (repository, { number }) =>
+      found(
+        repository.issues.find((issue) => String(issue.number) === number),
+        (issue) => issueOf(repository, issue),
+      ),
+    ),
+  ],
+  [
+    'POST',
+    '/repos/:owner/:repo/issues/:number/comments',
+    on('issues', 'write', (_, __, body) => ({
+      status: 201,
+      body: { id: 1, body: z.object({ body: z.string() }).parse(body).body, user: userOf('acme-agents[bot]') },
+    })),
+  ],
+  [
+    'GET',
+    '/repos/:owner/:repo/contents/:path+',
+    on('contents', 'read', (repository, { path = '' }) =>
+      found(repository.files[path], (text) => ({
+        type: 'file',
+        encoding: 'base64',
+        size: text.length,
+        name: path,
+        path,
+        content: Buffer.from(text).toString('base64'),
+        sha: '0'.repeat(40),
+        url: '',
+        git_url: '',
+        html_url: '',
+        download_url: '',
+      })),
+    ),
+  ],
   ['GET', '/repos/:owner/:repo/commits', on('contents', 'read', () => ({ status: 200, body: [] }))],
 ]
 
@@ -60,13 +126,22 @@ export async function route(method: string, url: URL, body: unknown, caller: Cal
   return caller.token === undefined && caller.app === undefined ? badCredentials : notFound
 }
 
-const forbidden: Answer = { status: 403, body: { message: 'Resource not accessible by integration', documentation_url: 'https://docs.github.com/rest' } }
+const forbidden: Answer = {
+  status: 403,
+  body: { message: 'Resource not accessible by integration', documentation_url: 'https://docs.github.com/rest' },
+}
 
 /** A repository outside the token is 404; inside, without the permission, 403. */
-function on(permission: string, level: 'read' | 'write', handle: (repository: FakeRepository, match: Record<string, string>, body: unknown) => Answer): Handler {
+function on(
+  permission: string,
+  level: 'read' | 'write',
+  handle: (repository: FakeRepository, match: Record<string, string>, body: unknown) => Answer,
+): Handler {
   return (match, caller, body) =>
     withToken(caller, (token) => {
-      const repository = repositories(caller, token).find((known) => known.fullName.toLowerCase() === `${match['owner']}/${match['repo']}`.toLowerCase())
+      const repository = repositories(caller, token).find(
+        (known) => known.fullName.toLowerCase() === `${match['owner']}/${match['repo']}`.toLowerCase(),
+      )
       if (repository === undefined) return notFound
       const held = levels[token.permissions[permission] ?? ''] ?? (permission === 'metadata' ? 1 : 0)
       const answer = held >= (levels[level] ?? 9) ? handle(repository, match, body) : forbidden
@@ -80,17 +155,30 @@ function mintToken(installation: FakeInstallation | undefined, caller: Caller, b
   const asked = mintBody.safeParse(body)
   if (!asked.success) return { status: 422, body: { message: 'Invalid request.' } }
   const { permissions = installation.permissions } = asked.data
-  const tooMuch = Object.entries(permissions).some(([name, level]) => (levels[level] ?? 9) > (levels[installation.permissions[name] ?? ''] ?? 0))
+  const tooMuch = Object.entries(permissions).some(
+    ([name, level]) => (levels[level] ?? 9) > (levels[installation.permissions[name] ?? ''] ?? 0),
+  )
   if (tooMuch) return { status: 422, body: { message: 'The permissions requested are not granted to this installation.' } }
   const narrowed = asked.data.repositories !== undefined || asked.data.repository_ids !== undefined
   const chosen = narrowed
-    ? installation.repositories.filter((known) => asked.data.repositories?.some((name) => `${installation.account}/${name}`.toLowerCase() === known.fullName.toLowerCase()) === true || asked.data.repository_ids?.includes(known.id) === true)
+    ? installation.repositories.filter(
+        (known) =>
+          asked.data.repositories?.some((name) => `${installation.account}/${name}`.toLowerCase() === known.fullName.toLowerCase()) ===
+            true || asked.data.repository_ids?.includes(known.id) === true,
+      )
     : installation.repositories
   const wanted = (asked.data.repositories?.length ?? 0) + (asked.data.repository_ids?.length ?? 0)
   if (narrowed && chosen.length < Math.max(1, wanted)) {
-    return { status: 422, body: { message: 'There is at least one repository that does not exist or is not accessible to the parent installation.' } }
+    return {
+      status: 422,
+      body: { message: 'There is at least one repository that does not exist or is not accessible to the parent installation.' },
+    }
   }
-  const token = caller.mint(installation, { metadata: 'read', ...permissions }, chosen.map((known) => known.fullName))
+  const token = caller.mint(
+    installation,
+    { metadata: 'read', ...permissions },
+    chosen.map((known) => known.fullName),
+  )
   return {
     status: 201,
     body: {
@@ -106,7 +194,11 @@ function mintToken(installation: FakeInstallation | undefined, caller: Caller, b
 function createIssue(repository: FakeRepository, _: Record<string, string>, body: unknown): Answer {
   const asked = newIssue.safeParse(body)
   if (!asked.success) return { status: 422, body: { message: 'Validation Failed' } }
-  const issue = { number: Math.max(...repository.issues.map((known) => known.number)) + 1, title: asked.data.title, body: asked.data.body ?? '' }
+  const issue = {
+    number: Math.max(...repository.issues.map((known) => known.number)) + 1,
+    title: asked.data.title,
+    body: asked.data.body ?? '',
+  }
   repository.issues.push(issue)
   return { status: 201, body: issueOf(repository, issue) }
 }
@@ -121,7 +213,9 @@ function withToken(caller: Caller, handle: (token: MintedToken) => Answer): Answ
 }
 
 function repositories(caller: Caller, token: MintedToken): FakeRepository[] {
-  return caller.installations.filter((known) => known.id === token.installation).flatMap((known) => known.repositories.filter((repository) => token.repositories.includes(repository.fullName)))
+  return caller.installations
+    .filter((known) => known.id === token.installation)
+    .flatMap((known) => known.repositories.filter((repository) => token.repositories.includes(repository.fullName)))
 }
 
 function mine(caller: Caller, app: FakeApp): FakeInstallation[] {
@@ -133,7 +227,13 @@ function one(installation: FakeInstallation | undefined): Answer {
 }
 
 function installationOf(installation: FakeInstallation): unknown {
-  return { id: installation.id, app_id: installation.appId, account: userOf(installation.account), permissions: installation.permissions, suspended_at: installation.suspended === true ? '2026-01-01T00:00:00Z' : null }
+  return {
+    id: installation.id,
+    app_id: installation.appId,
+    account: userOf(installation.account),
+    permissions: installation.permissions,
+    suspended_at: installation.suspended === true ? '2026-01-01T00:00:00Z' : null,
+  }
 }
 
 function found<T>(value: T | undefined, shape: (value: T) => unknown): Answer {
@@ -144,5 +244,7 @@ function found<T>(value: T | undefined, shape: (value: T) => unknown): Answer {
 function matchPath(pattern: string, path: string): Record<string, string> | undefined {
   const expression = pattern.replace(/:([a-z]+)(\+?)/g, (_, name: string, rest: string) => `(?<${name}>${rest === '' ? '[^/]+' : '.+'})`)
   const match = new RegExp(`^${expression}$`).exec(path)
-  return match === null ? undefined : Object.fromEntries(Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]))
+  return match === null
+    ? undefined
+    : Object.fromEntries(Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]))
 }

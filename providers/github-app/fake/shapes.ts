@@ -4,7 +4,14 @@ const api = 'https://api.github.com'
 
 /** GitHub's shapes, with the fields that clients check. */
 export function userOf(login: string): Record<string, unknown> {
-  return { login, id: login.length, avatar_url: `https://avatars.githubusercontent.com/${login}`, url: `${api}/users/${login}`, html_url: `https://github.com/${login}`, type: 'User' }
+  return {
+    login,
+    id: login.length,
+    avatar_url: `https://avatars.githubusercontent.com/${login}`,
+    url: `${api}/users/${login}`,
+    html_url: `https://github.com/${login}`,
+    type: 'User',
+  }
 }
 
 export function repositoryOf(repository: FakeRepository): Record<string, unknown> {

@@ -7,7 +7,11 @@ import { action, collect, command } from '../context.ts'
 import { plain, print, printJson } from '../output.ts'
 
 export function addCommand(): Command {
-  return command('add', 'put an MCP server behind jit', 'jit add github --preset server-github --provider acme --where owner=acme --where repo=web,api --allow get_issue,list_issues -- npx -y @modelcontextprotocol/server-github@2025.4.8')
+  return command(
+    'add',
+    'put an MCP server behind jit',
+    'jit add github --preset server-github --provider acme --where owner=acme --where repo=web,api --allow get_issue,list_issues -- npx -y @modelcontextprotocol/server-github@2025.4.8',
+  )
     .argument('<server>', 'name of the server')
     .argument('[command...]', 'behind "--": the command that starts it')
     .option('--preset <name>', 'what is known of this server program: scope and requests of each tool')
@@ -23,10 +27,14 @@ export function addCommand(): Command {
     .option('--replace', 'replace a server of that name')
     .action(
       action(async ({ client, json }, name: string, run: string[], options: Record<string, unknown>) => {
-        const answer = await client.call(routes.addServer, { body: { name, entry: entryOf(run, options), replace: options['replace'] === true } })
+        const answer = await client.call(routes.addServer, {
+          body: { name, entry: entryOf(run, options), replace: options['replace'] === true },
+        })
         if (json) return printJson(answer)
         const view = serverView.parse(answer)
-        print(`${colours.green('✓')} ${plain(view.name)} is behind jit: ${view.allow.length} tools allowed, ${view.ask.length} ask, all others denied`)
+        print(
+          `${colours.green('✓')} ${plain(view.name)} is behind jit: ${view.allow.length} tools allowed, ${view.ask.length} ask, all others denied`,
+        )
         print(`  pinned  ${plain(view.pin)}`)
         print('\nPut this into your MCP client:\n')
         print(JSON.stringify({ mcpServers: { [name]: clientEntry(name) } }, null, 2))
@@ -36,8 +44,17 @@ export function addCommand(): Command {
 
 function entryOf(run: readonly string[], options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const text = (key: string): string | undefined => (typeof options[key] === 'string' ? options[key] : undefined)
-  const list = (key: string): string[] => (Array.isArray(options[key]) ? options[key].flatMap((value) => String(value).split(',')).map((value) => value.trim()).filter((value) => value !== '') : [])
-  if (run.length === 0 && text('url') === undefined) throw new JitError('usage', 'the command of the server is missing', { hint: 'Put it behind "--": jit add github … -- npx -y @modelcontextprotocol/server-github@2025.4.8' })
+  const list = (key: string): string[] =>
+    Array.isArray(options[key])
+      ? options[key]
+          .flatMap((value) => String(value).split(','))
+          .map((value) => value.trim())
+          .filter((value) => value !== '')
+      : []
+  if (run.length === 0 && text('url') === undefined)
+    throw new JitError('usage', 'the command of the server is missing', {
+      hint: 'Put it behind "--": jit add github … -- npx -y @modelcontextprotocol/server-github@2025.4.8',
+    })
   const where: Record<string, unknown> = {}
   for (const pair of Array.isArray(options['where']) ? options['where'].map(String) : []) {
     const at = pair.indexOf('=')
@@ -45,7 +62,10 @@ function entryOf(run: readonly string[], options: Readonly<Record<string, unknow
     const values = pair.slice(at + 1).split(',')
     where[pair.slice(0, at)] = values.length === 1 ? values[0] : values
   }
-  const inject = { ...(text('mode') === undefined ? {} : { mode: text('mode') }), ...(text('env') === undefined ? {} : { env: text('env') }) }
+  const inject = {
+    ...(text('mode') === undefined ? {} : { mode: text('mode') }),
+    ...(text('env') === undefined ? {} : { env: text('env') }),
+  }
   const entry: Record<string, unknown> = {
     ...(run.length === 0 ? { url: text('url') } : { run }),
     provider: text('provider'),

@@ -41,11 +41,16 @@ function verifyCommand(): Command {
     .option('--folder <path>', 'a copy of a trail; needs no daemon')
     .action(
       action(async ({ client, json }, options: Record<string, unknown>) => {
-        const report = typeof options['folder'] === 'string' ? verifyCopy(options['folder']) : verifyView.parse(await client.call(routes.verify))
+        const report =
+          typeof options['folder'] === 'string' ? verifyCopy(options['folder']) : verifyView.parse(await client.call(routes.verify))
         if (json) printJson(report)
         else {
-          for (const problem of report.problems) print(`${colours.red('✗')} ${problem.file}${problem.line > 0 ? `:${problem.line}` : ''}  ${plain(problem.message)}`)
-          if (report.ok) print(`${colours.green('✓')} ${report.records} records, ${report.checkpoints} signed checkpoints, head ${report.head.slice(0, 16)}…, key ${report.key.slice(0, 16) || 'none'}`)
+          for (const problem of report.problems)
+            print(`${colours.red('✗')} ${problem.file}${problem.line > 0 ? `:${problem.line}` : ''}  ${plain(problem.message)}`)
+          if (report.ok)
+            print(
+              `${colours.green('✓')} ${report.records} records, ${report.checkpoints} signed checkpoints, head ${report.head.slice(0, 16)}…, key ${report.key.slice(0, 16) || 'none'}`,
+            )
         }
         if (!report.ok) process.exitCode = new JitError('audit.broken', '').exitCode
       }),
@@ -67,7 +72,8 @@ function traceCommand(): Command {
 /** In a process of its own: the command line holds no code that reads trails. */
 function verifyCopy(folder: string): VerifyView {
   const run = spawnSync(process.execPath, [programFile('audit/verify-main'), folder], { encoding: 'utf8' })
-  if (run.status !== 0) throw new JitError('not-found', `${quote(folder)} is no folder of a trail: ${run.stderr.trim().split('\n').at(-1) ?? ''}`)
+  if (run.status !== 0)
+    throw new JitError('not-found', `${quote(folder)} is no folder of a trail: ${run.stderr.trim().split('\n').at(-1) ?? ''}`)
   return verifyView.parse(JSON.parse(run.stdout))
 }
 

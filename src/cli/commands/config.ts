@@ -19,7 +19,8 @@ function checkCommand(): Command {
       const view = applyView.parse(await client.call(routes.checkConfig, { body: {} }))
       if (json) printJson(view)
       if (view.problems.length > 0) return refuse(view, json)
-      if (!json) print(view.changes.length === 0 ? 'the file is good, and in force' : `the file is good; not in force yet:\n${changeLines(view)}`)
+      if (!json)
+        print(view.changes.length === 0 ? 'the file is good, and in force' : `the file is good; not in force yet:\n${changeLines(view)}`)
     }),
   )
 }
@@ -35,7 +36,8 @@ function applyCommand(): Command {
           return refuse(preview, json)
         }
         if (!json) print(preview.changes.length === 0 ? 'no change in meaning' : changeLines(preview))
-        if (options['yes'] !== true && !(await confirmed(preview))) throw new JitError('cancelled', 'not applied', { hint: 'Nothing changed.' })
+        if (options['yes'] !== true && !(await confirmed(preview)))
+          throw new JitError('cancelled', 'not applied', { hint: 'Nothing changed.' })
         const view = applyView.parse(await client.call(routes.applyConfig, { body: { digest: preview.digest } }))
         if (json) printJson(view)
         else print(colours.green('applied'))
@@ -55,14 +57,20 @@ function pathCommand(): Command {
 
 async function confirmed(view: ApplyView): Promise<boolean> {
   if (!view.changes.some((change) => change.effect === 'wider')) return true
-  if (!process.stdin.isTTY) throw new JitError('usage', 'something gets wider, and there is nobody to ask', { hint: 'Look at the changes, then give --yes.' })
+  if (!process.stdin.isTTY)
+    throw new JitError('usage', 'something gets wider, and there is nobody to ask', { hint: 'Look at the changes, then give --yes.' })
   const { confirm } = await import('@inquirer/prompts')
   return confirm({ message: 'Something gets wider. Apply?', default: false })
 }
 
 function changeLines(view: ApplyView): string {
   const mark = { wider: colours.red('wider   '), narrower: colours.green('narrower'), other: colours.dim('other   ') }
-  return view.changes.map((change) => `  ${mark[change.effect]} ${plain(change.path)}: ${plain(change.before || '(none)')} → ${plain(change.after || '(none)')}`).join('\n')
+  return view.changes
+    .map(
+      (change) =>
+        `  ${mark[change.effect]} ${plain(change.path)}: ${plain(change.before || '(none)')} → ${plain(change.after || '(none)')}`,
+    )
+    .join('\n')
 }
 
 function refuse(view: ApplyView, json: boolean): void {

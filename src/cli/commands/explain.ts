@@ -6,13 +6,19 @@ import { action, command } from '../context.ts'
 import { card, plain, print, printJson, scopeText, span } from '../output.ts'
 
 export function explainCommand(): Command {
-  return command('explain', 'what a call would get, without making it', 'jit explain github get_issue --args \'{"owner":"acme","repo":"web","issue_number":42}\'')
+  return command(
+    'explain',
+    'what a call would get, without making it',
+    'jit explain github get_issue --args \'{"owner":"acme","repo":"web","issue_number":42}\'',
+  )
     .argument('<server>', 'name of the server')
     .argument('<tool>', 'name of the tool')
     .option('--args <json>', 'the arguments of the call', '{}')
     .action(
       action(async ({ client, json }, server: string, tool: string, options: Record<string, unknown>) => {
-        const view = explainView.parse(await client.call(routes.explain, { body: { server, tool, args: parseArguments(String(options['args'])) } }))
+        const view = explainView.parse(
+          await client.call(routes.explain, { body: { server, tool, args: parseArguments(String(options['args'])) } }),
+        )
         if (json) return printJson(view)
         const colour = { allow: colours.green, ask: colours.yellow, deny: colours.red }[view.effect]
         const { grant } = view
@@ -22,7 +28,14 @@ export function explainCommand(): Command {
             ['rule', plain(`${view.rule.path} (${view.rule.source})`)],
             ['reason', plain(view.reason)],
             ['touches', plain(view.resource)],
-            ['looked at', plain(Object.entries(view.used).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join('\n'))],
+            [
+              'looked at',
+              plain(
+                Object.entries(view.used)
+                  .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+                  .join('\n'),
+              ),
+            ],
             ...(grant === undefined
               ? []
               : grant.credential === 'none'
@@ -31,7 +44,12 @@ export function explainCommand(): Command {
                     ['provider', plain(grant.provider)],
                     ['scope', plain(scopeText(grant.scope))],
                     ['requests', grant.requests.map(plain).join('\n') || 'none: no upstream at all'],
-                    ['lives', grant.lifetime === 'call' ? `for the call, at most ${span(grant.ttl)}` : `${span(grant.ttl)} from the mint, shared within the session`],
+                    [
+                      'lives',
+                      grant.lifetime === 'call'
+                        ? `for the call, at most ${span(grant.ttl)}`
+                        : `${span(grant.ttl)} from the mint, shared within the session`,
+                    ],
                     ['lane', plain(grant.partition)],
                   ] as const)),
           ]),

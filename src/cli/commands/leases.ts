@@ -10,7 +10,19 @@ export function leasesCommand(): Command {
       const found = z.array(leaseView).parse(await client.call(routes.leases))
       if (json) return printJson(found)
       if (found.length === 0) return print('No credential is live.')
-      print(table(['lease', 'state', 'server', 'minted', 'ends', 'scope'], found.map((lease) => [lease.id, lease.state, `${lease.server}/${lease.tool}`, ago(lease.startedAt), inFuture(lease.state === 'live' ? lease.expiresAt : lease.validUntil), scopeText(lease.scope)])))
+      print(
+        table(
+          ['lease', 'state', 'server', 'minted', 'ends', 'scope'],
+          found.map((lease) => [
+            lease.id,
+            lease.state,
+            `${lease.server}/${lease.tool}`,
+            ago(lease.startedAt),
+            inFuture(lease.state === 'live' ? lease.expiresAt : lease.validUntil),
+            scopeText(lease.scope),
+          ]),
+        ),
+      )
     }),
   )
 }

@@ -10,26 +10,45 @@ import { card, plain, print, printJson, scopeText } from '../output.ts'
 type Field = KindView['login'][number]
 
 export function loginCommand(): Command {
-  return command('login', 'register a provider once: a real mint proves it, its secret is sealed', 'jit login github-app acme --app-id 123456 --installation acme --private-key key.pem')
+  return command(
+    'login',
+    'register a provider once: a real mint proves it, its secret is sealed',
+    'jit login github-app acme --app-id 123456 --installation acme --private-key key.pem',
+  )
     .argument('<kind>', 'kind of provider, e.g. github-app')
     .argument('[name]', 'name of this registration; the kind when absent')
     .option('--replace', 'register anew under a name that exists')
-    .addHelpText('after', '\nEach kind has options of its own, asked for when they are missing. A secret is read from a file, or from stdin with "-":\n  github-app: --app-id N --installation ACCOUNT --private-key FILE [--api-url URL]')
+    .addHelpText(
+      'after',
+      '\nEach kind has options of its own, asked for when they are missing. A secret is read from a file, or from stdin with "-":\n  github-app: --app-id N --installation ACCOUNT --private-key FILE [--api-url URL]',
+    )
     .allowUnknownOption()
     .allowExcessArguments()
     .action(
       action(async ({ client, json }, kind: string, name: string | undefined, options: Record<string, unknown>) => {
         const kinds = z.array(kindView).parse(await client.call(routes.kinds))
         const found = kinds.find((known) => known.kind === kind)
-        if (found === undefined) throw new JitError('usage', `there is no kind of provider ${quote(kind)}; there is ${kinds.map((known) => known.kind).join(', ')}`)
+        if (found === undefined)
+          throw new JitError(
+            'usage',
+            `there is no kind of provider ${quote(kind)}; there is ${kinds.map((known) => known.kind).join(', ')}`,
+          )
         const given = readOptions(found, process.argv.slice(process.argv.indexOf('login') + 1))
         const chosen = name === undefined || name.startsWith('-') ? kind : name
         const { config, secrets } = await fill(found, given)
-        const answer = await client.call(routes.registerProvider, { body: { kind, name: chosen, config, secrets, replace: options['replace'] === true } })
+        const answer = await client.call(routes.registerProvider, {
+          body: { kind, name: chosen, config, secrets, replace: options['replace'] === true },
+        })
         if (json) return printJson(answer)
         const view = providerView.parse(answer)
         print(`${colours.green('✓')} ${plain(view.name)} is registered; its secret is sealed`)
-        print(card(Object.entries(view.proof ?? {}).map(([label, value]) => [label, plain(typeof value === 'object' ? scopePairs(value) : String(value))] as const)))
+        print(
+          card(
+            Object.entries(view.proof ?? {}).map(
+              ([label, value]) => [label, plain(typeof value === 'object' ? scopePairs(value) : String(value))] as const,
+            ),
+          ),
+        )
       }),
     )
 }
@@ -52,7 +71,10 @@ function readOptions(kind: KindView, words: readonly string[]): Map<string, stri
   return given
 }
 
-async function fill(kind: KindView, given: ReadonlyMap<string, string>): Promise<{ config: Record<string, unknown>; secrets: Record<string, string> }> {
+async function fill(
+  kind: KindView,
+  given: ReadonlyMap<string, string>,
+): Promise<{ config: Record<string, unknown>; secrets: Record<string, string> }> {
   const config: Record<string, unknown> = {}
   const secrets: Record<string, string> = {}
   for (const field of kind.login) {
@@ -86,5 +108,7 @@ function flagOf(field: Field): string {
 
 function scopePairs(value: unknown): string {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return scopeText(value)
-  return Object.entries(value).map(([name, level]) => `${name}: ${String(level)}`).join(', ')
+  return Object.entries(value)
+    .map(([name, level]) => `${name}: ${String(level)}`)
+    .join(', ')
 }

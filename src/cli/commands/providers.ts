@@ -10,7 +10,12 @@ export function providersCommand(): Command {
       const found = z.array(providerView).parse(await client.call(routes.providers))
       if (json) return printJson(found)
       if (found.length === 0) return print('No provider is registered. `jit login github-app` registers one.')
-      print(table(['name', 'kind', 'revocation', 'used by', 'upstream'], found.map((view) => [view.name, view.kind, view.revocation, view.servers.join(', ') || '-', view.origin])))
+      print(
+        table(
+          ['name', 'kind', 'revocation', 'used by', 'upstream'],
+          found.map((view) => [view.name, view.kind, view.revocation, view.servers.join(', ') || '-', view.origin]),
+        ),
+      )
     }),
   )
 }

@@ -10,7 +10,19 @@ export function serversCommand(): Command {
       const found = z.array(serverView).parse(await client.call(routes.servers))
       if (json) return printJson(found)
       if (found.length === 0) return print('No server is behind jit. `jit add` puts one there.')
-      print(table(['name', 'provider', 'mode', 'allow', 'ask', 'command'], found.map((view) => [view.name, view.provider || '-', view.mode || '-', String(view.allow.length), String(view.ask.length), view.url || view.run.join(' ')])))
+      print(
+        table(
+          ['name', 'provider', 'mode', 'allow', 'ask', 'command'],
+          found.map((view) => [
+            view.name,
+            view.provider || '-',
+            view.mode || '-',
+            String(view.allow.length),
+            String(view.ask.length),
+            view.url || view.run.join(' '),
+          ]),
+        ),
+      )
     }),
   )
 }

@@ -10,7 +10,9 @@ export function unsealCommand(): Command {
     action(async ({ client, json }) => {
       const { store } = statusView.parse(await client.call(routes.status))
       const passphrase = store.state === 'sealed' && store.key === 'passphrase' ? await readPassphrase('Passphrase:', false) : undefined
-      const answer = z.object({ state: z.string(), key: z.string(), note: z.string() }).parse(await client.call(routes.unseal, { body: passphrase === undefined ? {} : { passphrase } }))
+      const answer = z
+        .object({ state: z.string(), key: z.string(), note: z.string() })
+        .parse(await client.call(routes.unseal, { body: passphrase === undefined ? {} : { passphrase } }))
       if (json) printJson(answer)
       else print(`the secret store is ${answer.state}; ${plain(answer.note)}`)
     }),

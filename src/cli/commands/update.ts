@@ -9,7 +9,9 @@ export function updateCommand(): Command {
     .argument('<server>', 'name of the server')
     .action(
       action(async ({ client, json }, name: string) => {
-        const answer = z.object({ name: z.string(), before: z.string(), pin: z.string() }).parse(await client.call(routes.updateServer, { parameters: { name } }))
+        const answer = z
+          .object({ name: z.string(), before: z.string(), pin: z.string() })
+          .parse(await client.call(routes.updateServer, { parameters: { name } }))
         if (json) return printJson(answer)
         print(answer.before === answer.pin ? `unchanged: ${plain(answer.pin)}` : `was  ${plain(answer.before)}\nis   ${plain(answer.pin)}`)
       }),

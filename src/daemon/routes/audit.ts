@@ -24,7 +24,12 @@ export function auditRoutes(daemon: Daemon): Routes {
       const found: AuditRecord[] = []
       for await (const record of audit.query({})) {
         const lease = 'lease' in record ? record.lease : undefined
-        if (record.type === 'call.close' && lease !== undefined && (leases.has(lease.id) || lease.upstreamHash === hash || lease.token === hash)) found.push(record)
+        if (
+          record.type === 'call.close' &&
+          lease !== undefined &&
+          (leases.has(lease.id) || lease.upstreamHash === hash || lease.token === hash)
+        )
+          found.push(record)
       }
       if (found.length === 0) throw new JitError('not-found', `no call used a token with the hash ${quote(hash)}`)
       return found

@@ -51,7 +51,8 @@ export function controlRoutes(daemon: Daemon): Routes {
     unseal: async (request) => {
       const { passphrase } = unsealRequest.parse(request.body ?? {})
       if (daemon.sealer.state === 'sealed') {
-        if (daemon.sealer.key === 'passphrase' && passphrase === undefined) throw new JitError('store.wrong-key', 'this store needs its passphrase')
+        if (daemon.sealer.key === 'passphrase' && passphrase === undefined)
+          throw new JitError('store.wrong-key', 'this store needs its passphrase')
         await daemon.sealer.unseal(passphrase === undefined ? undefined : new Secret(passphrase))
         await daemon.onUnsealed()
         note('store.unsealed')

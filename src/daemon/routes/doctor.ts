@@ -15,16 +15,61 @@ export function doctorRoutes(daemon: Daemon): Routes {
       return {
         checks: [
           check('daemon', 'ok', `pid ${process.pid}, Node ${process.version}, log ${daemon.paths.logFile}`, ''),
-          check('folders', isPrivate(daemon.paths.state) && isPrivate(daemon.paths.runtime) ? 'ok' : 'fail', `${daemon.paths.state}, ${daemon.paths.runtime}`, 'They must be yours and of mode 0700.'),
-          check('store key', daemon.sealer.key === 'file' ? 'warn' : 'ok', daemon.sealer.note, daemon.sealer.key === 'file' ? 'Use a passphrase: `jit seal --passphrase`.' : ''),
-          check('store', daemon.sealer.state === 'open' ? 'ok' : 'warn', daemon.sealer.state, daemon.sealer.state === 'open' ? '' : 'Run `jit unseal`.'),
+          check(
+            'folders',
+            isPrivate(daemon.paths.state) && isPrivate(daemon.paths.runtime) ? 'ok' : 'fail',
+            `${daemon.paths.state}, ${daemon.paths.runtime}`,
+            'They must be yours and of mode 0700.',
+          ),
+          check(
+            'store key',
+            daemon.sealer.key === 'file' ? 'warn' : 'ok',
+            daemon.sealer.note,
+            daemon.sealer.key === 'file' ? 'Use a passphrase: `jit seal --passphrase`.' : '',
+          ),
+          check(
+            'store',
+            daemon.sealer.state === 'open' ? 'ok' : 'warn',
+            daemon.sealer.state,
+            daemon.sealer.state === 'open' ? '' : 'Run `jit unseal`.',
+          ),
           check('config', configState(daemon), daemon.paths.configFile, configAdvice(daemon)),
-          check('audit trail', trail.ok && daemon.audit.writable ? 'ok' : 'fail', trail.ok ? `${trail.records} records, ${trail.checkpoints} checkpoints` : (trail.problems[0]?.message ?? ''), trail.ok ? '' : 'Run `jit audit verify`, and keep a copy.'),
-          check('credentials', unsure > 0 ? 'warn' : 'ok', unsure > 0 ? `${unsure} may be alive upstream` : 'none that may be alive without being known', unsure > 0 ? '`jit leases` lists them and until when.' : ''),
-          check('who connects', daemon.peerKnown ? 'ok' : 'warn', daemon.peerKnown ? 'read from the kernel' : 'what the shim claims', daemon.peerKnown ? '' : 'Install the optional package koffi (Linux).'),
-          check('memory', daemon.hardening.memoryClosed ? 'ok' : 'warn', daemon.hardening.memoryClosed ? 'closed to other programs of this account' : 'readable by other programs of this account', daemon.hardening.memoryClosed ? '' : 'Install the optional package koffi (Linux).'),
-          check('approvals', 'warn', 'answered from the command line', 'Any program of this account can run `jit approve`. Presence is not built yet.'),
-          check('local servers', 'warn', 'run as you, without a sandbox', 'jit keeps credentials from them; it does not jail them. A sandbox is not built yet.'),
+          check(
+            'audit trail',
+            trail.ok && daemon.audit.writable ? 'ok' : 'fail',
+            trail.ok ? `${trail.records} records, ${trail.checkpoints} checkpoints` : (trail.problems[0]?.message ?? ''),
+            trail.ok ? '' : 'Run `jit audit verify`, and keep a copy.',
+          ),
+          check(
+            'credentials',
+            unsure > 0 ? 'warn' : 'ok',
+            unsure > 0 ? `${unsure} may be alive upstream` : 'none that may be alive without being known',
+            unsure > 0 ? '`jit leases` lists them and until when.' : '',
+          ),
+          check(
+            'who connects',
+            daemon.peerKnown ? 'ok' : 'warn',
+            daemon.peerKnown ? 'read from the kernel' : 'what the shim claims',
+            daemon.peerKnown ? '' : 'Install the optional package koffi (Linux).',
+          ),
+          check(
+            'memory',
+            daemon.hardening.memoryClosed ? 'ok' : 'warn',
+            daemon.hardening.memoryClosed ? 'closed to other programs of this account' : 'readable by other programs of this account',
+            daemon.hardening.memoryClosed ? '' : 'Install the optional package koffi (Linux).',
+          ),
+          check(
+            'approvals',
+            'warn',
+            'answered from the command line',
+            'Any program of this account can run `jit approve`. Presence is not built yet.',
+          ),
+          check(
+            'local servers',
+            'warn',
+            'run as you, without a sandbox',
+            'jit keeps credentials from them; it does not jail them. A sandbox is not built yet.',
+          ),
         ],
       }
     },
@@ -41,7 +86,9 @@ function configState(daemon: Daemon): Check['state'] {
 }
 
 function configAdvice(daemon: Daemon): string {
-  return daemon.configuration.problems().length > 0 ? 'The file is not in force: `jit config check` says why.' : 'The file changed: `jit config apply`.'
+  return daemon.configuration.problems().length > 0
+    ? 'The file is not in force: `jit config check` says why.'
+    : 'The file changed: `jit config apply`.'
 }
 
 function isPrivate(folder: string): boolean {

@@ -12,10 +12,15 @@ export function leaseRoutes(daemon: Daemon): Routes {
     leases: () => broker.leases(),
     revoke: async (request) => {
       const selector = revokeRequest.parse(request.body)
-      if ('lease' in selector && !broker.leases().some((lease) => lease.id === selector.lease)) throw new JitError('not-found', `there is no live lease ${quote(selector.lease)}`)
+      if ('lease' in selector && !broker.leases().some((lease) => lease.id === selector.lease))
+        throw new JitError('not-found', `there is no live lease ${quote(selector.lease)}`)
       const receipts = await broker.revoke(selector, 'revoked', deadline)
       try {
-        daemon.audit.append({ type: 'revoke.asked', by: byCommandLine, detail: { selector: { ...selector }, receipts: receipts.map(({ lease, outcome, verified }) => ({ lease, outcome, verified })) } })
+        daemon.audit.append({
+          type: 'revoke.asked',
+          by: byCommandLine,
+          detail: { selector: { ...selector }, receipts: receipts.map(({ lease, outcome, verified }) => ({ lease, outcome, verified })) },
+        })
       } catch (error) {
         daemon.log.error('revocation not recorded', { error: String(error) })
       }
@@ -23,10 +28,21 @@ export function leaseRoutes(daemon: Daemon): Routes {
     },
     approvals: () =>
       approvals.waiting().map(({ id, call, principal, operation, permission, askedAt, expiresAt }) => ({
-        id, call, server: operation.server, tool: operation.name, resource: permission.resource, args: operation.args, digest: operation.digest,
-        human: principal.human, agent: principal.agent.name, session: principal.session,
-        ...(permission.grant.credential === 'lease' ? { scope: permission.grant.scope, requests: permission.grant.requests.map((rule) => rule.text) } : { requests: [] }),
-        askedAt, expiresAt,
+        id,
+        call,
+        server: operation.server,
+        tool: operation.name,
+        resource: permission.resource,
+        args: operation.args,
+        digest: operation.digest,
+        human: principal.human,
+        agent: principal.agent.name,
+        session: principal.session,
+        ...(permission.grant.credential === 'lease'
+          ? { scope: permission.grant.scope, requests: permission.grant.requests.map((rule) => rule.text) }
+          : { requests: [] }),
+        askedAt,
+        expiresAt,
       })),
     answer: (request) => {
       const { answer, digest } = answerApproval.parse(request.body)

@@ -14,7 +14,16 @@ export function providerRoutes(daemon: Daemon): Routes {
       .filter(([, server]) => server.provider === name)
       .map(([server]) => server)
   const views = (): ProviderView[] =>
-    registry.entries().map(({ name, plugin, provider, secrets }) => ({ name, kind: plugin.kind, revocation: plugin.revocation, origin: provider.origin, secrets, servers: usedBy(name) }))
+    registry
+      .entries()
+      .map(({ name, plugin, provider, secrets }) => ({
+        name,
+        kind: plugin.kind,
+        revocation: plugin.revocation,
+        origin: provider.origin,
+        secrets,
+        servers: usedBy(name),
+      }))
   return {
     kinds: () => registry.kinds.map(({ kind, summary, revocation, login }) => ({ kind, summary, revocation, login })),
     providers: views,
@@ -22,7 +31,10 @@ export function providerRoutes(daemon: Daemon): Routes {
     registerProvider: async (request) => {
       const asked = registerProvider.parse(request.body)
       if (daemon.sealer.state === 'sealed') throw new JitError('store.sealed', 'the secret store is sealed')
-      if (registry.get(asked.name) !== undefined && !asked.replace) throw new JitError('conflict', `there is a provider ${quote(asked.name)} already`, { hint: 'Choose another name, or give --replace.' })
+      if (registry.get(asked.name) !== undefined && !asked.replace)
+        throw new JitError('conflict', `there is a provider ${quote(asked.name)} already`, {
+          hint: 'Choose another name, or give --replace.',
+        })
       const plugin = registry.plugin(asked.kind)
       const config = plugin.config.safeParse(asked.config)
       if (!config.success) throw new JitError('usage', problemsFromZod(config.error))
@@ -41,7 +53,10 @@ export function providerRoutes(daemon: Daemon): Routes {
       const name = nameIn(request)
       if (registry.get(name) === undefined) throw new JitError('not-found', `there is no provider ${quote(name)}`)
       const servers = usedBy(name)
-      if (servers.length > 0) throw new JitError('conflict', `provider ${quote(name)} is used by ${servers.join(', ')}`, { hint: 'Remove these servers first: `jit remove`.' })
+      if (servers.length > 0)
+        throw new JitError('conflict', `provider ${quote(name)} is used by ${servers.join(', ')}`, {
+          hint: 'Remove these servers first: `jit remove`.',
+        })
       const receipts = await daemon.broker.revoke({ provider: name }, 'revoked', 10_000)
       configuration.edit({ remove: 'providers', name }, byCommandLine)
       daemon.vault.remove(name)

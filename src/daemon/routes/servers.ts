@@ -28,7 +28,10 @@ export function serverRoutes(daemon: Daemon): Routes {
     addServer: async (request) => {
       const asked = addServer.parse(request.body)
       const before = entries()[asked.name]
-      if (before !== undefined && !asked.replace) throw new JitError('conflict', `there is a server ${quote(asked.name)} already`, { hint: 'Choose another name, or give --replace.' })
+      if (before !== undefined && !asked.replace)
+        throw new JitError('conflict', `there is a server ${quote(asked.name)} already`, {
+          hint: 'Choose another name, or give --replace.',
+        })
       configuration.edit({ set: 'servers', name: asked.name, entry: asked.entry as JsonObject }, byCommandLine)
       launcher.forget(asked.name)
       try {
@@ -71,11 +74,25 @@ function explain(daemon: Daemon, server: string, tool: string, args: JsonObject)
   const shared = { effect: decision.effect, rule: { source: decision.rule.source, path: decision.rule.path }, used: { ...decision.used } }
   if (decision.effect === 'deny') return { ...shared, reason: decision.reason, resource: '' }
   const { grant } = decision
-  if (grant.credential === 'none') return { ...shared, reason: '', resource: decision.resource, grant: { credential: 'none', provider: '', scope: {}, requests: [], ttl: 0, lifetime: 'call', partition: '' } }
+  if (grant.credential === 'none')
+    return {
+      ...shared,
+      reason: '',
+      resource: decision.resource,
+      grant: { credential: 'none', provider: '', scope: {}, requests: [], ttl: 0, lifetime: 'call', partition: '' },
+    }
   return {
     ...shared,
     reason: '',
     resource: decision.resource,
-    grant: { credential: 'lease', provider: grant.provider, scope: { ...grant.scope }, requests: grant.requests.map((rule) => rule.text), ttl: grant.ttl, lifetime: grant.lifetime, partition: daemon.broker.partition(grant) },
+    grant: {
+      credential: 'lease',
+      provider: grant.provider,
+      scope: { ...grant.scope },
+      requests: grant.requests.map((rule) => rule.text),
+      ttl: grant.ttl,
+      lifetime: grant.lifetime,
+      partition: daemon.broker.partition(grant),
+    },
   }
 }

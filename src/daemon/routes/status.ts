@@ -20,12 +20,25 @@ function readStatus(daemon: Daemon): StatusView {
     home: { config: paths.configFile, state: paths.state, runtime: paths.runtime, log: paths.logFile },
     locked: broker.locked,
     store: { state: sealer.state, key: sealer.key, note: sealer.note },
-    config: { file: paths.configFile, digest: configuration.current.loaded.digest, appliedAt: configuration.appliedAt, pending: configuration.pending, problems: problems.length },
+    config: {
+      file: paths.configFile,
+      digest: configuration.current.loaded.digest,
+      appliedAt: configuration.appliedAt,
+      pending: configuration.pending,
+      problems: problems.length,
+    },
     audit: { records: audit.head.seq, writable: audit.writable, head: audit.head.hash },
     leases: { live: count('live'), minting: count('minting'), outstanding: count('revoking', 'irrevocable'), lost: count('lost') },
     approvals: daemon.approvals.waiting().length,
-    sessions: daemon.sessions.list().map(({ session, agent, human, connections }) => ({ session, agent: agent.name, pid: agent.pid, human, connections })),
-    servers: Object.keys(configuration.current.loaded.config.servers).map((name) => ({ name, lanes: gateway.lanes(name), pin: daemon.launcher.pin(name), lastError: gateway.lastError(name) })),
+    sessions: daemon.sessions
+      .list()
+      .map(({ session, agent, human, connections }) => ({ session, agent: agent.name, pid: agent.pid, human, connections })),
+    servers: Object.keys(configuration.current.loaded.config.servers).map((name) => ({
+      name,
+      lanes: gateway.lanes(name),
+      pin: daemon.launcher.pin(name),
+      lastError: gateway.lastError(name),
+    })),
     warnings: warningsOf(daemon, problems.length, count('lost', 'irrevocable')),
   }
 }
@@ -35,8 +48,10 @@ function warningsOf(daemon: Daemon, problems: number, outstanding: number): stri
   if (daemon.broker.locked) warnings.push('locked: every call is denied until `jit unlock`')
   if (daemon.sealer.state === 'sealed') warnings.push('the secret store is sealed: run `jit unseal`')
   if (!daemon.audit.writable) warnings.push('the trail cannot be written: calls are refused')
-  if (problems > 0) warnings.push(`the config file has ${problems} problem${problems === 1 ? '' : 's'} and is not in force: run \`jit config check\``)
+  if (problems > 0)
+    warnings.push(`the config file has ${problems} problem${problems === 1 ? '' : 's'} and is not in force: run \`jit config check\``)
   else if (daemon.configuration.pending) warnings.push('the config file changed and is not in force: run `jit config apply`')
-  if (outstanding > 0) warnings.push(`${outstanding} credential${outstanding === 1 ? '' : 's'} may be alive upstream: \`jit leases\` lists them`)
+  if (outstanding > 0)
+    warnings.push(`${outstanding} credential${outstanding === 1 ? '' : 's'} may be alive upstream: \`jit leases\` lists them`)
   return warnings
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Clock } from '../../core/clock.ts'
 import type { Logger } from '../../core/types.ts'
 import type { ChildTable } from '../../store/store.ts'
+import { batchedWriter } from '../batched.ts'
 import { lineReader } from '../lines.ts'
 import type { LaunchSpec } from '../types.ts'
 
@@ -29,6 +30,7 @@ const grace = 2000
 export class Child {
   readonly #process: ChildProcess
   readonly #options: ChildOptions
+  readonly #write: (data: Buffer | string) => boolean
   #words: string[] = []
   #ended = false
   #closing = false
@@ -36,12 +38,29 @@ export class Child {
   constructor(options: ChildOptions) {
     this.#options = options
     const { launch } = options
-    this.#process = spawn(launch.command, [...launch.args], { cwd: launch.cwd, env: { ...options.environment }, stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+    this.#process = spawn(launch.command, [...launch.args], {
+      cwd: launch.cwd,
+      env: { ...options.environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
     const { pid } = this.#process
-    if (pid !== undefined) options.children.add({ pid, startTime: startTimeOf(pid), processGroup: pid, server: options.server, lane: options.lane })
+    if (pid !== undefined)
+      options.children.add({ pid, startTime: startTimeOf(pid), processGroup: pid, server: options.server, lane: options.lane })
     this.#process.stdin?.on('error', () => undefined)
-    this.#process.stdout?.on('data', lineReader(options.cap, (line) => line.length > 0 && options.onLine(line), options.onTooLong))
-    this.#process.stderr?.on('data', lineReader(64 * 1024, (line) => this.#hear(line), () => undefined))
+    this.#write = this.#process.stdin === null ? () => true : batchedWriter(this.#process.stdin)
+    this.#process.stdout?.on(
+      'data',
+      lineReader(options.cap, (line) => line.length > 0 && options.onLine(line), options.onTooLong),
+    )
+    this.#process.stderr?.on(
+      'data',
+      lineReader(
+        64 * 1024,
+        (line) => this.#hear(line),
+        () => undefined,
+      ),
+    )
     this.#process.once('error', (error) => this.#end(`it could not be started: ${error.message}`))
     this.#process.once('close', (code, signal) => this.#end(signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`))
   }
@@ -52,13 +71,10 @@ export class Child {
 
   /** False when the child reads too slowly: then wait for `drained`. */
   send(line: string | Buffer): boolean {
-    const { stdin } = this.#process
-    if (stdin === null || stdin.destroyed) return true
-    stdin.cork()
-    stdin.write(line)
-    const flows = stdin.write('\n')
-    process.nextTick(() => stdin.uncork())
-    return flows
+    if (this.#process.stdin?.writable !== true) return true
+    if (typeof line === 'string') return this.#write(`${line}\n`)
+    this.#write(line)
+    return this.#write('\n')
   }
 
   drained(callback: () => void): void {

@@ -16,10 +16,25 @@ export async function dumpServer(stage: Stage, voice: Voice): Promise<void> {
   for (const pid of pids) {
     const { environment, command } = dump(pid)
     voice.show('argv', command.replaceAll('\0', ' ').trim())
-    voice.show('environment', environment.split('\0').filter((line) => line !== '').sort().map(shorten).join('\n'))
+    voice.show(
+      'environment',
+      environment
+        .split('\0')
+        .filter((line) => line !== '')
+        .sort()
+        .map(shorten)
+        .join('\n'),
+    )
     const candidates = `${environment}\0${command}`.match(/ghs_[A-Za-z0-9._-]{36,}/g) ?? []
     const real = candidates.filter((text) => hashes.has(createHash('sha256').update(text).digest('base64')))
-    voice.fact('environment', environment.split('\0').filter((line) => line !== '').map((line) => line.split('=')[0]).sort())
+    voice.fact(
+      'environment',
+      environment
+        .split('\0')
+        .filter((line) => line !== '')
+        .map((line) => line.split('=')[0])
+        .sort(),
+    )
     voice.fact('candidates', candidates.length)
     voice.check(real.length === 0, `none of the ${hashes.size} tokens that GitHub ever minted here is in it`)
     voice.check(candidates.length > 0, 'what looks like a token is a placeholder: GitHub never issued it')

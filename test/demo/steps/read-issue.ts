@@ -17,18 +17,29 @@ export async function readIssue(stage: Stage, voice: Voice): Promise<void> {
   voice.show('decision', `${call.decision?.effect ?? '?'}  by ${call.decision?.rule.path ?? '?'}`)
   voice.show('scope', JSON.stringify(call.scope))
   voice.show('token', `${lived ?? '?'} ms from mint to death upstream, fingerprint ${call.lease?.token ?? '?'}`)
-  voice.show('requests', (call.requests ?? []).map((request) => `${request.method} ${request.url} → ${request.status}  id ${request.requestId}  ${request.took.toFixed(1)} ms`).join('\n'))
+  voice.show(
+    'requests',
+    (call.requests ?? [])
+      .map((request) => `${request.method} ${request.url} → ${request.status}  id ${request.requestId}  ${request.took.toFixed(1)} ms`)
+      .join('\n'),
+  )
   voice.show('took', `${took.toFixed(0)} ms as the client saw it, with the start of nothing and one mint`)
   voice.fact('decision', call.decision)
   voice.fact('scope', call.scope)
   voice.fact('tokenLivedMs', lived)
   voice.fact('requests', call.requests)
   voice.fact('granted', { permissions: token.permissions, repositories: token.repositories })
-  voice.check(JSON.stringify(call.scope) === '{"repositories":["acme/web"],"permissions":{"issues":"read"}}', 'its scope was issues: read on acme/web')
+  voice.check(
+    JSON.stringify(call.scope) === '{"repositories":["acme/web"],"permissions":{"issues":"read"}}',
+    'its scope was issues: read on acme/web',
+  )
   voice.check(token.repositories.join() === 'acme/web' && token.permissions['issues'] === 'read', 'GitHub granted that and no more')
   voice.check(!token.alive, 'the token is dead upstream, an hour before it would have expired')
   const ids = new Set(stage.github.journal.map((entry) => entry.id))
-  voice.check((call.requests ?? []).length > 0 && (call.requests ?? []).every((request) => ids.has(request.requestId)), 'each request id in the trail is in GitHub’s own log')
+  voice.check(
+    (call.requests ?? []).length > 0 && (call.requests ?? []).every((request) => ids.has(request.requestId)),
+    'each request id in the trail is in GitHub’s own log',
+  )
   voice.check(call.lease?.upstreamHash === token.hash, 'the token’s hash in the trail is the one GitHub logs')
   voice.fact('tokenHash', createHash('sha256').update(token.hash).digest('hex').slice(0, 12))
 }
@@ -36,7 +47,10 @@ export async function readIssue(stage: Stage, voice: Voice): Promise<void> {
 /** The token that this call used, once the revocation after the answer has reached GitHub. */
 async function deadToken(stage: Stage, seen: number): Promise<ReturnType<Stage['github']['tokens']>[number]> {
   for (let round = 0; round < 100; round += 1) {
-    const token = stage.github.tokens().slice(seen).findLast((candidate) => candidate.permissions['issues'] !== undefined)
+    const token = stage.github
+      .tokens()
+      .slice(seen)
+      .findLast((candidate) => candidate.permissions['issues'] !== undefined)
     if (token !== undefined && !token.alive) return token
     await new Promise((resolve) => setTimeout(resolve, 20))
   }

@@ -13,14 +13,23 @@ export async function refuseOutside(stage: Stage, voice: Voice): Promise<void> {
   voice.fact('answer', text)
   voice.fact('decision', call.decision)
   voice.check(answer.isError === true, 'the model gets an error that it can read')
-  voice.check(stage.github.tokens().length === before.mints && stage.github.journal.length === before.requests, 'GitHub was asked nothing at all')
+  voice.check(
+    stage.github.tokens().length === before.mints && stage.github.journal.length === before.requests,
+    'GitHub was asked nothing at all',
+  )
   voice.check(call.result === 'denied', 'the denial is in the trail')
   const traversal = await client.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'web/../secret', issue_number: 1 } })
   voice.check(traversal.isError === true && stage.github.journal.length === before.requests, 'web/../secret is no way round')
 }
 
 const outcome = z.object({ status: z.number(), gotData: z.boolean(), text: z.string() })
-const report = z.object({ during: outcome, otherPath: outcome, otherRepository: outcome, otherHost: outcome, afterTheCall: outcome.optional() })
+const report = z.object({
+  during: outcome,
+  otherPath: outcome,
+  otherRepository: outcome,
+  otherHost: outcome,
+  afterTheCall: outcome.optional(),
+})
 const question = { name: 'get_issue', arguments: { owner: 'acme', repo: 'web', issue_number: 42 } }
 
 export async function refuseRogue(stage: Stage, voice: Voice): Promise<void> {
@@ -39,18 +48,35 @@ export async function refuseRogue(stage: Stage, voice: Voice): Promise<void> {
   ] as const
   for (const [label, result, wanted] of rows) {
     voice.show(result.status === 0 ? 'cut' : String(result.status), label)
-    voice.check(result.gotData === wanted && (result !== tried.during || result.status === 200), `${label}: ${wanted ? 'answered' : 'nothing'}`)
+    voice.check(
+      result.gotData === wanted && (result !== tried.during || result.status === 200),
+      `${label}: ${wanted ? 'answered' : 'nothing'}`,
+    )
   }
   const refused = (await readRecords(stage.home)).filter((entry) => entry.type === 'egress.refused' && entry.server === 'rogue')
-  voice.show('trail', refused.slice(0, 5).map((entry) => `${entry.request?.method ?? ''} ${entry.request?.origin ?? ''}${entry.request?.path ?? ''}  ${entry.reason ?? ''}`).join('\n'))
+  voice.show(
+    'trail',
+    refused
+      .slice(0, 5)
+      .map((entry) => `${entry.request?.method ?? ''} ${entry.request?.origin ?? ''}${entry.request?.path ?? ''}  ${entry.reason ?? ''}`)
+      .join('\n'),
+  )
   voice.fact('tried', { ...tried })
-  voice.fact('refused', refused.map((entry) => ({ request: entry.request, reason: entry.reason })))
+  voice.fact(
+    'refused',
+    refused.map((entry) => ({ request: entry.request, reason: entry.reason })),
+  )
   voice.check(tried.afterTheCall !== undefined && refused.length >= 4, 'every attempt is in the trail')
 }
 
 async function untilRefused(stage: Stage, reason: string): Promise<void> {
   for (let round = 0; round < 30; round += 1) {
-    if ((await readRecords(stage.home)).some((entry) => entry.type === 'egress.refused' && entry.server === 'rogue' && (entry.reason ?? '').includes(reason))) return
+    if (
+      (await readRecords(stage.home)).some(
+        (entry) => entry.type === 'egress.refused' && entry.server === 'rogue' && (entry.reason ?? '').includes(reason),
+      )
+    )
+      return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

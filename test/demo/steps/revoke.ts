@@ -4,7 +4,15 @@ import type { Voice } from '../narrate.ts'
 import type { Stage } from '../../support/stage.ts'
 
 const answer = z.object({
-  receipts: z.array(z.looseObject({ lease: z.string(), outcome: z.string(), verified: z.boolean(), lived: z.number(), scope: z.record(z.string(), z.json()) })),
+  receipts: z.array(
+    z.looseObject({
+      lease: z.string(),
+      outcome: z.string(),
+      verified: z.boolean(),
+      lived: z.number(),
+      scope: z.record(z.string(), z.json()),
+    }),
+  ),
 })
 
 export async function revokeMidCall(stage: Stage, voice: Voice): Promise<void> {
@@ -24,14 +32,23 @@ export async function revokeMidCall(stage: Stage, voice: Voice): Promise<void> {
   const asked = performance.now()
   const { receipts } = answer.parse(await jitJson(stage.home, ['revoke', '--all']))
   const ended = await call
-  voice.show('the call', `${ended.message}  (${Math.max(0, ended.at - asked).toFixed(0)} ms after the command started, ${(ended.at - started).toFixed(0)} ms after the call did)`)
+  voice.show(
+    'the call',
+    `${ended.message}  (${Math.max(0, ended.at - asked).toFixed(0)} ms after the command started, ${(ended.at - started).toFixed(0)} ms after the call did)`,
+  )
   for (const receipt of receipts) {
-    voice.show('receipt', `${receipt.lease}  ${JSON.stringify(receipt.scope)}  ${receipt.outcome}${receipt.verified ? ', verified' : ''}  after ${receipt.lived} ms`)
+    voice.show(
+      'receipt',
+      `${receipt.lease}  ${JSON.stringify(receipt.scope)}  ${receipt.outcome}${receipt.verified ? ', verified' : ''}  after ${receipt.lived} ms`,
+    )
   }
   voice.fact('receipts', receipts)
   voice.fact('call', { failed: ended.failed, message: ended.message, afterMs: Math.round(ended.at - asked) })
   voice.check(ended.failed && ended.at - started < 15_000, 'the call failed at once, not when GitHub would have answered')
-  voice.check(receipts.some((receipt) => receipt.outcome === 'revoked' && receipt.verified), 'the receipt says revoked, and verified with the dead token')
+  voice.check(
+    receipts.some((receipt) => receipt.outcome === 'revoked' && receipt.verified),
+    'the receipt says revoked, and verified with the dead token',
+  )
   const after = stage.github.tokens().find((candidate) => candidate.hash === token?.hash)
   voice.check(after !== undefined && !after.alive, 'GitHub’s stand-in confirms: the token is dead')
 }

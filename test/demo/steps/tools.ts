@@ -4,7 +4,20 @@ import type { Voice } from '../narrate.ts'
 import type { Stage } from '../../support/stage.ts'
 
 const serverFile = 'node_modules/@modelcontextprotocol/server-github/dist/index.js'
-const rules = ['--preset', 'server-github', '--provider', 'acme', '--env', 'GITHUB_PERSONAL_ACCESS_TOKEN', '--where', 'owner=acme', '--where', 'repo=web,api', '--lifetime', 'call']
+const rules = [
+  '--preset',
+  'server-github',
+  '--provider',
+  'acme',
+  '--env',
+  'GITHUB_PERSONAL_ACCESS_TOKEN',
+  '--where',
+  'owner=acme',
+  '--where',
+  'repo=web,api',
+  '--lifetime',
+  'call',
+]
 
 export async function addServers(stage: Stage, voice: Voice): Promise<void> {
   await add(stage, voice, 'github', ['--allow', 'get_issue,list_issues'], serverFile)

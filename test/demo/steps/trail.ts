@@ -12,8 +12,16 @@ export async function readTrail(stage: Stage, voice: Voice): Promise<void> {
   const records = await readRecords(stage.home)
   const closed = records.filter((record) => record.type === 'call.close')
   voice.fact('records', records.length)
-  voice.fact('calls', closed.map((record) => ({ server: record.server, tool: record.tool, resource: record.resource, result: record.result })))
-  voice.check(closed.some((record) => record.result === 'ok') && closed.some((record) => record.result === 'denied') && closed.some((record) => record.result === 'revoked'), 'allowed, denied and revoked calls each have their closing record')
+  voice.fact(
+    'calls',
+    closed.map((record) => ({ server: record.server, tool: record.tool, resource: record.resource, result: record.result })),
+  )
+  voice.check(
+    closed.some((record) => record.result === 'ok') &&
+      closed.some((record) => record.result === 'denied') &&
+      closed.some((record) => record.result === 'revoked'),
+    'allowed, denied and revoked calls each have their closing record',
+  )
   const text = JSON.stringify(records)
   voice.check(!/ghs_[A-Za-z0-9._-]{36,}/.test(text), 'no token stands in it')
 
