@@ -1,6 +1,6 @@
 import colours from 'picocolors'
 import type { z } from 'zod'
-import { receiptView } from '../api/schema.ts'
+import type { receiptView } from '../api/schema.ts'
 import { plain, scopeText, span } from './output.ts'
 
 export type ReceiptView = z.infer<typeof receiptView>

@@ -66,6 +66,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
 
   const audit = openAudit({ folder: paths.auditFolder, sync: 'batch', segmentBytes: 64 * 1024 * 1024, clock, log })
   let network: Network | undefined
+  let networkInForce = ''
   const registry = new Registry({ plugins: options.providers, clock, log, fetch: () => network?.fetch ?? fetch })
   const presets = loadPresets(presetFolder())
   const configuration = openConfiguration({
@@ -92,8 +93,12 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   const vault = createVault({ store, sealer, registry, log })
 
   function applyConfig(): void {
-    void network?.close()
-    network = createNetwork(config().network, dirname(paths.configFile))
+    const wanted = JSON.stringify(config().network)
+    if (wanted !== networkInForce) {
+      void network?.close()
+      network = createNetwork(config().network, dirname(paths.configFile))
+      networkInForce = wanted
+    }
     registry.use(configuration.current.loaded)
     audit.configure({ sync: config().audit.sync, segmentBytes: config().audit.segmentBytes })
   }

@@ -1,4 +1,4 @@
-import { JitError } from '../core/errors.ts'
+import type { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Scrubber } from '../core/scrub.ts'

@@ -105,7 +105,7 @@ export class Connection {
   }
 
   abortAll(reason: JitError): void {
-    for (const abort of [...this.#inFlight.values()]) abort(reason)
+    for (const abort of this.#inFlight.values()) abort(reason)
   }
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
@@ -250,7 +250,7 @@ export function acceptConnection(
     try {
       const hello = helloFrame.parse(JSON.parse(payload.toString('utf8')))
       if (!deps.policy().servers.has(hello.server))
-        throw new JitError('not-found', `there is no server ${JSON.stringify(hello.server)}`, {
+        throw new JitError(deps.policy().servers.size === 0 ? 'config.missing' : 'not-found', `there is no server ${JSON.stringify(hello.server)}`, {
           hint: '`jit servers` lists them; `jit add` adds one.',
         })
       const identified = deps.identify(socket, hello)

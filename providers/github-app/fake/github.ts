@@ -119,7 +119,7 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
     url: `${options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     journal,
-    tokens: () => [...minted.values()].map(({ token: _, ...view }) => ({ ...view, alive: alive({ ...view, token: '' }) })),
+    tokens: () => [...minted.values()].map(({ token: _token, ...view }) => ({ ...view, alive: alive({ ...view, token: '' }) })),
     isAlive: (text) => {
       const token = minted.get(text)
       return token !== undefined && alive(token)
