@@ -49,9 +49,14 @@ export function scanJson(text: string, limits: ScanLimits): string | undefined {
     } else if (code === 0x2c) expectKey = stack.at(-1)?.keys !== undefined
     else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       const start = index
-      while (index + 1 < text.length && isNumberPart(text.charCodeAt(index + 1))) index += 1
-      if (index - start > 14 && losesDigits(text.slice(start, index + 1)))
+      let exponent = false
+      while (index + 1 < text.length && isNumberPart(text.charCodeAt(index + 1))) {
+        index += 1
+        exponent ||= (text.charCodeAt(index) | 0x20) === 0x65
+      }
+      if ((exponent || index - start > 14) && losesDigits(text.slice(start, index + 1))) {
         return `the number ${quote(text.slice(start, index + 1))}, which loses digits`
+      }
     }
   }
   return undefined

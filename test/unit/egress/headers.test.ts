@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { readHeaders } from '../../../src/egress/headers.ts'
+
+const placeholder = 'ghs_placeholderplaceholderplaceholder1234'
+const host = ['Host', 'api.github.com']
+
+describe('readHeaders', () => {
+  it.each([
+    ['Bearer', `Bearer ${placeholder}`, 'Bearer T'],
+    ['token', `token ${placeholder}`, 'token T'],
+    ['Basic, as a password', `Basic ${btoa(`x:${placeholder}`)}`, `Basic ${btoa('x:T')}`],
+    ['Basic, as a name', `Basic ${btoa(`${placeholder}:x`)}`, `Basic ${btoa('T:x')}`],
+  ])('finds the placeholder in %s and puts the token exactly there', (_, value, written) => {
+    const reading = readHeaders([...host, 'Authorization', value, 'Accept', 'a/b'], placeholder)
+    if (!reading.ok) throw new Error(reading.reason)
+    expect(reading.sites.map((site) => [site.name, site.with('T')])).toEqual([['authorization', written]])
+    expect(reading.headers).toEqual([['accept', 'a/b']])
+  })
+
+  it.each([
+    ['another token', ['Authorization', 'Bearer ghp_somebodyelse']],
+    ['the placeholder with something behind it', ['Authorization', `Bearer ${placeholder}x`]],
+    ['two credentials', ['Authorization', `Bearer ${placeholder}`, 'Authorization', 'Bearer other']],
+    ['another credential header', ['Authorization', `Bearer ${placeholder}`, 'X-Api-Key', 'mine']],
+    ['an odd spelling', ['X_Api_Key', placeholder]],
+    ['the placeholder elsewhere', ['User-Agent', `me ${placeholder}`]],
+    ['two hosts', ['Host', 'evil.example']],
+    ['two lengths', ['Content-Length', '1', 'Content-Length', '2']],
+    ['a length and a coding', ['Content-Length', '1', 'Transfer-Encoding', 'chunked']],
+    ['a coding in disguise', ['Transfer-Encoding', 'xchunked']],
+    ['an upgrade', ['Upgrade', 'websocket']],
+  ])('refuses %s', (_, headers) => {
+    expect(readHeaders([...host, ...headers], placeholder).ok).toBe(false)
+  })
+
+  it('drops what ends with this hop or tells of another', () => {
+    const names = ['Connection', 'Proxy-Authorization', 'Cookie', 'X-Forwarded-For', 'Accept-Encoding', 'TE']
+    const reading = readHeaders([...host, ...names.flatMap((name) => [name, 'x']), 'Accept', 'a/b'], placeholder)
+    expect(reading).toMatchObject({ ok: true, headers: [['accept', 'a/b']], sites: [] })
+  })
+})

@@ -1,0 +1,133 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { RequestRule } from '../../../src/core/types.ts'
+import { atPointer, matchBody, matchRequest, readTarget } from '../../../src/egress/match.ts'
+
+const origin = 'https://api.github.com'
+const literal = (value: string, ignoreCase = false): RequestRule['segments'][number] => ({ kind: 'literal', value, ignoreCase })
+const issue: RequestRule = {
+  text: 'GET /repos/acme/web/issues/42',
+  method: 'GET',
+  origin,
+  segments: [literal('repos'), literal('acme', true), literal('web', true), literal('issues'), literal('42')],
+  query: [{ name: 'page' }, { name: 'state', value: 'open' }],
+}
+
+function admits(rule: RequestRule, method: string, target: string, at = origin, seen = new Map<string, string>()): boolean {
+  const request = readTarget(method, at, target)
+  return request !== undefined && matchRequest(rule, request, seen)
+}
+
+describe('a request rule', () => {
+  it.each([
+    ['/repos/acme/web/issues/42'],
+    ['/repos/Acme/WEB/issues/42'],
+    ['/repos/acme/web/issues/%34%32'],
+    ['/repos/acme/web/issues/42?page=2'],
+    ['/repos/acme/web/issues/42?page=2&state=open'],
+    ['/repos/acme/web/issues/42?'],
+  ])('admits %s', (target) => {
+    expect(admits(issue, 'GET', target)).toBe(true)
+  })
+
+  it.each([
+    ['another number', '/repos/acme/web/issues/43'],
+    ['one segment more', '/repos/acme/web/issues/42/comments'],
+    ['one segment less', '/repos/acme/web/issues'],
+    ['another repository', '/repos/acme/api/issues/42'],
+    ['an encoded slash', '/repos/acme/web%2fissues/42'],
+    ['a dot segment', '/repos/acme/web/../web/issues/42'],
+    ['an encoded dot segment', '/repos/acme/web/%2e%2e/web/issues/42'],
+    ['an empty segment', '/repos//acme/web/issues/42'],
+    ['a trailing slash', '/repos/acme/web/issues/42/'],
+    ['a backslash', '/repos/acme/web\\issues/42'],
+    ['a fragment', '/repos/acme/web/issues/42#x'],
+    ['a doubly encoded character', '/repos/acme/web/issues/%2534'],
+    ['a broken escape', '/repos/acme/web/issues/%zz'],
+    ['an absolute address', 'https://evil.example/repos/acme/web/issues/42'],
+    ['a parameter that is not named', '/repos/acme/web/issues/42?access_token=x'],
+    ['a parameter twice', '/repos/acme/web/issues/42?page=1&page=2'],
+    ['a bound parameter with another value', '/repos/acme/web/issues/42?state=all'],
+    ['a parameter in disguise', '/repos/acme/web/issues/42?st%61te=all'],
+  ])('refuses %s', (_, target) => {
+    expect(admits(issue, 'GET', target)).toBe(false)
+  })
+
+  it.each([
+    ['another method', 'POST', origin],
+    ['another host', 'GET', 'https://uploads.github.com'],
+    ['another port', 'GET', 'https://api.github.com:8443'],
+    ['no encryption', 'GET', 'http://api.github.com'],
+  ])('refuses %s', (_, method, at) => {
+    expect(admits(issue, method, '/repos/acme/web/issues/42', at)).toBe(false)
+  })
+
+  it('with * takes one segment, with ** the rest', () => {
+    const one: RequestRule = { ...issue, segments: [literal('repos'), { kind: 'one' }] }
+    const rest: RequestRule = { ...issue, segments: [literal('repos'), { kind: 'rest' }] }
+    expect(['/repos/a', '/repos/a/b', '/repos'].map((target) => admits(one, 'GET', target))).toEqual([true, false, false])
+    expect(['/repos/a', '/repos/a/b', '/repo'].map((target) => admits(rest, 'GET', target))).toEqual([true, true, false])
+  })
+
+  it('with a captured value takes that value and nothing before it was seen', () => {
+    const status: RequestRule = { ...issue, segments: [literal('commits'), { kind: 'seen', name: 'sha' }] }
+    expect(admits(status, 'GET', '/commits/abc')).toBe(false)
+    expect(admits(status, 'GET', '/commits/abc', origin, new Map([['sha', 'abc']]))).toBe(true)
+    expect(admits(status, 'GET', '/commits/abd', origin, new Map([['sha', 'abc']]))).toBe(false)
+  })
+
+  it('admits no target whose URL, as WHATWG reads it, is another path', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom('repos', 'acme', 'web', 'issues', '42', '..', '.', '%2e', '%2f', '/', '?', '#', '\\', ';', '%34', ''), { maxLength: 12 }), (parts) => {
+        const target = `/${parts.join('/')}`
+        if (!admits(issue, 'GET', target)) return
+        expect(decodeURIComponent(new URL(target, origin).pathname).toLowerCase()).toBe('/repos/acme/web/issues/42')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('a body rule', () => {
+  const bound: RequestRule = { ...issue, body: [{ pointer: '/title', value: 'Hello' }] }
+  const graphql: RequestRule = { ...issue, graphql: { operation: 'query', fields: ['repository'], variables: { owner: 'acme', name: 'web' } } }
+  const variables = { owner: 'acme', name: 'web' }
+
+  it('compares values, whatever the spelling', () => {
+    expect(matchBody(bound, Buffer.from('{"title":"He\\u006clo","body":"x"}'))).toBe(true)
+    expect(matchBody(bound, Buffer.from('{"title":"Other"}'))).toBe(false)
+    expect(matchBody(bound, Buffer.from('title=Hello'))).toBe(false)
+  })
+
+  it('admits one GraphQL operation with the bound fields and variables', () => {
+    expect(matchBody(graphql, graphqlBody('query Q($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }', variables))).toBe(true)
+  })
+
+  it.each([
+    ['a mutation', 'mutation { deleteRef(input: {}) { id } }', variables],
+    ['another root field', 'query { viewer { login } }', variables],
+    ['one more root field', 'query { repository(owner: "a", name: "b") { id } viewer { login } }', variables],
+    ['a root field behind an alias', 'query { repository: viewer { login } }', variables],
+    ['a fragment at the root', 'query { ...F } fragment F on Query { viewer { login } }', variables],
+    ['two operations', 'query A { repository { id } } query B { viewer { login } }', variables],
+    ['another variable', 'query { repository { id } }', { owner: 'acme', name: 'secret' }],
+    ['a batch', '', variables],
+  ])('refuses GraphQL with %s', (name, query, values) => {
+    const body = name === 'a batch' ? Buffer.from('[{"query":"query { repository { id } }"}]') : graphqlBody(query, values)
+    expect(matchBody(graphql, body)).toBe(false)
+  })
+})
+
+describe('a JSON pointer', () => {
+  it('finds values as RFC 6901 says, and nothing on a prototype', () => {
+    const value = { head: { sha: 'abc', 'a/b': [1, { 'm~n': 2 }] } }
+    expect(atPointer(value, '/head/sha')).toBe('abc')
+    expect(atPointer(value, '/head/a~1b/1/m~0n')).toBe(2)
+    expect(atPointer(value, '')).toBe(value)
+    expect(atPointer(value, '/head/toString')).toBeUndefined()
+  })
+})
+
+function graphqlBody(query: string, variables: object): Buffer {
+  return Buffer.from(JSON.stringify({ query, variables }))
+}
