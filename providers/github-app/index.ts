@@ -32,9 +32,12 @@ export const githubApp: ProviderPlugin<GithubAppConfig> = {
   placeholder: (random) => `ghs_${random.slice(0, 36)}`,
   checkField(path, value) {
     if (!path.startsWith('repositories')) return 'only repositories take values from a call'
-    return value.split('/').every((part, index) => (index === 0 && value.includes('/') ? ownerPattern : repositoryPattern).test(part))
-      ? undefined
-      : 'not a name that GitHub allows'
+    const parts = value.split('/')
+    const [first = '', second] = parts
+    const good =
+      parts.length <= 2 &&
+      (second === undefined ? repositoryPattern.test(first) : ownerPattern.test(first) && repositoryPattern.test(second))
+    return good ? undefined : 'not a name that GitHub allows'
   },
   open: openGithub,
 }

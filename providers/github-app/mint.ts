@@ -37,8 +37,9 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
 
   const findInstallation = async (signal: AbortSignal): Promise<z.infer<typeof installation>> => {
     if (known !== undefined) return known
-    const route = typeof config.installation === 'number' ? 'GET /app/installations/{id}' : 'GET /users/{login}/installation'
-    const { data } = await api(route, { id: config.installation, login: config.installation }, { app: true }, signal)
+    const { installation: wanted } = config
+    const route = typeof wanted === 'number' ? 'GET /app/installations/{id}' : 'GET /users/{login}/installation'
+    const { data } = await api(route, typeof wanted === 'number' ? { id: wanted } : { login: wanted }, { app: true }, signal)
     known = parse(installation, data, route)
     return known
   }
@@ -84,15 +85,36 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
     return found.id
   }
 
+  /** For public reads: a token must be narrowed to some repository, since one without a list means every repository. */
+  const anyRepository = async (signal: AbortSignal): Promise<number> => {
+    const cached = ids.get('')
+    if (cached !== undefined && cached.until > host.clock.now()) return cached.id
+    const { token: text } = await post({ permissions: { metadata: 'read' } }, signal)
+    const token = new Secret(text)
+    const { data } = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal)
+    await revoke(token, signal).catch(() => undefined)
+    const [first] = parse(
+      z.object({ repositories: z.array(z.object({ id: z.number() })) }),
+      data,
+      'GET /installation/repositories',
+    ).repositories
+    if (first === undefined)
+      throw new JitError('provider.scope', `the installation of provider ${host.name} has no repository to narrow a public token to`)
+    ids.set('', { id: first.id, until: host.clock.now() + repositoryIdLife })
+    return first.id
+  }
+
   return {
     origin: new URL(config.apiUrl).origin,
     async mint(request: MintRequest, signal: AbortSignal): Promise<Credential> {
       const scope = parseScope(request.scope)
-      if ('public' in scope)
-        throw new JitError('provider.scope', 'public scopes need a repository of the installation to narrow the token to; name one')
-      const repositoryIds = []
-      for (const repository of scope.repositories) repositoryIds.push(await repositoryId(repository, signal))
-      const answer = await post({ repository_ids: repositoryIds, permissions: scope.permissions }, signal)
+      const publicRead = 'public' in scope
+      const repositoryIds = publicRead ? [await anyRepository(signal)] : []
+      for (const repository of publicRead ? [] : scope.repositories) repositoryIds.push(await repositoryId(repository, signal))
+      const answer = await post(
+        { repository_ids: repositoryIds, permissions: publicRead ? { metadata: 'read' } : scope.permissions },
+        signal,
+      )
       const token = new Secret(answer.token)
       return {
         secrets: { token },
@@ -114,16 +136,13 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       const scope = githubScope.safeParse(asked)
       const repositories = z.array(z.string()).safeParse(granted['repositories'])
       const permissions = z.record(z.string(), z.string()).safeParse(granted['permissions'])
-      if (!scope.success || 'public' in scope.data || !repositories.success || !permissions.success || granted['selection'] !== 'selected')
-        return false
-      const wanted = scope.data
-      const names = new Set(wanted.repositories.map((name) => name.toLowerCase()))
+      if (!scope.success || !repositories.success || !permissions.success || granted['selection'] !== 'selected') return false
+      const wanted: Readonly<Record<string, string>> = 'public' in scope.data ? {} : scope.data.permissions
+      const named = 'public' in scope.data ? undefined : new Set(scope.data.repositories.map((name) => name.toLowerCase()))
       return (
         repositories.data.length > 0 &&
-        repositories.data.every((name) => names.has(name.toLowerCase())) &&
-        Object.entries(permissions.data).every(
-          ([name, level]) => rank(level) <= Math.max(rank(wanted.permissions[name]), name === 'metadata' ? 1 : 0),
-        )
+        (named === undefined ? repositories.data.length === 1 : repositories.data.every((name) => named.has(name.toLowerCase()))) &&
+        Object.entries(permissions.data).every(([name, level]) => rank(level) <= Math.max(rank(wanted[name]), name === 'metadata' ? 1 : 0))
       )
     },
     partition: (scope) =>

@@ -63,13 +63,11 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
     deps.store.meta.set('config.appliedAt', String(appliedAt))
   }
   const take = (next: Applied, by: string, changes: Change[]): void => {
-    deps
-      .audit()
-      .append({
-        type: 'config.applied',
-        by,
-        detail: { digest: next.loaded.digest, before: current.loaded.digest, changes: changes.map((change) => ({ ...change })) },
-      })
+    deps.audit().append({
+      type: 'config.applied',
+      by,
+      detail: { digest: next.loaded.digest, before: current.loaded.digest, changes: changes.map((change) => ({ ...change })) },
+    })
     remember(next.loaded.text)
     current = next
     deps.onApplied(next)

@@ -250,9 +250,13 @@ export function acceptConnection(
     try {
       const hello = helloFrame.parse(JSON.parse(payload.toString('utf8')))
       if (!deps.policy().servers.has(hello.server))
-        throw new JitError(deps.policy().servers.size === 0 ? 'config.missing' : 'not-found', `there is no server ${JSON.stringify(hello.server)}`, {
-          hint: '`jit servers` lists them; `jit add` adds one.',
-        })
+        throw new JitError(
+          deps.policy().servers.size === 0 ? 'config.missing' : 'not-found',
+          `there is no server ${JSON.stringify(hello.server)}`,
+          {
+            hint: '`jit servers` lists them; `jit add` adds one.',
+          },
+        )
       const identified = deps.identify(socket, hello)
       leave = identified.leave
       connection = new Connection(deps, socket, hello, identified.principal, events)

@@ -14,16 +14,14 @@ export function providerRoutes(daemon: Daemon): Routes {
       .filter(([, server]) => server.provider === name)
       .map(([server]) => server)
   const views = (): ProviderView[] =>
-    registry
-      .entries()
-      .map(({ name, plugin, provider, secrets }) => ({
-        name,
-        kind: plugin.kind,
-        revocation: plugin.revocation,
-        origin: provider.origin,
-        secrets,
-        servers: usedBy(name),
-      }))
+    registry.entries().map(({ name, plugin, provider, secrets }) => ({
+      name,
+      kind: plugin.kind,
+      revocation: plugin.revocation,
+      origin: provider.origin,
+      secrets,
+      servers: usedBy(name),
+    }))
   return {
     kinds: () => registry.kinds.map(({ kind, summary, revocation, login }) => ({ kind, summary, revocation, login })),
     providers: views,

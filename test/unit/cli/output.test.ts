@@ -16,11 +16,27 @@ describe('what a stranger wrote', () => {
 
 describe('output', () => {
   it('aligns columns to their content', () => {
-    expect(table(['a', 'b'], [['long', 'x'], ['s', 'y']]).split('\n').slice(1)).toEqual(['long  x', 's     y'])
+    expect(
+      table(
+        ['a', 'b'],
+        [
+          ['long', 'x'],
+          ['s', 'y'],
+        ],
+      )
+        .split('\n')
+        .slice(1),
+    ).toEqual(['long  x', 's     y'])
   })
 
   it('leaves out empty lines of a card and indents the others', () => {
-    expect(card([['one', '1\n2'], ['empty', ''], ['three', '3']])).toBe('one    1\n       2\nthree  3')
+    expect(
+      card([
+        ['one', '1\n2'],
+        ['empty', ''],
+        ['three', '3'],
+      ]),
+    ).toBe('one    1\n       2\nthree  3')
   })
 
   it('says a scope of GitHub in words and any other as it is', () => {
@@ -41,8 +57,16 @@ describe('output', () => {
 
 describe('a line of the trail', () => {
   const call = {
-    type: 'call.close', time: '2026-11-21T10:00:00.000Z', principal: { human: 'ada(1000)', agent: { name: 'claude' } }, server: 'github', tool: 'get_issue',
-    resource: 'acme/web#42', result: 'ok', requests: [{}], took: 12, lease: { id: 'lease_x', token: 'fp_1' },
+    type: 'call.close',
+    time: '2026-11-21T10:00:00.000Z',
+    principal: { human: 'ada(1000)', agent: { name: 'claude' } },
+    server: 'github',
+    tool: 'get_issue',
+    resource: 'acme/web#42',
+    result: 'ok',
+    requests: [{}],
+    took: 12,
+    lease: { id: 'lease_x', token: 'fp_1' },
   }
 
   it('reads human → agent → server → tool → resource → result', () => {
@@ -51,7 +75,16 @@ describe('a line of the trail', () => {
   })
 
   it('shows a refusal with what was tried and why', () => {
-    const line = trailLine({ type: 'egress.refused', time: call.time, server: 'rogue', reason: 'no call in flight', request: { method: 'GET', origin: 'https://a.example', path: '/x' } }, false)
+    const line = trailLine(
+      {
+        type: 'egress.refused',
+        time: call.time,
+        server: 'rogue',
+        reason: 'no call in flight',
+        request: { method: 'GET', origin: 'https://a.example', path: '/x' },
+      },
+      false,
+    )
     expect(line).toContain('rogue tried GET https://a.example/x → ')
     expect(line).toContain('no call in flight')
   })

@@ -78,11 +78,16 @@ describe('a request rule', () => {
 
   it('admits no target whose URL, as WHATWG reads it, is another path', () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom('repos', 'acme', 'web', 'issues', '42', '..', '.', '%2e', '%2f', '/', '?', '#', '\\', ';', '%34', ''), { maxLength: 12 }), (parts) => {
-        const target = `/${parts.join('/')}`
-        if (!admits(issue, 'GET', target)) return
-        expect(decodeURIComponent(new URL(target, origin).pathname).toLowerCase()).toBe('/repos/acme/web/issues/42')
-      }),
+      fc.property(
+        fc.array(fc.constantFrom('repos', 'acme', 'web', 'issues', '42', '..', '.', '%2e', '%2f', '/', '?', '#', '\\', ';', '%34', ''), {
+          maxLength: 12,
+        }),
+        (parts) => {
+          const target = `/${parts.join('/')}`
+          if (!admits(issue, 'GET', target)) return
+          expect(decodeURIComponent(new URL(target, origin).pathname).toLowerCase()).toBe('/repos/acme/web/issues/42')
+        },
+      ),
       { numRuns: 2000 },
     )
   })
@@ -90,7 +95,10 @@ describe('a request rule', () => {
 
 describe('a body rule', () => {
   const bound: RequestRule = { ...issue, body: [{ pointer: '/title', value: 'Hello' }] }
-  const graphql: RequestRule = { ...issue, graphql: { operation: 'query', fields: ['repository'], variables: { owner: 'acme', name: 'web' } } }
+  const graphql: RequestRule = {
+    ...issue,
+    graphql: { operation: 'query', fields: ['repository'], variables: { owner: 'acme', name: 'web' } },
+  }
   const variables = { owner: 'acme', name: 'web' }
 
   it('compares values, whatever the spelling', () => {
@@ -100,7 +108,12 @@ describe('a body rule', () => {
   })
 
   it('admits one GraphQL operation with the bound fields and variables', () => {
-    expect(matchBody(graphql, graphqlBody('query Q($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }', variables))).toBe(true)
+    expect(
+      matchBody(
+        graphql,
+        graphqlBody('query Q($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }', variables),
+      ),
+    ).toBe(true)
   })
 
   it.each([

@@ -8,7 +8,11 @@ const parse = (text: string) => parseMessage(Buffer.from(text), limits)
 describe('parseMessage', () => {
   it.each([
     ['a request', '{"jsonrpc":"2.0","id":1,"method":"tools/list"}', { kind: 'request', id: 1, method: 'tools/list', params: {} }],
-    ['a request with a text id', '{"jsonrpc":"2.0","id":"a","method":"x","params":{"y":1}}', { kind: 'request', id: 'a', params: { y: 1 } }],
+    [
+      'a request with a text id',
+      '{"jsonrpc":"2.0","id":"a","method":"x","params":{"y":1}}',
+      { kind: 'request', id: 'a', params: { y: 1 } },
+    ],
     ['a notification', '{"jsonrpc":"2.0","method":"notifications/initialized"}', { kind: 'notification' }],
     ['an answer', '{"jsonrpc":"2.0","id":1,"result":null}', { kind: 'response', id: 1 }],
     ['an error without an id', '{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"x"}}', { kind: 'response', id: null }],
@@ -37,7 +41,10 @@ describe('answers', () => {
   const error = new JitError('policy.denied', 'repo "secret" is not among web', { hint: 'Ask.' })
 
   it('keep a denial readable for the model, and an error apart from the reserved codes', () => {
-    expect(deniedResult(1, error)).toMatchObject({ id: 1, result: { isError: true, content: [{ type: 'text', text: 'Denied by jit: repo "secret" is not among web. Ask.' }] } })
+    expect(deniedResult(1, error)).toMatchObject({
+      id: 1,
+      result: { isError: true, content: [{ type: 'text', text: 'Denied by jit: repo "secret" is not among web. Ask.' }] },
+    })
     expect(errorAnswer('a', error)).toMatchObject({ id: 'a', error: { code: 1400 } })
     expect(unknownName(1, 'tool', 'x')).toMatchObject({ error: { code: -32602, message: 'Unknown tool: x' } })
   })

@@ -31,7 +31,9 @@ describe('filterList', () => {
   it('tells each tool’s definition, which changes when its description does', () => {
     const seen: string[] = []
     for (const description of ['reads', 'reads', 'writes']) {
-      filterList('tools/list', { result: { tools: [{ name: 'get_issue', description }] } }, server, (_, definition) => seen.push(definition))
+      filterList('tools/list', { result: { tools: [{ name: 'get_issue', description }] } }, server, (_, definition) =>
+        seen.push(definition),
+      )
     }
     expect(seen[0]).toBe(seen[1])
     expect(seen[2]).not.toBe(seen[1])

@@ -8,7 +8,16 @@ describe('scanJson', () => {
   it('has nothing against what JSON.stringify writes of plain values', () => {
     const key = fc.stringMatching(/^[a-z]{1,8}$/)
     const { value } = fc.letrec((tie) => ({
-      value: fc.oneof({ maxDepth: 5 }, fc.string(), fc.boolean(), fc.constant(null), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }), fc.array(tie('value')), fc.dictionary(key, tie('value'))),
+      value: fc.oneof(
+        { maxDepth: 5 },
+        fc.string(),
+        fc.boolean(),
+        fc.constant(null),
+        fc.integer(),
+        fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }),
+        fc.array(tie('value')),
+        fc.dictionary(key, tie('value')),
+      ),
     }))
     fc.assert(
       fc.property(value, (plain) => {

@@ -1,0 +1,261 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createEmulator } from 'emulate'
+import { SignJWT } from 'jose'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/core/clock.ts'
+import { Secret, type Provider, type ProviderHost } from '../../src/provider/index.ts'
+import { describeProviderContract } from '../../test/conformance/provider-contract.ts'
+import { expectRequests } from '../../test/support/http.ts'
+import { acmeFixture } from './fake/fixture.ts'
+import { type GithubStandIn, startGithub } from './fake/github.ts'
+import { githubApp } from './index.ts'
+
+const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+const publicKeyPem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+const scope = { repositories: ['acme/web'], permissions: { issues: 'read' } }
+const lines: string[] = []
+
+for (const tokenFormat of ['classic', 'stateless'] as const) {
+  describeProviderContract(`github-app, ${tokenFormat} tokens`, async () => {
+    const github = await startGithub({ ...acmeFixture({ publicKeyPem }), tokenFormat })
+    return {
+      plugin: githubApp,
+      provider: githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, host()),
+      scope,
+      tooMuch: { repositories: ['acme/web'], permissions: { administration: 'write' } },
+      malformed: [
+        {},
+        { repositories: [], permissions: { issues: 'read' } },
+        { repositories: ['acme/web'], permissions: {} },
+        { repositories: ['acme/*'], permissions: { issues: 'read' } },
+        { repositories: ['web'], permissions: { issues: 'read' } },
+        { repositories: ['acme/..'], permissions: { issues: 'read' } },
+        { repositories: ['acme/web/x'], permissions: { issues: 'read' } },
+        { repositories: ['acme/web'], permissions: { issues: 'all' } },
+        { repositories: ['acme/web'], permissions: { issues: 'read' }, more: true },
+      ],
+      isAlive: (secret) => github.isAlive(secret),
+      mints: () => github.journal.filter((entry) => entry.path.endsWith('/access_tokens')).length,
+      requests: () => github.journal.length,
+      fail(way) {
+        const fault = github.fault({ match: { path: /access_tokens$/ }, ...way })
+        return () => fault.remove()
+      },
+      logged: () => lines.join('\n'),
+      secrets: [pem.split('\n')[5] ?? ''],
+      close: () => github.close(),
+    }
+  })
+}
+
+describe('github-app', () => {
+  let github: GithubStandIn
+  let provider: Provider
+  beforeAll(async () => {
+    github = await startGithub(acmeFixture({ publicKeyPem }))
+    provider = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, host())
+  })
+  afterAll(async () => {
+    await github.close()
+  })
+
+  it('does not mint for acme/web when evil/web is asked', async () => {
+    await expect(mint(provider, { ...scope, repositories: ['evil/web'] })).rejects.toMatchObject({ code: 'provider.refused' })
+    expect(github.tokens().filter((token) => token.alive)).toEqual([])
+  })
+
+  it('resolves a name once, then mints by id with one request', async () => {
+    await mint(provider, scope)
+    const before = github.journal.length
+    await mint(provider, scope)
+    expect(github.journal.length).toBe(before + 1)
+  })
+
+  it.each([
+    ['more permissions', { repositories: ['acme/web'], permissions: { issues: 'write' }, selection: 'selected' }],
+    ['another permission', { repositories: ['acme/web'], permissions: { issues: 'read', contents: 'read' }, selection: 'selected' }],
+    ['another repository', { repositories: ['acme/web', 'acme/api'], permissions: { issues: 'read' }, selection: 'selected' }],
+    ['every repository', { repositories: [], permissions: { issues: 'read' }, selection: 'all' }],
+    ['a level nobody knows', { repositories: ['acme/web'], permissions: { issues: 'maintain' }, selection: 'selected' }],
+  ])('does not take a grant of %s for what was asked', (_, granted) => {
+    expect(provider.covers(granted, scope)).toBe(false)
+  })
+
+  it('reads public repositories with a token that can do nothing but metadata of one repository', async () => {
+    const publicScope = { public: true }
+    const credential = await provider.mint(
+      { lease: 'lease_test', scope: publicScope, ttl: 1000, principal: { human: 'a', agent: 'a', session: 's', server: 's', tool: 't' } },
+      AbortSignal.timeout(5000),
+    )
+    expect(provider.covers(credential.granted, publicScope)).toBe(true)
+    expect(credential.granted).toMatchObject({ permissions: { metadata: 'read' }, repositories: [expect.any(String)] })
+    expect(
+      provider.covers(
+        { repositories: ['acme/web'], permissions: { metadata: 'read', contents: 'read' }, selection: 'selected' },
+        publicScope,
+      ),
+    ).toBe(false)
+    expect(
+      provider.covers({ repositories: ['acme/web', 'acme/api'], permissions: { metadata: 'read' }, selection: 'all' }, publicScope),
+    ).toBe(false)
+  })
+
+  it('takes metadata: read, which GitHub always adds, for granted', () => {
+    expect(
+      provider.covers({ repositories: ['Acme/Web'], permissions: { issues: 'read', metadata: 'read' }, selection: 'selected' }, scope),
+    ).toBe(true)
+  })
+
+  it.each([
+    ['repositories.0', 'web', true],
+    ['repositories.0', 'acme/web', true],
+    ['repositories.0', 'a/b/c', false],
+    ['repositories.0', '..', false],
+    ['repositories.0', '-acme/web', false],
+    ['repositories.0', 'we b', false],
+    ['repositories.0', 'ｗeb', false],
+    ['permissions.issues', 'write', false],
+  ])('a value for %s of %j: %s', (path, value, good) => {
+    expect(githubApp.checkField(path, value) === undefined).toBe(good)
+  })
+
+  it('names the clock when GitHub refuses the App’s identity', async () => {
+    const ahead = githubApp.open(
+      { appId: 4242, installation: 'acme', apiUrl: github.url },
+      { ...host(), clock: { ...systemClock, now: () => Date.now() + 3_600_000 } },
+    )
+    await expect(mint(ahead, scope)).rejects.toMatchObject({ code: 'provider.login', hint: expect.stringContaining('clock') })
+  })
+
+  it('says that the installation is suspended', async () => {
+    const fixture = acmeFixture({ publicKeyPem })
+    const [first] = fixture.installations
+    if (first !== undefined) first.suspended = true
+    const suspended = await startGithub(fixture)
+    await expect(mint(githubApp.open({ appId: 4242, installation: 9001, apiUrl: suspended.url }, host()), scope)).rejects.toThrow(
+      /suspended/,
+    )
+    await suspended.close()
+  })
+})
+
+describe('answers that GitHub should not give', () => {
+  const origin = 'https://api.github.test'
+  let http: ReturnType<typeof expectRequests>
+  const provider = (): Provider => githubApp.open({ appId: 4242, installation: 9001, apiUrl: origin }, host())
+  const found = { id: 9001, account: { login: 'acme' }, permissions: {} }
+  afterEach(() => http.done())
+
+  it.each([
+    ['no JSON', 'not json'],
+    ['no token', { expires_at: '2030-01-01T00:00:00Z', permissions: {}, repositories: [] }],
+    [
+      'another repository for the name',
+      {
+        token: 'ghs_'.padEnd(40, 'x'),
+        expires_at: '2030-01-01T00:00:00Z',
+        permissions: { metadata: 'read' },
+        repositories: [{ id: 1, full_name: 'acme/other' }],
+      },
+    ],
+  ])('%s hands nothing out', async (name, body) => {
+    http = expectRequests(origin)
+    http.on('GET', '/app/installations/9001', 200, found)
+    http.on('POST', '/app/installations/9001/access_tokens', 201, body)
+    if (name.startsWith('another')) {
+      http.on('DELETE', '/installation/token', 204)
+      http.on('GET', '/installation/repositories?per_page=1', 401, { message: 'Bad credentials' })
+    }
+    await expect(mint(provider(), scope)).rejects.toMatchObject({
+      code: /^provider\.(unavailable|scope)$/.test(name) ? name : expect.stringMatching(/^provider\.(unavailable|scope)$/),
+    })
+  })
+
+  it('a secondary rate limit is waited for, as long as GitHub says', async () => {
+    http = expectRequests(origin)
+    http.on('GET', '/app/installations/9001', 403, { message: 'You have exceeded a secondary rate limit' }, { 'retry-after': '7' })
+    await expect(mint(provider(), scope)).rejects.toMatchObject({ code: 'provider.unavailable', details: { retryAfter: 7000 } })
+  })
+})
+
+/** The stand-in beside a GitHub that somebody else wrote, where the two overlap. */
+describe('the stand-in and npm’s emulate', () => {
+  it('agree on what a mint answers and refuses', async () => {
+    const fixture = acmeFixture({ publicKeyPem })
+    const mine = await startGithub(fixture)
+    const theirs = await createEmulator({
+      service: 'github',
+      port: 0,
+      seed: {
+        github: {
+          orgs: [{ login: 'acme' }],
+          users: [{ login: 'acme-owner' }],
+          repos: [
+            { owner: 'acme', name: 'web' },
+            { owner: 'acme', name: 'secret', private: true },
+          ],
+          apps: [
+            {
+              app_id: 4242,
+              slug: 'acme-agents',
+              name: 'Agents',
+              private_key: pem,
+              permissions: { issues: 'write', metadata: 'read' },
+              installations: [{ installation_id: 9001, account: 'acme', repository_selection: 'all' }],
+            },
+          ],
+        },
+      },
+    })
+    try {
+      for (const base of [mine.url, theirs.url]) {
+        const jwt = await new SignJWT()
+          .setProtectedHeader({ alg: 'RS256' })
+          .setIssuer('4242')
+          .setIssuedAt(Math.floor(Date.now() / 1000) - 60)
+          .setExpirationTime('5m')
+          .sign(privateKey)
+        const post = (body: object): Promise<Response> =>
+          fetch(`${base}/app/installations/9001/access_tokens`, {
+            method: 'POST',
+            headers: { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' },
+            body: JSON.stringify(body),
+          })
+        const minted = await post({ repositories: ['web'], permissions: { issues: 'read' } })
+        expect(minted.status, base).toBe(201)
+        const { token, permissions } = (await minted.json()) as { token: string; permissions: Record<string, string> }
+        expect(permissions['issues']).toBe('read')
+        const ask = async (path: string): Promise<number> =>
+          (await fetch(`${base}${path}`, { headers: { authorization: `Bearer ${token}` } })).status
+        expect(await ask('/repos/acme/web/issues')).toBe(200)
+        expect([403, 404]).toContain(await ask('/repos/acme/secret/issues'))
+        expect((await post({ repositories: ['web'], permissions: { administration: 'write' } })).status).toBe(422)
+        expect((await post({ repositories: ['nothing'], permissions: { issues: 'read' } })).status).toBe(422)
+        expect((await fetch(`${base}/app`, { headers: { authorization: 'Bearer nonsense' } })).status).toBe(401)
+      }
+    } finally {
+      await mine.close()
+      await theirs.close()
+    }
+  })
+})
+
+function mint(provider: Provider, asked: typeof scope): ReturnType<Provider['mint']> {
+  return provider.mint(
+    { lease: 'lease_test', scope: asked, ttl: 300_000, principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' } },
+    AbortSignal.timeout(5000),
+  )
+}
+
+function host(): ProviderHost {
+  const log = (message: string, fields?: object): void => void lines.push(`${message} ${JSON.stringify(fields)}`)
+  createPublicKey(publicKeyPem)
+  return {
+    name: 'acme',
+    clock: systemClock,
+    log: { debug: log, info: log, warn: log, error: log },
+    fetch: (...args) => fetch(...args),
+    secret: () => new Secret(pem),
+  }
+}

@@ -1,0 +1,147 @@
+import { format, inspect } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { JitError } from '../../src/core/errors.ts'
+import type { JsonObject } from '../../src/core/json.ts'
+import type { Credential, Provider, ProviderPlugin } from '../../src/provider/contract.ts'
+
+/** What the suite needs of one provider and its fake upstream. */
+export interface ContractSubject {
+  readonly plugin: ProviderPlugin
+  /** A provider on the fake upstream. */
+  readonly provider: Provider
+  readonly scope: JsonObject
+  /** A scope that the upstream does not grant. */
+  readonly tooMuch: JsonObject
+  /** Scopes that the plugin's schema must refuse. */
+  readonly malformed: readonly JsonObject[]
+  /** Whether the upstream would accept this credential now. */
+  isAlive(secret: string): boolean
+  /** How often the upstream was asked to mint. */
+  mints(): number
+  /** How many requests the upstream has seen. */
+  requests(): number
+  /** From here on the upstream answers this way; the returned function ends it. */
+  fail(way: { status?: number; cut?: boolean; delay?: number }): () => void
+  /** Everything the provider logged, as text. */
+  logged(): string
+  /** Long-lived secrets that may stand nowhere. */
+  readonly secrets: readonly string[]
+  close(): Promise<void>
+}
+
+/** The promises that the broker relies on, for any kind of provider. */
+export function describeProviderContract(name: string, setUp: () => Promise<ContractSubject>): void {
+  describe(`provider contract: ${name}`, () => {
+    let subject: ContractSubject
+    beforeAll(async () => {
+      subject = await setUp()
+    })
+    afterAll(async () => {
+      await subject.close()
+    })
+    const mint = (scope: JsonObject = subject.scope, signal = AbortSignal.timeout(5000)): Promise<Credential> =>
+      subject.provider.mint(
+        { lease: 'lease_test', scope, ttl: 300_000, principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' } },
+        signal,
+      )
+    const reveal = (credential: Credential): string => Object.values(credential.secrets)[0]?.seal((value) => value) ?? ''
+
+    it('open does no I/O', () => {
+      expect(subject.requests()).toBe(0)
+    })
+
+    it('grants what was asked, for a time that the upstream says', async () => {
+      const credential = await mint()
+      expect(subject.provider.covers(credential.granted, subject.scope)).toBe(true)
+      expect(subject.isAlive(reveal(credential))).toBe(true)
+      expect(credential.expiresAt).toBeGreaterThan(Date.now())
+      await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
+    })
+
+    it('caches nothing: two mints are two credentials', async () => {
+      const before = subject.mints()
+      const [first, second] = [await mint(), await mint()]
+      expect(subject.mints()).toBeGreaterThanOrEqual(before + 2)
+      expect(reveal(first)).not.toBe(reveal(second))
+    })
+
+    it('refuses what the upstream does not grant, and mints nothing wider instead', async () => {
+      await expect(mint(subject.tooMuch)).rejects.toMatchObject({ code: 'provider.refused' })
+    })
+
+    it('does not call a wider grant covered', async () => {
+      const credential = await mint()
+      expect(subject.provider.covers({}, subject.scope)).toBe(false)
+      expect(subject.provider.covers(credential.granted, subject.tooMuch)).toBe(false)
+    })
+
+    it('its schema refuses empty and wildcard scopes', () => {
+      for (const scope of subject.malformed) expect(subject.plugin.scope.safeParse(scope).success, JSON.stringify(scope)).toBe(false)
+      expect(subject.plugin.scope.safeParse(subject.scope).success).toBe(true)
+    })
+
+    it('revoking ends the credential upstream; doing it again is no error', async () => {
+      const credential = await mint()
+      const first = await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
+      expect(first).toMatchObject({ outcome: 'revoked', verified: true })
+      expect(subject.isAlive(reveal(credential))).toBe(false)
+      await expect(subject.provider.revoke?.(credential, AbortSignal.timeout(5000))).resolves.toMatchObject({ outcome: 'revoked' })
+    })
+
+    it.each([
+      ['500', { status: 500 }, 'provider.unavailable'],
+      ['502', { status: 502 }, 'provider.unavailable'],
+      ['429', { status: 429 }, 'provider.unavailable'],
+      ['a cut connection', { cut: true }, 'provider.unavailable'],
+      ['403', { status: 403 }, 'provider.refused'],
+      ['404', { status: 404 }, 'provider.refused'],
+      ['422', { status: 422 }, 'provider.refused'],
+      ['401', { status: 401 }, 'provider.login'],
+    ] as const)('an upstream that answers %s', async (_, way, code) => {
+      const end = subject.fail(way)
+      try {
+        await expect(mint()).rejects.toMatchObject({ code })
+      } finally {
+        end()
+      }
+    })
+
+    it('honours an abort at once', async () => {
+      const end = subject.fail({ delay: 10_000 })
+      const started = performance.now()
+      await expect(mint(subject.scope, AbortSignal.timeout(100))).rejects.toThrow()
+      expect(performance.now() - started).toBeLessThan(5000)
+      end()
+    })
+
+    it('shows no secret in an error or a log line', async () => {
+      const credential = await mint()
+      const secrets = [...subject.secrets, reveal(credential)]
+      const end = subject.fail({ status: 500 })
+      const error = await mint().catch((thrown: unknown) => thrown)
+      end()
+      expect(error).toBeInstanceOf(JitError)
+      for (const text of [
+        inspect(error, { depth: 9, showHidden: true }),
+        format('%o %j', error, credential),
+        inspect(credential, { depth: 9 }),
+        JSON.stringify(credential),
+        subject.logged(),
+      ]) {
+        for (const secret of secrets) expect(text).not.toContain(secret)
+      }
+    })
+
+    it('its placeholder has the credential’s shape and is worth nothing', async () => {
+      const random = 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefgh'
+      const placeholder = subject.plugin.placeholder(random)
+      expect(subject.isAlive(placeholder)).toBe(false)
+      expect(placeholder).not.toBe(subject.plugin.placeholder(random.split('').reverse().join('')))
+      expect(placeholder.slice(0, 4)).toBe(reveal(await mint()).slice(0, 4))
+    })
+
+    it('proves a registration and leaves nothing alive', async () => {
+      await expect(subject.provider.prove(AbortSignal.timeout(5000))).resolves.toMatchObject({})
+    })
+  })
+}
