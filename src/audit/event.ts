@@ -9,11 +9,53 @@ export type AuditEvent =
   | (CallFields & { readonly type: 'call.intent' })
   | (CallFields & { readonly type: 'call.release' })
   | (CallFields & CloseFields & { readonly type: 'call.close' })
-  | { readonly type: 'lease.minting' | 'lease.issued' | 'lease.failed' | 'lease.ended'; readonly call: string; readonly lease: LeaseFields; readonly result?: string; readonly detail?: JsonObject }
-  | { readonly type: 'egress.refused'; readonly server: string; readonly lane: string; readonly call?: string; readonly request: { readonly method: string; readonly origin: string; readonly path: string }; readonly reason: string }
-  | { readonly type: 'server.started' | 'server.stopped' | 'server.pinned' | 'server.changed'; readonly server: string; readonly lane?: string; readonly detail: JsonObject }
-  | { readonly type: 'approval.asked' | 'approval.answered'; readonly call: string; readonly approval: string; readonly answer?: string; readonly by?: string }
-  | { readonly type: 'daemon.started' | 'daemon.stopped' | 'daemon.locked' | 'daemon.unlocked' | 'store.sealed' | 'store.unsealed' | 'config.applied' | 'provider.registered' | 'provider.removed' | 'server.added' | 'server.removed' | 'trail.repaired' | 'revoke.asked' | 'message.refused'; readonly detail: JsonObject; readonly by?: string }
+  | {
+      readonly type: 'lease.minting' | 'lease.issued' | 'lease.failed' | 'lease.ended'
+      readonly call: string
+      readonly lease: LeaseFields
+      readonly result?: string
+      readonly detail?: JsonObject
+    }
+  | {
+      readonly type: 'egress.refused'
+      readonly server: string
+      readonly lane: string
+      readonly call?: string
+      readonly request: { readonly method: string; readonly origin: string; readonly path: string }
+      readonly reason: string
+    }
+  | {
+      readonly type: 'server.started' | 'server.stopped' | 'server.pinned' | 'server.changed'
+      readonly server: string
+      readonly lane?: string
+      readonly detail: JsonObject
+    }
+  | {
+      readonly type: 'approval.asked' | 'approval.answered'
+      readonly call: string
+      readonly approval: string
+      readonly answer?: string
+      readonly by?: string
+    }
+  | {
+      readonly type:
+        | 'daemon.started'
+        | 'daemon.stopped'
+        | 'daemon.locked'
+        | 'daemon.unlocked'
+        | 'store.sealed'
+        | 'store.unsealed'
+        | 'config.applied'
+        | 'provider.registered'
+        | 'provider.removed'
+        | 'server.added'
+        | 'server.removed'
+        | 'trail.repaired'
+        | 'revoke.asked'
+        | 'message.refused'
+      readonly detail: JsonObject
+      readonly by?: string
+    }
 
 export interface CallFields {
   readonly call: string
