@@ -1,56 +1,127 @@
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { CompactSign, exportJWK, exportPKCS8, generateKeyPair, importPKCS8, type CryptoKey, type JWK } from 'jose'
+import { CompactSign, calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK } from 'jose'
+import { z } from 'zod'
+import { JitError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
-import type { AuditPosition } from './event.ts'
+import { linesBackward } from './lines.ts'
 
-/** Signs checkpoints with Ed25519; its private key is sealed in the store. */
+/** Signs checkpoints with Ed25519 (JWS `EdDSA`); its private key is sealed in the store. */
 export interface CheckpointSigner {
   readonly key: CryptoKey
-  readonly publicJwk: JWK
+  readonly publicJwk: PublicJwk
 }
 
-export interface Checkpoints {
-  sign(head: AuditPosition, time: string): Promise<void>
-  setSigner(signer: CheckpointSigner | undefined): void
-}
+export const publicJwk = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.base64url().length(43) })
+export type PublicJwk = z.infer<typeof publicJwk>
+const privateJwk = publicJwk.extend({ d: z.base64url().length(43) })
 
-/** `checkpoints.jsonl`: one compact JWS a line over `{ seq, hash, time }`; `key.json`: the public key. */
-export function openCheckpoints(folder: string): Checkpoints {
-  let signer: CheckpointSigner | undefined
-  let signed = 0
-  return {
-    setSigner(next) {
-      signer = next
-      const file = join(folder, 'key.json')
-      if (next !== undefined && (!existsSync(file) || readFileSync(file, 'utf8').trim() !== JSON.stringify(next.publicJwk))) {
-        writeFileSync(file, `${JSON.stringify(next.publicJwk)}\n`, { mode: 0o600 })
-      }
-    },
-    async sign(head, time) {
-      if (signer === undefined || head.seq === 0 || head.seq === signed) return
-      signed = head.seq
-      const jws = await new CompactSign(Buffer.from(JSON.stringify({ ...head, time })))
-        .setProtectedHeader({ alg: 'EdDSA' })
-        .sign(signer.key)
-      appendFileSync(join(folder, 'checkpoints.jsonl'), `${jws}\n`, { mode: 0o600 })
-    },
-  }
-}
+/** What a checkpoint states: record `seq`, in segment `segment`, has this hash. */
+export const checkpointPayload = z.strictObject({
+  seq: z.int().min(1),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  time: z.string(),
+  segment: z.int().min(1),
+})
+export type Checkpoint = z.infer<typeof checkpointPayload>
 
-/** The signer of this home: made at the first start, sealed as `audit/signing-key`, opened again later. */
+export const checkpointType = 'jit-checkpoint'
+export const checkpointFile = 'checkpoints.jsonl'
+export const keyFile = 'key.json'
+
+/** The signer of this home: made at the first call, opened again later. Throws `store.corrupt` when what was kept is no key. */
 export async function openSigner(vault: {
   get(): Promise<Secret | undefined>
   set(secret: Secret): Promise<void>
 }): Promise<CheckpointSigner> {
   const stored = await vault.get()
-  if (stored === undefined) {
-    const made = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
-    await vault.set(new Secret(JSON.stringify({ pkcs8: await exportPKCS8(made.privateKey), jwk: await exportJWK(made.publicKey) })))
-    return { key: made.privateKey, publicJwk: await exportJWK(made.publicKey) }
+  if (stored !== undefined) return stored.seal(importSigner)
+  const made = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
+  const secret = new Secret(JSON.stringify(privateJwk.parse(await exportJWK(made.privateKey))))
+  await vault.set(secret)
+  return secret.seal(importSigner)
+}
+
+/** The public key's file, exactly as it is written and as verify expects it. */
+export async function keyText(jwk: PublicJwk): Promise<string> {
+  const { kty, crv, x } = jwk
+  return `${JSON.stringify({ kty, crv, x, kid: await calculateJwkThumbprint({ kty, crv, x }), alg: 'EdDSA', use: 'sig' })}\n`
+}
+
+/** Writes `key.json` when there is none. Returns what is wrong when there is another one; it is never replaced. */
+export async function keepKey(folder: string, jwk: PublicJwk): Promise<string | undefined> {
+  const file = join(folder, keyFile)
+  const text = await keyText(jwk)
+  if (lstatSync(file, { throwIfNoEntry: false }) === undefined) {
+    writeFileSync(file, text, { flag: 'wx', mode: 0o600 })
+    return undefined
   }
-  return stored.seal(async (text) => {
-    const { pkcs8, jwk }: { pkcs8: string; jwk: JWK } = JSON.parse(text)
-    return { key: await importPKCS8(pkcs8, 'EdDSA'), publicJwk: jwk }
+  return readFileSync(file, 'utf8') === text ? undefined : `${keyFile} is not the key that this store signs with`
+}
+
+export async function signCheckpoint(checkpoint: Checkpoint, signer: CheckpointSigner): Promise<string> {
+  const kid = await calculateJwkThumbprint(signer.publicJwk)
+  return new CompactSign(Buffer.from(JSON.stringify(checkpoint)))
+    .setProtectedHeader({ alg: 'EdDSA', typ: checkpointType, kid })
+    .sign(signer.key)
+}
+
+/** Appends one signed checkpoint as a line `{"jws":…}`, durably, or leaves the file as it was and throws. */
+export function appendCheckpoint(folder: string, jws: string): void {
+  withCheckpointFile(folder, (descriptor, size) => {
+    try {
+      appendFileSync(descriptor, `{"jws":"${jws}"}\n`)
+      fdatasyncSync(descriptor)
+    } catch (error) {
+      ftruncateSync(descriptor, size)
+      throw error
+    }
   })
+}
+
+/** Cuts half a line off, which a crash left: that checkpoint said nothing that the next one does not. */
+export function mendCheckpoints(folder: string): void {
+  if (existsSync(join(folder, checkpointFile))) withCheckpointFile(folder, () => undefined)
+}
+
+function withCheckpointFile(folder: string, work: (descriptor: number, size: number) => void): void {
+  const file = join(folder, checkpointFile)
+  const descriptor = openSync(file, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  try {
+    const whole = wholeLines(file)
+    if (whole < fstatSync(descriptor).size) ftruncateSync(descriptor, whole)
+    work(descriptor, whole)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Where the last whole line of a file ends. */
+function wholeLines(file: string): number {
+  for (const last of linesBackward(file)) return last.whole ? last.start + last.bytes.length + 1 : last.start
+  return 0
+}
+
+async function importSigner(text: string): Promise<CheckpointSigner> {
+  try {
+    const jwk = privateJwk.parse(JSON.parse(text))
+    const key = await importJWK({ ...jwk }, 'EdDSA', { extractable: false })
+    if (key instanceof Uint8Array) throw new TypeError('a symmetric key')
+    return { key, publicJwk: publicJwk.parse(jwk) }
+  } catch {
+    // The cause may quote the key.
+    throw new JitError('store.corrupt', 'the sealed signing key of the trail is not an Ed25519 key')
+  }
 }

@@ -1,147 +1,316 @@
-import { EventEmitter, on } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
+import { JitError } from '../core/errors.ts'
 import type { Logger } from '../core/types.ts'
-import { type CheckpointSigner, openCheckpoints } from './checkpoint.ts'
+import type { CheckpointSigner } from './checkpoint.ts'
+import { Checkpoints, type AuditMeta } from './checkpoints.ts'
+import { type Disk, systemDisk } from './disk.ts'
 import type { AuditEvent, AuditPosition, AuditRecord, AuditSink } from './event.ts'
-import { type AuditFilter, matches, readRecords } from './query.ts'
+import { News } from './news.ts'
+import { type AuditFilter, matcher, readBetween, readRecords } from './query.ts'
 import { encodeRecord } from './record.ts'
-import { firstHash, Segment, segmentNames } from './segments.ts'
+import type { TrailPosition } from './segments.ts'
+import { readTail, type Tail } from './tail.ts'
 import { type VerifyReport, verifyFolder } from './verify.ts'
+import { TrailWriter } from './writer.ts'
 
+/**
+ * The trail: segments of JSON lines, each record chained to the one before by hash, with signed checkpoints. One process
+ * writes it (the store's lock sees to that); anybody who may read the folder can read and verify it.
+ */
 export interface AuditLog extends AuditSink {
+  /** The last record. */
   readonly head: AuditPosition
+  /** False from a write that failed until one that worked. */
   readonly writable: boolean
-  /** Newest `limit` records that match, oldest first. */
+  /** What was found wrong with the trail, at open or while it ran, for status and doctor; verify has the lines. */
+  readonly problems: readonly string[]
+  /** Records of the moment of the call that match, oldest first; with `limit`, the newest so many. */
   query(filter: AuditFilter): AsyncIterable<AuditRecord>
-  /** Records as they are appended, until the signal aborts. */
+  /** Records appended after the moment of the call, as they come, until the signal aborts or the log closes. `limit` has no meaning. */
   follow(filter: AuditFilter, signal: AbortSignal): AsyncIterable<AuditRecord>
-  /** Signs the head. Does nothing while there is no signer (sealed store). */
+  /** Makes all that was appended durable and, while there is a signer, signs the head. Never throws: failures are logged and tried again. */
   checkpoint(): Promise<void>
+  /** From here on checkpoints are signed, and the head is at once. Undefined (sealed store): records go on, signatures wait. */
   setSigner(signer: CheckpointSigner | undefined): void
+  /** Checks every byte of the trail against chain, signatures and what the store remembers. */
   verify(): Promise<VerifyReport>
   configure(options: { sync: 'batch' | 'each'; segmentBytes: number }): void
+  /** Signs, ends followers, closes; later appends throw. */
   close(): Promise<void>
 }
 
 export interface AuditOptions {
+  /** Made (0700) when it is not there. */
   readonly folder: string
+  /** `each`: a record survives a power cut before `append` returns. `batch`: within a second. Both survive kill -9. */
   readonly sync: 'batch' | 'each'
+  /** A segment that has reached this size is followed by the next one. */
   readonly segmentBytes: number
   readonly clock: Clock
   readonly log: Logger
+  /** The store's meta table: remembers the last checkpoint, so that cutting all files of the trail back is noticed. */
+  readonly meta?: AuditMeta
+  readonly disk?: Disk
+  /** Records between two checkpoints; 1000 when absent. */
+  readonly checkpointEvery?: number
 }
 
-const recordsPerCheckpoint = 1000
+/** Milliseconds after an append until `sync: batch` makes it durable. */
+const batchDelay = 1000
 
-/** Opens the trail; a torn last line (kill -9, full disk) is set aside and recorded as `trail.repaired`. */
+/**
+ * Opens the trail. A torn last line is set aside in a file of its own and recorded as `trail.repaired`. A trail that was
+ * changed or cut back stays as it is: that is logged, stands in `problems`, and the next record continues from where the
+ * store remembers the trail to have been, so that verify fails there for good. Throws `audit.unwritable` when the folder
+ * cannot be made or read.
+ */
 export function openAudit(options: AuditOptions): AuditLog {
-  const { folder, clock, log } = options
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  let { sync, segmentBytes } = options
-  const names = segmentNames(folder)
-  let number = Math.max(1, names.length)
-  let segment = new Segment(folder, number)
-  const previous =
-    number > 1 && segment.size === 0 ? new Segment(folder, number - 1).tail({ seq: 0, hash: firstHash }) : { seq: 0, hash: firstHash }
-  const tail = segment.tail(previous)
-  let head: AuditPosition = { seq: tail.seq, hash: tail.hash }
-  let writable = true
-  let sinceCheckpoint = 0
-  const news = new EventEmitter().setMaxListeners(0)
-  const checkpoints = openCheckpoints(folder)
+  return new SegmentedLog(options, readExisting(options))
+}
 
-  const staged: { text: string; settle: (error: unknown) => void }[] = []
-  /** The last record that is in the file; what is staged comes behind it. */
-  let written = head
+class SegmentedLog implements AuditLog {
+  readonly #options: AuditOptions
+  readonly #writer: TrailWriter
+  readonly #checkpoints: Checkpoints
+  readonly #news = new News()
+  readonly #problems: string[] = []
+  readonly #staged: { readonly event: AuditEvent; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = []
+  readonly #checkpointEvery: number
+  #sync: 'batch' | 'each'
+  #segmentBytes: number
+  #head: AuditPosition
+  #torn: boolean
+  #writable = true
+  #closed = false
+  #sinceCheckpoint = 0
+  #cancelFlush: (() => void) | undefined
+  #signing: Promise<void> | undefined
+  #signAgain: Promise<void> | undefined
 
-  const encode = (event: AuditEvent): string => {
-    const seq = head.seq + 1
-    const { line, hash } = encodeRecord(event, seq, new Date(clock.now()).toISOString(), head.hash)
-    head = { seq, hash }
-    return `${line}\n`
+  constructor(options: AuditOptions, tail: Tail) {
+    this.#options = options
+    this.#sync = options.sync
+    this.#segmentBytes = options.segmentBytes
+    this.#checkpointEvery = options.checkpointEvery ?? 1000
+    this.#writer = new TrailWriter(options.folder, options.disk ?? systemDisk, tail.end, tail.tornBytes)
+    this.#checkpoints = new Checkpoints(options.folder, options.meta)
+    this.#torn = tail.tornBytes > 0
+    this.#head = this.#startFrom(tail)
+    this.#repairQuietly()
   }
-  /** Writes what is staged in one go: all of it is in the file, or none and each waiter hears why. */
-  const flush = (): void => {
-    if (staged.length === 0) return
-    const batch = staged.splice(0)
-    if (segment.size >= segmentBytes) {
-      segment.close()
-      number += 1
-      segment = new Segment(folder, number)
-    }
+
+  get head(): AuditPosition {
+    return this.#head
+  }
+
+  get writable(): boolean {
+    return this.#writable
+  }
+
+  get problems(): readonly string[] {
+    return this.#problems
+  }
+
+  append(event: AuditEvent): AuditPosition {
+    // What was staged before comes before it.
+    this.#writeStaged()
+    this.#attempt(() => this.#write([event]))
+    return this.#head
+  }
+
+  stage(event: AuditEvent): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#staged.push({ event, resolve, reject })
+      if (this.#staged.length === 1) process.nextTick(() => this.#writeStaged())
+    })
+  }
+
+  /** All of one turn's records are in the file, or none is and each waiter hears why. */
+  #writeStaged(): void {
+    if (this.#staged.length === 0) return
+    const batch = this.#staged.splice(0)
     try {
-      segment.append(Buffer.from(batch.length === 1 ? (batch[0]?.text ?? '') : batch.map(({ text }) => text).join('')), sync === 'each')
+      this.#attempt(() => this.#write(batch.map(({ event }) => event)))
     } catch (error) {
-      if (writable) log.error('audit trail unwritable', { file: segment.file, error: String(error) })
-      writable = false
-      head = written
-      for (const { settle } of batch) settle(error)
+      for (const { reject } of batch) reject(error)
       return
     }
-    writable = true
-    written = head
-    sinceCheckpoint += batch.length
-    if (sinceCheckpoint >= recordsPerCheckpoint) void checkpoint()
-    for (const { text, settle } of batch) {
-      if (news.listenerCount('record') > 0) news.emit('record', text)
-      settle(undefined)
+    for (const { resolve } of batch) resolve()
+  }
+
+  #attempt(work: () => void): void {
+    if (this.#closed) throw new JitError('audit.unwritable', 'the trail is closed')
+    try {
+      if (this.#torn) this.#repair()
+      work()
+    } catch (error) {
+      if (this.#writable) this.#options.log.error('audit trail unwritable', { error: String(error) })
+      this.#writable = false
+      throw error
+    }
+    if (!this.#writable) this.#options.log.info('audit trail writable again')
+    this.#writable = true
+  }
+
+  query(filter: AuditFilter): AsyncIterable<AuditRecord> {
+    return readRecords(this.#options.folder, filter, this.#writer.end)
+  }
+
+  follow(filter: AuditFilter, signal: AbortSignal): AsyncIterable<AuditRecord> {
+    return this.#follow(filter, signal, this.#writer.end)
+  }
+
+  checkpoint(): Promise<void> {
+    if (this.#signing === undefined) {
+      this.#signing = this.#sign().finally(() => (this.#signing = undefined))
+      return this.#signing
+    }
+    // The one that runs may have read the head before the newest record; one more covers all who ask meanwhile.
+    this.#signAgain ??= this.#signing.then(() => {
+      this.#signAgain = undefined
+      return this.checkpoint()
+    })
+    return this.#signAgain
+  }
+
+  setSigner(signer: CheckpointSigner | undefined): void {
+    this.#checkpoints.signer = signer
+    if (signer !== undefined) void this.checkpoint()
+  }
+
+  async verify(): Promise<VerifyReport> {
+    await this.checkpoint()
+    return verifyFolder(this.#options.folder, {
+      until: this.#writer.end,
+      expected: [this.#head, ...this.#checkpoints.remembered()],
+      publicKey: this.#checkpoints.publicKey(),
+    })
+  }
+
+  configure(options: { sync: 'batch' | 'each'; segmentBytes: number }): void {
+    this.#sync = options.sync
+    this.#segmentBytes = options.segmentBytes
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#writeStaged()
+    await this.checkpoint()
+    this.#closed = true
+    this.#cancelFlush?.()
+    this.#news.end()
+    await this.#writer.close()
+  }
+
+  #write(events: readonly AuditEvent[]): void {
+    const time = new Date(this.#options.clock.now()).toISOString()
+    let head = this.#head
+    const lines = events.map((event) => {
+      const { bytes, hash } = encodeRecord(event, head.seq + 1, time, head.hash)
+      head = { seq: head.seq + 1, hash }
+      return bytes
+    })
+    this.#writer.append(lines.length === 1 && lines[0] !== undefined ? lines[0] : Buffer.concat(lines), {
+      sync: this.#sync === 'each',
+      segmentBytes: this.#segmentBytes,
+    })
+    this.#head = head
+    this.#sinceCheckpoint += events.length
+    if (this.#sinceCheckpoint >= this.#checkpointEvery) void this.checkpoint()
+    else if (this.#sync === 'batch') this.#cancelFlush ??= this.#options.clock.after(batchDelay, () => void this.#flush())
+    this.#news.tell()
+  }
+
+  #repair(): void {
+    const repair = this.#writer.repair()
+    this.#torn = false
+    if (repair !== undefined) this.#write([{ type: 'trail.repaired', detail: { ...repair } }])
+  }
+
+  /** A full disk at the start is no reason not to start: the repair is made up for before the first record. */
+  #repairQuietly(): void {
+    if (!this.#torn) return
+    try {
+      this.#repair()
+    } catch (error) {
+      this.#writable = false
+      this.#options.log.error('audit trail unwritable', { error: String(error) })
     }
   }
-  const append = (event: AuditEvent): AuditPosition => {
-    let failure: unknown
-    staged.push({ text: encode(event), settle: (error) => (failure = error) })
-    flush()
-    if (failure !== undefined) throw failure
-    return written
-  }
-  const stage = (event: AuditEvent): Promise<void> =>
-    new Promise((resolve, reject) => {
-      staged.push({ text: encode(event), settle: (error) => (error === undefined ? resolve() : reject(error)) })
-      if (staged.length === 1) process.nextTick(flush)
-    })
-  const checkpoint = async (): Promise<void> => {
-    sinceCheckpoint = 0
-    await checkpoints
-      .sign(written, new Date(clock.now()).toISOString())
-      .catch((error: unknown) => log.error('checkpoint failed', { error: String(error) }))
-  }
-  if (tail.torn !== undefined) append({ type: 'trail.repaired', detail: { ...tail.torn } })
 
-  return {
-    append,
-    stage,
-    checkpoint,
-    get head() {
-      return written
-    },
-    get writable() {
-      return writable
-    },
-    query: (filter) => readRecords(folder, filter),
-    async *follow(filter, signal) {
-      try {
-        for await (const [line] of on(news, 'record', { signal })) {
-          const record: AuditRecord = JSON.parse(String(line))
-          if (matches(record, filter)) yield record
-        }
-      } catch (error) {
-        if (!signal.aborted) throw error
+  #startFrom(tail: Tail): AuditPosition {
+    if (tail.problem !== undefined) this.#report(tail.problem)
+    for (const remembered of this.#checkpoints.remembered()) {
+      if (tail.head.seq < remembered.seq) {
+        this.#report(`the trail ends at record ${tail.head.seq}, but record ${remembered.seq} was signed: it was cut back`)
+        return remembered
       }
-    },
-    setSigner: (signer) => checkpoints.setSigner(signer),
-    async verify() {
-      await checkpoint()
-      return verifyFolder(folder)
-    },
-    configure(changed) {
-      sync = changed.sync
-      segmentBytes = changed.segmentBytes
-    },
-    async close() {
-      flush()
-      await checkpoint()
-      segment.close()
-    },
+      if (tail.head.seq === remembered.seq && tail.head.hash !== remembered.hash) {
+        this.#report(`record ${remembered.seq} is not the one that was signed: the trail was rewritten`)
+        return remembered
+      }
+    }
+    return tail.head
+  }
+
+  async *#follow(filter: AuditFilter, signal: AbortSignal, from: TrailPosition): AsyncGenerator<AuditRecord> {
+    const match = matcher(filter)
+    let start = from
+    while (!signal.aborted) {
+      const end = this.#writer.end
+      if (end.segment !== start.segment || end.bytes !== start.bytes) {
+        for await (const record of readBetween(this.#options.folder, match, start, end)) {
+          if (signal.aborted) return
+          yield record
+        }
+        start = end
+      } else if (this.#news.over) return
+      else await this.#news.wait(signal)
+    }
+  }
+
+  async #flush(): Promise<void> {
+    this.#cancelFlush = undefined
+    try {
+      await this.#writer.flush()
+    } catch (error) {
+      this.#writable = false
+      this.#options.log.error('audit trail not durable', { error: String(error) })
+    }
+  }
+
+  /** Records first, then their signature, then the store's memory of it: each is durable before the next names it. */
+  async #sign(): Promise<void> {
+    this.#sinceCheckpoint = 0
+    this.#cancelFlush?.()
+    this.#cancelFlush = undefined
+    try {
+      const problem = this.#writer.inspect()
+      if (problem !== undefined) this.#report(problem)
+      const head = this.#head
+      const { segment } = this.#writer.end
+      await this.#writer.flush()
+      const found = await this.#checkpoints.sign({ ...head, time: new Date(this.#options.clock.now()).toISOString(), segment })
+      if (found !== undefined) this.#report(found)
+    } catch (error) {
+      this.#options.log.error('checkpoint failed; it is tried again', { error: String(error) })
+    }
+  }
+
+  #report(problem: string): void {
+    if (this.#problems.includes(problem)) return
+    this.#problems.push(problem)
+    this.#options.log.error('audit trail broken', { problem })
+  }
+}
+
+function readExisting({ folder }: AuditOptions): Tail {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return readTail(folder)
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error)
+    throw new JitError('audit.unwritable', `the trail in ${folder} cannot be opened: ${said}`, { cause: error, details: { folder } })
   }
 }

@@ -1,8 +1,7 @@
-import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import type { AuditRecord } from './event.ts'
-import { segmentNames } from './segments.ts'
+import { linesBackward, linesForward } from './lines.ts'
+import { parseRecord } from './record.ts'
+import { segmentFile, segmentNumbers, type TrailPosition } from './segments.ts'
 
 export interface AuditFilter {
   /** Milliseconds since 1970. */
@@ -15,36 +14,78 @@ export interface AuditFilter {
   readonly limit?: number | undefined
 }
 
-/** Records that match, oldest first; lines that are not records are passed over (verify reports them). */
-export async function* readRecords(folder: string, filter: AuditFilter): AsyncIterable<AuditRecord> {
-  const newest: AuditRecord[] = []
-  for (const name of segmentNames(folder)) {
-    for await (const line of createInterface({ input: createReadStream(join(folder, name)), crlfDelay: Number.POSITIVE_INFINITY })) {
-      const record = parse(line)
-      if (record === undefined || !matches(record, filter)) continue
-      if (filter.limit === undefined) yield record
-      else {
-        newest.push(record)
-        if (newest.length > filter.limit) newest.shift()
+type Match = (line: Buffer) => AuditRecord | undefined
+
+/** The wall clock may be set back; records are looked at this much further back than asked, in milliseconds. */
+const clockSlack = 3_600_000
+/** Lines between two turns that a long backward scan leaves to others. */
+const patience = 2000
+
+/**
+ * Records up to `end` that match, oldest first; with `limit`, the newest so many. Streams: neither the trail nor the
+ * result is held in memory. Lines that are no records are passed over: verify is where they are reported.
+ */
+export async function* readRecords(folder: string, filter: AuditFilter, end: TrailPosition): AsyncGenerator<AuditRecord> {
+  const match = matcher(filter)
+  const start = await findStart(folder, filter, match, end)
+  yield* readBetween(folder, match, start, end)
+}
+
+/** Records between two positions that match. */
+export async function* readBetween(folder: string, match: Match, start: TrailPosition, end: TrailPosition): AsyncGenerator<AuditRecord> {
+  for (const segment of segmentNumbers(folder)) {
+    if (segment < start.segment || segment > end.segment) continue
+    const from = segment === start.segment ? start.bytes : 0
+    const to = segment === end.segment ? end.bytes : undefined
+    for await (const lines of linesForward(segmentFile(folder, segment), from, to)) {
+      for (const line of lines) {
+        const record = match(line.bytes)
+        if (record !== undefined) yield record
       }
     }
   }
-  yield* newest
 }
 
-export function matches(record: AuditRecord, filter: AuditFilter): boolean {
-  const field = (name: string): unknown => Reflect.get(record, name)
-  if (filter.since !== undefined && Date.parse(record.time) < filter.since) return false
-  if (filter.server !== undefined && field('server') !== filter.server) return false
-  if (filter.tool !== undefined && field('tool') !== filter.tool) return false
-  if (filter.call !== undefined && field('call') !== filter.call) return false
-  return filter.type === undefined || record.type === filter.type
-}
-
-function parse(line: string): AuditRecord | undefined {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
+/** The record of a line if the filter lets it through. */
+export function matcher(filter: AuditFilter): Match {
+  const wanted = Object.entries({ type: filter.type, server: filter.server, tool: filter.tool, call: filter.call }).filter(
+    ([, value]) => value !== undefined,
+  )
+  const marks = wanted.filter(([, value]) => /^[\w.:/-]*$/.test(value ?? '')).map(([name, value]) => Buffer.from(`"${name}":"${value}"`))
+  return (line) => {
+    // Far cheaper than parsing. Only names that JSON writes as they are can be looked for so.
+    if (!marks.every((mark) => line.includes(mark))) return undefined
+    const record = parseRecord(line)
+    if (record === undefined) return undefined
+    if (filter.since !== undefined && Date.parse(record.time) < filter.since) return undefined
+    return wanted.every(([name, value]) => Reflect.get(record, name) === value) ? record : undefined
   }
+}
+
+/** From the end backwards: where the last `limit` matches begin, or where records are older than `since`. */
+async function findStart(folder: string, filter: AuditFilter, match: Match, end: TrailPosition): Promise<TrailPosition> {
+  let start: TrailPosition = { segment: 0, bytes: 0 }
+  if (filter.limit === undefined && filter.since === undefined) return start
+  const tooOld = (filter.since ?? Number.NEGATIVE_INFINITY) - clockSlack
+  let found = 0
+  let seen = 0
+  for (const segment of segmentNumbers(folder).toReversed()) {
+    if (segment > end.segment) continue
+    for (const line of linesBackward(segmentFile(folder, segment), segment === end.segment ? end.bytes : undefined)) {
+      if (filter.since !== undefined && timeOf(line.bytes) < tooOld) return { segment, bytes: line.start + line.bytes.length + 1 }
+      if (filter.limit !== undefined && match(line.bytes) !== undefined) {
+        found += 1
+        start = { segment, bytes: line.start }
+        if (found === filter.limit) return start
+      }
+      seen += 1
+      if (seen % patience === 0) await new Promise((settle) => setImmediate(settle))
+    }
+  }
+  return filter.limit === undefined ? { segment: 0, bytes: 0 } : found === 0 ? end : start
+}
+
+/** Milliseconds since 1970; NaN, which is older than nothing, for what is no record. */
+function timeOf(line: Buffer): number {
+  return Date.parse(/"time":"([^"]{0,40})"/.exec(line.toString('latin1', 0, 80))?.[1] ?? '')
 }

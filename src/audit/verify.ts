@@ -1,132 +1,131 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
-import { createReadStream, existsSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { calculateJwkThumbprint, compactVerify } from 'jose'
-import { firstHash, segmentNames } from './segments.ts'
+import { hash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkpointFile, type PublicJwk } from './checkpoint.ts'
+import type { AuditPosition } from './event.ts'
+import { linesForward } from './lines.ts'
+import { firstHash, parseRecord, readLink } from './record.ts'
+import { segmentFile, segmentName, segmentNumbers, type TrailPosition } from './segments.ts'
+import { readCheckpoints } from './verify-checkpoints.ts'
 
 export interface VerifyReport {
   readonly ok: boolean
+  /** Records in the trail. */
   readonly records: number
   readonly segments: number
+  /** Checkpoints whose signature holds. */
   readonly checkpoints: number
+  /** Hash of the last record. */
   readonly head: string
-  /** RFC 7638 thumbprint of the key that signed the checkpoints. */
+  /** RFC 7638 thumbprint of the key that signed the checkpoints; empty when there is none. */
   readonly key: string
-  readonly problems: readonly { readonly file: string; readonly line: number; readonly message: string }[]
+  /** The first problems, in the order in which they were met. */
+  readonly problems: readonly Problem[]
 }
 
-type Report = (file: string, line: number, message: string) => void
+export interface Problem {
+  readonly file: string
+  /** From 1; 0 when it is about the file as a whole. */
+  readonly line: number
+  readonly message: string
+}
 
-/** Proves a trail, or a copy of one, without a daemon: every byte of every line, the chain, and the signed checkpoints. */
-export async function verifyFolder(folder: string): Promise<VerifyReport> {
-  const problems: { file: string; line: number; message: string }[] = []
-  const report: Report = (file, line, message) => {
-    if (problems.length < 20) problems.push({ file: basename(file), line, message })
+export interface VerifyOptions {
+  /** The key that must have signed, from a place that whoever changed the folder could not reach. Default: `key.json` of the folder. */
+  readonly publicKey?: PublicJwk | undefined
+  /** Records that must stand in the trail, from such a place. */
+  readonly expected?: readonly AuditPosition[]
+  /** Where to stop, for a trail that is being written. */
+  readonly until?: TrailPosition
+}
+
+const mostProblems = 20
+
+/**
+ * Proves a trail, or a copy of one, without a daemon: every byte of every line, the order of lines and segments, and the
+ * signed checkpoints. What it cannot see without `expected` is that records behind the last checkpoint were removed. Reads as a stream.
+ */
+export async function verifyFolder(folder: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const problems: Problem[] = []
+  const report = (file: string, line: number, message: string): void => {
+    if (problems.length < mostProblems) problems.push({ file, line, message })
   }
-  const names = segmentNames(folder)
-  const key = await readKey(folder, report)
-  const checkpoints = await readCheckpoints(folder, key?.key, report)
-  const signed = checkpoints.size
+  const signed = await readCheckpoints(folder, options.publicKey, report)
+  const anchors = new Map<number, { readonly hash: string; readonly by: string; readonly line: number }>()
+  for (const { seq, hash } of options.expected ?? []) if (seq > 0) anchors.set(seq, { hash, by: 'what the store remembers', line: 0 })
+  for (const { seq, hash, line } of signed.checkpoints) {
+    const other = anchors.get(seq)
+    if (other !== undefined && other.hash !== hash) report(checkpointFile, line, `this checkpoint of record ${seq} contradicts ${other.by}`)
+    else anchors.set(seq, { hash, by: `the checkpoint in line ${line} of ${checkpointFile}`, line })
+  }
+
   let prev = firstHash
   let seq = 0
-  for (const [index, name] of names.entries()) {
-    if (Number.parseInt(name, 10) !== index + 1) report(name, 0, `segment ${index + 1} is missing`)
+  let records = 0
+  const numbers = segmentNumbers(folder)
+  if (numbers.length === 0 && options.until === undefined) report(segmentName(1), 0, 'there is no trail in this folder')
+  for (const [index, number] of numbers.entries()) {
+    const name = segmentName(number)
+    if (number !== (numbers[index - 1] ?? 0) + 1) report(name, 0, `the segment before ${name} is missing`)
+    if (options.until !== undefined && number > options.until.segment) {
+      report(name, 0, 'this segment is not one that the daemon wrote')
+      continue
+    }
     let line = 0
-    for await (const bytes of lines(join(folder, name))) {
-      line += 1
-      if (!bytes.whole) {
-        report(name, line, 'the last line is torn')
-        continue
+    for await (const lines of linesForward(
+      segmentFile(folder, number),
+      0,
+      number === options.until?.segment ? options.until.bytes : undefined,
+    )) {
+      for (const { bytes, whole } of lines) {
+        line += 1
+        if (!whole) {
+          report(name, line, 'the last line is torn')
+          continue
+        }
+        records += 1
+        const link = readLink(bytes)
+        if (link === undefined) {
+          report(name, line, 'this line is not a record')
+          seq += 1
+          prev = ''
+          continue
+        }
+        if (!link.genuine) report(name, line, 'this record was changed: its bytes do not have the hash it states')
+        if (link.seq !== seq + 1) report(name, line, `record ${link.seq} stands where record ${seq + 1} belongs`)
+        else if (link.prev !== prev) report(name, line, 'the record before this one was changed, removed or put in')
+        seq = link.seq
+        prev = link.hash
+        const anchor = anchors.get(seq)
+        if (anchor !== undefined && anchor.hash !== link.hash)
+          report(name, line, `record ${seq} is not the one in ${anchor.by}: the trail was rewritten`)
+        anchors.delete(seq)
+        if (bytes.includes('"type":"trail.repaired"')) checkTornFile(folder, bytes, (message) => report(name, line, message))
       }
-      const found = check(bytes.text)
-      seq += 1
-      if (found === undefined) report(name, line, 'the bytes of this record are not those that its hash was made of')
-      else if (found.seq !== seq) report(name, line, `record ${found.seq} stands where ${seq} belongs`)
-      else if (found.prev !== prev) report(name, line, 'the record before this one was changed or removed')
-      prev = found?.hash ?? prev
-      seq = found?.seq ?? seq
-      const anchored = checkpoints.get(seq)
-      if (anchored !== undefined && anchored !== prev)
-        report(name, line, 'a signed checkpoint names another record here: the trail was rewritten')
-      checkpoints.delete(seq)
     }
   }
-  for (const missing of checkpoints.keys()) {
-    report('checkpoints.jsonl', 0, `record ${missing} was signed and is not in the trail: it was cut`)
-    break
-  }
+  for (const [missing, { by, line }] of [...anchors].slice(0, 1))
+    report(
+      line === 0 ? segmentName(numbers.at(-1) ?? 1) : checkpointFile,
+      line,
+      `record ${missing} of ${by} is not in the trail: it was cut`,
+    )
   return {
     ok: problems.length === 0,
-    records: seq,
-    segments: names.length,
-    checkpoints: signed,
+    records,
+    segments: numbers.length,
+    checkpoints: signed.checkpoints.length,
     head: prev,
-    key: key?.thumbprint ?? '',
+    key: signed.thumbprint,
     problems,
   }
-
-  async function readKey(from: string, tell: Report): Promise<{ key: KeyObject; thumbprint: string } | undefined> {
-    const file = join(from, 'key.json')
-    if (!existsSync(file)) return undefined
-    try {
-      const jwk: { kty: string; crv: string; x: string } = JSON.parse(readFileSync(file, 'utf8'))
-      return { key: createPublicKey({ key: jwk, format: 'jwk' }), thumbprint: await calculateJwkThumbprint(jwk) }
-    } catch {
-      tell('key.json', 1, 'not a public key')
-      return undefined
-    }
-  }
 }
 
-async function readCheckpoints(folder: string, key: KeyObject | undefined, report: Report): Promise<Map<number, string>> {
-  const file = join(folder, 'checkpoints.jsonl')
-  const found = new Map<number, string>()
-  if (!existsSync(file)) return found
-  if (key === undefined) {
-    report(file, 0, 'there are checkpoints but no public key (key.json)')
-    return found
-  }
-  let line = 0
-  for (const text of readFileSync(file, 'utf8').split('\n').slice(0, -1)) {
-    line += 1
-    try {
-      const { payload } = await compactVerify(text, key, { algorithms: ['EdDSA'] })
-      const { seq, hash }: { seq: number; hash: string } = JSON.parse(Buffer.from(payload).toString('utf8'))
-      found.set(seq, hash)
-    } catch {
-      report(file, line, 'the signature of this checkpoint does not hold')
-    }
-  }
-  return found
-}
-
-/** Undefined when the line is not exactly what the log writes. */
-function check(text: string): { seq: number; prev: string; hash: string } | undefined {
-  const match = /^(\{"seq":(\d+),"time":"[^"]*","prev":"([0-9a-f]{64})",.*),"hash":"([0-9a-f]{64})"\}$/s.exec(text)
-  if (match === null) return undefined
-  const [, body = '', seq = '', prev = '', hash = ''] = match
-  return createHash('sha256').update(body).digest('hex') === hash ? { seq: Number(seq), prev, hash } : undefined
-}
-
-/** Lines split at LF only, so that every other byte counts. */
-async function* lines(file: string): AsyncIterable<{ text: string; whole: boolean }> {
-  let rest = Buffer.alloc(0)
-  for await (const chunk of createReadStream(file)) {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-      const text = rest.subarray(0, end)
-      yield { text: decode(text), whole: true }
-      rest = rest.subarray(end + 1)
-    }
-  }
-  if (rest.length > 0) yield { text: decode(rest), whole: false }
-}
-
-/** Bytes that are not UTF-8 must not turn into ones that hash alike. */
-function decode(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return '\u0000'
-  }
+/** The bytes that a repair set aside are evidence too. Their file may be absent from a copy, but not changed. */
+function checkTornFile(folder: string, line: Buffer, report: (message: string) => void): void {
+  const record = parseRecord(line)
+  if (record?.type !== 'trail.repaired') return
+  const { file, sha256 } = record.detail
+  if (typeof file !== 'string' || !/^\d{6,}\.torn-\d+$/.test(file) || !existsSync(join(folder, file))) return
+  if (hash('sha256', readFileSync(join(folder, file))) !== sha256) report(`${file}, which this repair set aside, was changed`)
 }

@@ -64,7 +64,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   const keychain = process.env['JIT_KEYCHAIN'] === 'off' ? undefined : await systemKeychain()
   const sealer = await openSealer({ store, stateFolder: paths.state, keychain, log })
 
-  const audit = openAudit({ folder: paths.auditFolder, sync: 'batch', segmentBytes: 64 * 1024 * 1024, clock, log })
+  const audit = openAudit({ folder: paths.auditFolder, sync: 'batch', segmentBytes: 64 * 1024 * 1024, clock, log, meta: store.meta })
   let network: Network | undefined
   let networkInForce = ''
   const registry = new Registry({ plugins: options.providers, clock, log, fetch: () => network?.fetch ?? fetch })

@@ -1,192 +1,282 @@
-import { hkdfSync, randomBytes } from 'node:crypto'
-import { closeSync, fstatSync, fsyncSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { CompactEncrypt, compactDecrypt } from 'jose'
+import { z } from 'zod'
 import { JitError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
+import { decrypt, deriveKeys, encrypt, type KeySet, sameCheck } from './ciphertext.ts'
+import { createKeyFile, readKeyFile, removeKeyFile } from './key-file.ts'
 import type { Keychain } from './keychain.ts'
+import { unwrapKey, wrapKey } from './passphrase.ts'
+import { resealRows } from './reseal-rows.ts'
 import type { Store } from './store.ts'
 
-/** Opens and closes the secret store. `purpose` names what is sealed; a row moved to another purpose does not open. */
+/** Seals and opens secrets under the store's key. */
 export interface Sealer {
   readonly state: 'open' | 'sealed'
   readonly key: 'keychain' | 'passphrase' | 'file'
-  /** One sentence that says plainly where the key is. */
+  /** One sentence that says plainly where the key is and who can get at it. */
   readonly note: string
-  /** Key of the fingerprints in logs and trail; throws `store.sealed`. */
+  /** Key of the fingerprints in logs and trail, derived from the store's key; changes with `rekey`. Throws `store.sealed`. */
   readonly fingerprintKey: Uint8Array
+  /**
+   * A compact JWE for the store's `secrets` or `leases` table. `purpose` names the place it is for (`provider/acme/key`) and
+   * is bound to it: opened for another purpose, it is refused. The caller writes it before it awaits anything else, so
+   * that no `rekey` comes between. Throws `store.sealed`.
+   */
   seal(secret: Secret, purpose: string): Promise<string>
+  /** Throws `store.sealed`, `store.wrong-key` (another key sealed it), `store.corrupt` (altered, or for another purpose). */
   open(sealed: string, purpose: string): Promise<Secret>
+  /** Forgets the key. */
   close(): void
-  /** Throws `store.wrong-key`. */
+  /** Throws `store.wrong-key`, `daemon.unsafe`; does nothing when open already. */
   unseal(passphrase?: Secret): Promise<void>
-  /** From here on the key is wrapped by a passphrase and nowhere else. */
+  /**
+   * Makes a new key that only this passphrase opens, seals every row anew with it in one transaction, and removes the old
+   * key. A crash on the way leaves the old key with the old rows, or the new with the new. Throws `usage` when the
+   * passphrase is too short.
+   */
   rekey(passphrase: Secret): Promise<void>
 }
 
-const account = 'store-key'
-/** PBKDF2 rounds for PBES2-HS512+A256KW: OWASP's figure for SHA-512 is 210,000. */
-const passphraseRounds = 300_000
-
-export async function openSealer(options: {
-  store: Store
-  stateFolder: string
-  keychain: Keychain | undefined
-  log: Logger
-}): Promise<Sealer> {
-  const { store, keychain } = options
-  const keyFile = join(options.stateFolder, 'key')
-  let kind = parseKind(store.meta.get('sealer.key'))
-  let master: Uint8Array | undefined
-  let fingerprintKey: Uint8Array | undefined
-
-  const use = (key: Uint8Array): void => {
-    master = key
-    fingerprintKey = new Uint8Array(hkdfSync('sha256', key, '', 'jit fingerprint', 32))
-  }
-  const load = (): Uint8Array => {
-    const text = kind === 'keychain' ? keychain?.get(account) : readKeyFile(keyFile)
-    if (text === undefined)
-      throw new JitError(
-        'store.wrong-key',
-        kind === 'keychain' ? 'the OS keychain does not give the store’s key' : `there is no key file ${keyFile}`,
-      )
-    return Buffer.from(text, 'base64url')
-  }
-  const check = async (key: Uint8Array): Promise<void> => {
-    const sealed = store.meta.get('sealer.check')
-    if (sealed === undefined) store.meta.set('sealer.check', await encrypt(key, 'jit', 'check'))
-    else if ((await decrypt(key, sealed, 'check')) !== 'jit') throw new JitError('store.wrong-key', 'the key does not open this store')
-  }
-  if (kind === undefined) {
-    kind = keychain === undefined ? 'file' : 'keychain'
-    const key = randomBytes(32)
-    if (keychain === undefined) createKeyFile(keyFile, key.toString('base64url'))
-    else keychain.set(account, key.toString('base64url'))
-    store.meta.set('sealer.key', kind)
-  }
-  if (kind !== 'passphrase') {
-    const key = load()
-    await check(key)
-    use(key)
-  }
-  const need = (): Uint8Array => {
-    if (master === undefined) throw new JitError('store.sealed', 'the secret store is sealed')
-    return master
-  }
-  return {
-    get state() {
-      return master === undefined ? 'sealed' : 'open'
-    },
-    get key() {
-      return kind ?? 'file'
-    },
-    get note() {
-      if (kind === 'keychain') return 'the key is in the OS keychain'
-      if (kind === 'passphrase') return 'the key is wrapped by a passphrase, which is stored nowhere'
-      return `the key is in ${keyFile} (mode 0600): any program of this account can read it; \`jit seal --passphrase\` is stronger`
-    },
-    get fingerprintKey() {
-      if (fingerprintKey === undefined) throw new JitError('store.sealed', 'the secret store is sealed')
-      return fingerprintKey
-    },
-    seal: async (secret, purpose) => secret.seal((value) => encrypt(need(), value, purpose)),
-    open: async (sealed, purpose) => new Secret(await decrypt(need(), sealed, purpose)),
-    close() {
-      master = undefined
-    },
-    async unseal(passphrase) {
-      if (kind !== 'passphrase') {
-        const key = load()
-        await check(key)
-        return use(key)
-      }
-      if (passphrase === undefined) throw new JitError('store.wrong-key', 'this store needs its passphrase')
-      const key = await unwrap(store.meta.get('sealer.wrapped') ?? '', passphrase)
-      await check(key)
-      use(key)
-    },
-    async rekey(passphrase) {
-      const key = need()
-      const wrapped = await passphrase.seal((value) => wrap(key, value))
-      store.meta.set('sealer.wrapped', wrapped)
-      store.meta.set('sealer.key', 'passphrase')
-      if (kind === 'keychain') keychain?.delete(account)
-      else if (kind === 'file') overwrite(keyFile)
-      kind = 'passphrase'
-    },
-  }
+export interface SealerOptions {
+  readonly store: Store
+  /** Where the key file stands when there is no keychain. */
+  readonly stateFolder: string
+  /** Undefined: do not use one. */
+  readonly keychain: Keychain | undefined
+  readonly log: Logger
 }
 
-async function encrypt(key: Uint8Array, value: string, purpose: string): Promise<string> {
-  return new CompactEncrypt(Buffer.from(value)).setProtectedHeader({ alg: 'dir', enc: 'A256GCM', typ: purpose }).encrypt(key)
-}
+/** Where the key is, in the store's meta table. `check` is derived from the key and tells a wrong one. */
+const sealing = z.strictObject({
+  version: z.literal(1),
+  key: z.enum(['keychain', 'passphrase', 'file']),
+  id: z.string().min(1),
+  check: z.string(),
+  wrapped: z.string().optional(),
+})
+type Sealing = z.infer<typeof sealing>
 
-async function decrypt(key: Uint8Array, sealed: string, purpose: string): Promise<string> {
-  const opened = await compactDecrypt(sealed, key, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] }).catch(
-    (error: unknown) => {
-      throw new JitError('store.wrong-key', 'the key does not open this store', { cause: error })
-    },
-  )
-  if (opened.protectedHeader.typ !== purpose)
-    throw new JitError(
-      'store.corrupt',
-      `a sealed value for ${JSON.stringify(opened.protectedHeader.typ)} stands where one for ${JSON.stringify(purpose)} belongs`,
-    )
-  return Buffer.from(opened.plaintext).toString('utf8')
-}
+const metaKey = 'sealing'
 
-async function wrap(key: Uint8Array, passphrase: string): Promise<string> {
-  return new CompactEncrypt(key)
-    .setProtectedHeader({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'key' })
-    .setKeyManagementParameters({ p2c: passphraseRounds, p2s: randomBytes(16) })
-    .encrypt(Buffer.from(passphrase))
-}
-
-async function unwrap(wrapped: string, passphrase: Secret): Promise<Uint8Array> {
-  const opened = await passphrase
-    .seal((value) =>
-      compactDecrypt(wrapped, Buffer.from(value), { keyManagementAlgorithms: ['PBES2-HS512+A256KW'], maxPBES2Count: passphraseRounds }),
-    )
-    .catch((error: unknown) => {
-      throw new JitError('store.wrong-key', 'the passphrase does not open this store', { cause: error })
-    })
-  return opened.plaintext
-}
-
-function createKeyFile(file: string, text: string): void {
-  const descriptor = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
-  writeSync(descriptor, text)
-  fsyncSync(descriptor)
-  closeSync(descriptor)
-}
-
-/** Refuses a link, another owner's file and one that others may read. */
-function readKeyFile(file: string): string | undefined {
-  let descriptor: number
+/**
+ * The sealer of a store, open unless its key needs a passphrase or a keychain that does not answer. Throws `daemon.unsafe`
+ * (key file that others can read or replace), `store.wrong-key` (key missing or not this store's), `store.corrupt`.
+ */
+export async function openSealer(options: SealerOptions): Promise<Sealer> {
+  const found = readSealing(options.store)
+  const current = found ?? (await createKey(options))
+  const sealer = new StoreSealer(options, current)
+  if (current.key === 'passphrase') {
+    removeOldKeyFile(options)
+    return sealer
+  }
   try {
-    descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+    await sealer.unseal()
   } catch (error) {
-    if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new JitError('daemon.unsafe', `the key file ${file} cannot be opened safely`, { cause: error })
+    if (current.key === 'file') throw error
+    options.log.warn('keychain does not give the key; the store stays sealed', { error: String(error) })
   }
+  return sealer
+}
+
+class StoreSealer implements Sealer {
+  readonly #options: SealerOptions
+  #sealing: Sealing
+  #keys: KeySet | undefined
+  /** The current key, and those that `rekey` replaced while this process held rows it had read before. */
+  #known = new Map<string, KeySet>()
+  #sealingNow = new Set<Promise<string>>()
+  #rekeying: Promise<void> | undefined
+
+  constructor(options: SealerOptions, current: Sealing) {
+    this.#options = options
+    this.#sealing = current
+  }
+
+  get state(): Sealer['state'] {
+    return this.#keys === undefined ? 'sealed' : 'open'
+  }
+
+  get key(): Sealer['key'] {
+    return this.#sealing.key
+  }
+
+  get note(): string {
+    switch (this.#sealing.key) {
+      case 'file':
+        return `key file ${keyFile(this.#options)} (mode 0600): any program of this account can read it; \`jit seal --passphrase\` is stronger`
+      case 'passphrase':
+        return 'passphrase, stored nowhere: `jit unseal` asks for it after each start of the daemon'
+      case 'keychain':
+        return this.#options.keychain === undefined
+          ? 'the key is in the keychain of the operating system, which does not work here'
+          : 'keychain of the operating system: as safe as its own rules for programs of this account'
+    }
+  }
+
+  get fingerprintKey(): Uint8Array {
+    return this.#open().fingerprint
+  }
+
+  async seal(secret: Secret, purpose: string): Promise<string> {
+    while (this.#rekeying !== undefined) await this.#rekeying.catch(() => undefined)
+    const sealed = secret.seal((value) => encrypt(this.#open(), Buffer.from(value, 'utf8'), purpose))
+    this.#sealingNow.add(sealed)
+    return sealed.finally(() => this.#sealingNow.delete(sealed))
+  }
+
+  async open(sealed: string, purpose: string): Promise<Secret> {
+    this.#open()
+    return new Secret(Buffer.from(await decrypt(this.#known, sealed, purpose)).toString('utf8'))
+  }
+
+  close(): void {
+    this.#keys = undefined
+    this.#known = new Map()
+  }
+
+  async unseal(passphrase?: Secret): Promise<void> {
+    if (this.#keys !== undefined) return
+    const master = await this.#readMaster(passphrase)
+    const keys = await deriveKeys(master, this.#sealing.id)
+    master.fill(0)
+    if (!sameCheck(keys, this.#sealing.check))
+      throw new JitError('store.wrong-key', `the key in ${this.#place()} is not the key of this store`)
+    this.#use(keys)
+  }
+
+  async rekey(passphrase: Secret): Promise<void> {
+    this.#open()
+    while (this.#rekeying !== undefined) await this.#rekeying.catch(() => undefined)
+    this.#rekeying = this.#rekey(passphrase)
+    try {
+      await this.#rekeying
+    } finally {
+      this.#rekeying = undefined
+    }
+  }
+
+  async #rekey(passphrase: Secret): Promise<void> {
+    const { store, log } = this.#options
+    const before = this.#sealing
+    const old = this.#open()
+    await Promise.allSettled(this.#sealingNow)
+    // Whoever just got a sealed value writes it in this turn; its row is then among those that are sealed anew.
+    await new Promise((settle) => setImmediate(settle))
+    const master = randomBytes(32)
+    const keys = await deriveKeys(master, newKeyId())
+    const after: Sealing = { version: 1, key: 'passphrase', id: keys.id, check: keys.check, wrapped: await wrapKey(master, passphrase) }
+    master.fill(0)
+    await resealRows(store, old, keys, () => store.meta.set(metaKey, JSON.stringify(after)))
+    this.#sealing = after
+    if (this.#keys !== undefined) this.#use(keys)
+    try {
+      store.flush()
+      if (before.key === 'file') removeKeyFile(keyFile(this.#options))
+      if (before.key === 'keychain') await this.#options.keychain?.delete(accountOf(before.id))
+    } catch (error) {
+      log.warn('the old key could not be removed; it opens nothing in the store any more', { key: before.key, error: String(error) })
+    }
+  }
+
+  async #readMaster(passphrase: Secret | undefined): Promise<Uint8Array> {
+    const { key, id, wrapped } = this.#sealing
+    switch (key) {
+      case 'file': {
+        const master = readKeyFile(keyFile(this.#options))
+        if (master === undefined)
+          throw new JitError('store.wrong-key', `${this.#place()} is missing`, {
+            hint: 'Restore it from a copy; what it sealed cannot be opened without it.',
+          })
+        return master
+      }
+      case 'keychain': {
+        const { keychain } = this.#options
+        if (keychain === undefined)
+          throw new JitError('store.sealed', `${this.#place()} holds the key, and does not work here`, {
+            hint: 'Unlock the keychain (or allow its use) and run `jit unseal`.',
+          })
+        const secret = await keychain.get(accountOf(id))
+        if (secret === undefined) throw new JitError('store.wrong-key', `${this.#place()} has no entry ${accountOf(id)} of jit any more`)
+        return secret.seal((text) => Buffer.from(text, 'base64url'))
+      }
+      case 'passphrase':
+        if (passphrase === undefined) throw new JitError('store.wrong-key', 'this store needs its passphrase')
+        return unwrapKey(wrapped ?? '', passphrase)
+    }
+  }
+
+  #place(): string {
+    return this.#sealing.key === 'file' ? `key file ${keyFile(this.#options)}` : 'the keychain of the operating system'
+  }
+
+  #use(keys: KeySet): void {
+    this.#keys = keys
+    this.#known.set(keys.id, keys)
+  }
+
+  #open(): KeySet {
+    if (this.#keys === undefined) throw new JitError('store.sealed', 'the secret store is sealed')
+    return this.#keys
+  }
+}
+
+/** The first start: a new key, in the keychain when one is given and works, else in a file. */
+async function createKey(options: SealerOptions): Promise<Sealing> {
+  const { store } = options
+  if (store.secrets.names().length > 0) throw new JitError('store.corrupt', 'the store holds secrets but does not say where their key is')
+  const id = newKeyId()
+  // A key file without a row in the store is one whose daemon died right here, or whose store was moved aside: it is taken, never replaced.
+  const found = readKeyFile(keyFile(options))
+  const master = found ?? randomBytes(32)
+  const key = found === undefined && (await takenByKeychain(options, id, master)) ? 'keychain' : 'file'
+  if (key === 'file' && found === undefined) createKeyFile(keyFile(options), master)
+  const made: Sealing = { version: 1, key, id, check: (await deriveKeys(master, id)).check }
+  master.fill(0)
+  store.meta.set(metaKey, JSON.stringify(made))
+  return made
+}
+
+async function takenByKeychain({ keychain, log }: SealerOptions, id: string, master: Uint8Array): Promise<boolean> {
+  if (keychain === undefined) return false
   try {
-    const found = fstatSync(descriptor)
-    if (!found.isFile() || (found.mode & 0o077) !== 0 || found.uid !== process.getuid?.())
-      throw new JitError('daemon.unsafe', `the key file ${file} must be a file of mode 0600 that this account owns`)
-    return readFileSync(descriptor, 'utf8').trim()
-  } finally {
-    closeSync(descriptor)
+    await keychain.set(accountOf(id), new Secret(Buffer.from(master).toString('base64url')))
+    return true
+  } catch (error) {
+    log.warn('keychain does not take the key; a key file is used', { error: String(error) })
+    return false
   }
 }
 
-function overwrite(file: string): void {
-  const descriptor = openSync(file, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW)
-  fsyncSync(descriptor)
-  closeSync(descriptor)
+function readSealing(store: Store): Sealing | undefined {
+  const text = store.meta.get(metaKey)
+  if (text === undefined) return undefined
+  try {
+    return sealing.parse(JSON.parse(text))
+  } catch (error) {
+    throw new JitError('store.corrupt', 'what the store says about its key cannot be read', { cause: error })
+  }
 }
 
-function parseKind(text: string | undefined): Sealer['key'] | undefined {
-  return text === 'keychain' || text === 'passphrase' || text === 'file' ? text : undefined
+/** A crash between the last steps of `rekey` leaves the old file; it opens nothing any more. */
+function removeOldKeyFile(options: SealerOptions): void {
+  try {
+    removeKeyFile(keyFile(options))
+  } catch (error) {
+    options.log.warn('the old key file could not be removed; it opens nothing in the store any more', { error: String(error) })
+  }
+}
+
+function keyFile(options: SealerOptions): string {
+  return join(options.stateFolder, 'key')
+}
+
+function accountOf(id: string): string {
+  return `store-key-${id}`
+}
+
+function newKeyId(): string {
+  return randomBytes(8).toString('hex')
 }

@@ -11,7 +11,7 @@ export interface TinyDisk {
 /** A tmpfs of `bytes` that can really run full; undefined, and said loudly, where this account may not mount one. */
 export function tinyDisk(bytes: number): TinyDisk | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'jit-disk-'))
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', folder], { encoding: 'utf8' })
+  const mounted = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', folder], { encoding: 'utf8' })
   if (mounted.status !== 0) {
     rmSync(folder, { recursive: true })
     console.warn(
@@ -22,7 +22,7 @@ export function tinyDisk(bytes: number): TinyDisk | undefined {
   return {
     folder,
     unmount() {
-      spawnSync('umount', ['-l', folder])
+      spawnSync('/bin/umount', ['-l', folder])
       rmSync(folder, { recursive: true, force: true })
     },
   }

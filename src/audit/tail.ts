@@ -1,0 +1,47 @@
+import { hash } from 'node:crypto'
+import type { AuditPosition } from './event.ts'
+import { linesBackward } from './lines.ts'
+import { firstHash, type Link, readLink } from './record.ts'
+import { segmentFile, segmentName, segmentNumbers, type TrailPosition } from './segments.ts'
+
+/** Where a trail on disk ends. */
+export interface Tail {
+  readonly head: AuditPosition
+  /** End of the last whole line. */
+  readonly end: TrailPosition
+  /** Bytes behind it: half a line after kill -9 or a full disk, zeros after a power cut. */
+  readonly tornBytes: number
+  /** What is wrong with the last record beyond being torn; undefined when it is genuine. */
+  readonly problem: string | undefined
+}
+
+/** Reads from the end, and only as much as it needs. Throws what the file system throws. */
+export function readTail(folder: string): Tail {
+  const numbers = segmentNumbers(folder)
+  let end: TrailPosition | undefined
+  let tornBytes = 0
+  for (const segment of numbers.toReversed()) {
+    for (const line of linesBackward(segmentFile(folder, segment))) {
+      // The log never writes a zero byte: it is what a file system leaves where a power cut hit.
+      if (end === undefined && (!line.whole || line.bytes.includes(0))) {
+        tornBytes += line.bytes.length + (line.whole ? 1 : 0)
+        continue
+      }
+      end ??= { segment, bytes: line.start + line.bytes.length + 1 }
+      return { end, tornBytes, ...judge(line.bytes, segment) }
+    }
+    end ??= { segment, bytes: 0 }
+  }
+  return { head: { seq: 0, hash: firstHash }, end: end ?? { segment: 1, bytes: 0 }, tornBytes, problem: undefined }
+}
+
+/**
+ * A last line that is whole but not genuine was changed by someone. The log goes on behind it: its hash is what the next
+ * record names, so that verify keeps pointing at this line.
+ */
+function judge(line: Buffer, segment: number): { head: AuditPosition; problem: string | undefined } {
+  const link: Link | undefined = readLink(line)
+  if (link?.genuine === true) return { head: { seq: link.seq, hash: link.hash }, problem: undefined }
+  const problem = `the last record of ${segmentName(segment)} was changed after it was written`
+  return { head: { seq: link?.seq ?? 0, hash: link?.hash ?? hash('sha256', line) }, problem }
+}
