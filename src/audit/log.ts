@@ -80,7 +80,6 @@ class SegmentedLog implements AuditLog {
   #sync: 'batch' | 'each'
   #segmentBytes: number
   #head: AuditPosition
-  #torn: boolean
   #writable = true
   #closed = false
   #sinceCheckpoint = 0
@@ -93,9 +92,8 @@ class SegmentedLog implements AuditLog {
     this.#sync = options.sync
     this.#segmentBytes = options.segmentBytes
     this.#checkpointEvery = options.checkpointEvery ?? 1000
-    this.#writer = new TrailWriter(options.folder, options.disk ?? systemDisk, tail.end, tail.tornBytes)
+    this.#writer = new TrailWriter(options.folder, options.disk ?? systemDisk, tail.end, tail.torn)
     this.#checkpoints = new Checkpoints(options.folder, options.meta)
-    this.#torn = tail.tornBytes > 0
     this.#head = this.#startFrom(tail)
     this.#repairQuietly()
   }
@@ -142,7 +140,7 @@ class SegmentedLog implements AuditLog {
   #attempt(work: () => void): void {
     if (this.#closed) throw new JitError('audit.unwritable', 'the trail is closed')
     try {
-      if (this.#torn) this.#repair()
+      this.#repair()
       work()
     } catch (error) {
       if (this.#writable) this.#options.log.error('audit trail unwritable', { error: String(error) })
@@ -183,7 +181,7 @@ class SegmentedLog implements AuditLog {
     await this.checkpoint()
     return verifyFolder(this.#options.folder, {
       until: this.#writer.end,
-      expected: [this.#head, ...this.#checkpoints.remembered()],
+      expected: [...this.#checkpoints.remembered(), this.#head],
       publicKey: this.#checkpoints.publicKey(),
     })
   }
@@ -224,13 +222,11 @@ class SegmentedLog implements AuditLog {
 
   #repair(): void {
     const repair = this.#writer.repair()
-    this.#torn = false
     if (repair !== undefined) this.#write([{ type: 'trail.repaired', detail: { ...repair } }])
   }
 
   /** A full disk at the start is no reason not to start: the repair is made up for before the first record. */
   #repairQuietly(): void {
-    if (!this.#torn) return
     try {
       this.#repair()
     } catch (error) {

@@ -9,8 +9,8 @@ export interface Tail {
   readonly head: AuditPosition
   /** End of the last whole line. */
   readonly end: TrailPosition
-  /** Bytes behind it: half a line after kill -9 or a full disk, zeros after a power cut. */
-  readonly tornBytes: number
+  /** Whether something stands behind it: half a line after kill -9 or a full disk, zeros after a power cut. */
+  readonly torn: boolean
   /** What is wrong with the last record beyond being torn; undefined when it is genuine. */
   readonly problem: string | undefined
 }
@@ -19,20 +19,20 @@ export interface Tail {
 export function readTail(folder: string): Tail {
   const numbers = segmentNumbers(folder)
   let end: TrailPosition | undefined
-  let tornBytes = 0
+  let torn = false
   for (const segment of numbers.toReversed()) {
     for (const line of linesBackward(segmentFile(folder, segment))) {
       // The log never writes a zero byte: it is what a file system leaves where a power cut hit.
       if (end === undefined && (!line.whole || line.bytes.includes(0))) {
-        tornBytes += line.bytes.length + (line.whole ? 1 : 0)
+        torn = true
         continue
       }
       end ??= { segment, bytes: line.start + line.bytes.length + 1 }
-      return { end, tornBytes, ...judge(line.bytes, segment) }
+      return { end, torn, ...judge(line.bytes, segment) }
     }
     end ??= { segment, bytes: 0 }
   }
-  return { head: { seq: 0, hash: firstHash }, end: end ?? { segment: 1, bytes: 0 }, tornBytes, problem: undefined }
+  return { head: { seq: 0, hash: firstHash }, end: end ?? { segment: 1, bytes: 0 }, torn, problem: undefined }
 }
 
 /**

@@ -52,7 +52,7 @@ export async function verifyFolder(folder: string, options: VerifyOptions = {}):
   }
   const signed = await readCheckpoints(folder, options.publicKey, report)
   const anchors = new Map<number, { readonly hash: string; readonly by: string; readonly line: number }>()
-  for (const { seq, hash } of options.expected ?? []) if (seq > 0) anchors.set(seq, { hash, by: 'what the store remembers', line: 0 })
+  for (const { seq, hash } of options.expected ?? []) if (seq > 0) anchors.set(seq, { hash, by: 'what jit remembers', line: 0 })
   for (const { seq, hash, line } of signed.checkpoints) {
     const other = anchors.get(seq)
     if (other !== undefined && other.hash !== hash) report(checkpointFile, line, `this checkpoint of record ${seq} contradicts ${other.by}`)

@@ -31,15 +31,15 @@ export class TrailWriter {
   readonly #disk: Disk
   #segment: OpenSegment | undefined
   #end: TrailPosition
-  #tornBytes: number
+  #torn: boolean
   #unsynced = false
   readonly #syncing = new Map<number, Promise<void>>()
 
-  constructor(folder: string, disk: Disk, end: TrailPosition, tornBytes: number) {
+  constructor(folder: string, disk: Disk, end: TrailPosition, torn: boolean) {
     this.#folder = folder
     this.#disk = disk
     this.#end = end
-    this.#tornBytes = tornBytes
+    this.#torn = torn
   }
 
   /** End of the last line that was written. */
@@ -52,11 +52,10 @@ export class TrailWriter {
   }
 
   /**
-   * Moves a torn tail into a file of its own and cuts it off; undefined when there is none. Comes before the first
-   * `append`. Throws JitError `audit.unwritable`; then everything stands as it did.
+   * Moves a torn tail into a file of its own and cuts it off; undefined when there is none. Comes before each `append`. Throws JitError `audit.unwritable`; then everything stands as it did.
    */
   repair(): Repair | undefined {
-    if (this.#tornBytes === 0) return undefined
+    if (!this.#torn) return undefined
     return this.#guard(() => {
       const { segment, bytes } = this.#end
       const torn = readFileSync(segmentFile(this.#folder, segment)).subarray(bytes)
@@ -70,7 +69,7 @@ export class TrailWriter {
       }
       this.#open().dirty = true
       this.#takeBack()
-      this.#tornBytes = 0
+      this.#torn = false
       return { file, segment: segmentName(segment), bytes: torn.length, sha256: hash('sha256', torn) }
     })
   }

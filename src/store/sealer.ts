@@ -149,8 +149,12 @@ class StoreSealer implements Sealer {
 
   async rekey(passphrase: Secret): Promise<void> {
     this.#open()
+    const master = randomBytes(32)
+    const keys = await deriveKeys(master, newKeyId())
+    const after: Sealing = { version: 1, key: 'passphrase', id: keys.id, check: keys.check, wrapped: await wrapKey(master, passphrase) }
+    master.fill(0)
     while (this.#rekeying !== undefined) await this.#rekeying.catch(() => undefined)
-    this.#rekeying = this.#rekey(passphrase)
+    this.#rekeying = this.#replaceKey(keys, after)
     try {
       await this.#rekeying
     } finally {
@@ -158,26 +162,29 @@ class StoreSealer implements Sealer {
     }
   }
 
-  async #rekey(passphrase: Secret): Promise<void> {
-    const { store, log } = this.#options
+  async #replaceKey(keys: KeySet, after: Sealing): Promise<void> {
+    const { store } = this.#options
     const before = this.#sealing
     const old = this.#open()
     await Promise.allSettled(this.#sealingNow)
     // Whoever just got a sealed value writes it in this turn; its row is then among those that are sealed anew.
     await new Promise((settle) => setImmediate(settle))
-    const master = randomBytes(32)
-    const keys = await deriveKeys(master, newKeyId())
-    const after: Sealing = { version: 1, key: 'passphrase', id: keys.id, check: keys.check, wrapped: await wrapKey(master, passphrase) }
-    master.fill(0)
     await resealRows(store, old, keys, () => store.meta.set(metaKey, JSON.stringify(after)))
     this.#sealing = after
     if (this.#keys !== undefined) this.#use(keys)
+    await this.#removeOldKey(before)
+  }
+
+  async #removeOldKey(before: Sealing): Promise<void> {
     try {
-      store.flush()
+      this.#options.store.flush()
       if (before.key === 'file') removeKeyFile(keyFile(this.#options))
       if (before.key === 'keychain') await this.#options.keychain?.delete(accountOf(before.id))
     } catch (error) {
-      log.warn('the old key could not be removed; it opens nothing in the store any more', { key: before.key, error: String(error) })
+      this.#options.log.warn('the old key could not be removed; it opens nothing in the store any more', {
+        key: before.key,
+        error: String(error),
+      })
     }
   }
 

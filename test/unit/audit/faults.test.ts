@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
+import { appendCheckpoint } from '../../../src/audit/checkpoint.ts'
 import { type Disk, systemDisk } from '../../../src/audit/disk.ts'
 import { segmentNumbers } from '../../../src/audit/segments.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
@@ -58,6 +59,22 @@ describe('a disk that is full', () => {
     log.append(event())
     expect(log).toMatchObject({ writable: true, head: { seq: seq + 1 } })
     await log.close()
+  })
+})
+
+describe('checkpoints on a full disk', () => {
+  const tiny = tinyDisk(32 * 1024)
+  afterAll(() => tiny?.unmount())
+
+  it.skipIf(tiny === undefined)('are whole lines or none', () => {
+    const folder = tiny?.folder ?? ''
+    const add = (): void => {
+      for (let index = 0; index < 1000; index++) appendCheckpoint(folder, `a.${'b'.repeat(300)}.c`)
+    }
+    expect(add).toThrow(/ENOSPC/)
+    const content = readFileSync(join(folder, 'checkpoints.jsonl'), 'utf8')
+    expect(content.length).toBeGreaterThan(20_000)
+    expect(content.split('\n').at(-1)).toBe('')
   })
 })
 

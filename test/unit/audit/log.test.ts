@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { appendFileSync, readdirSync, readFileSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -96,7 +106,7 @@ describe('a record', () => {
       inner.push(next)
       inner = next
     }
-    log.append(event('b', JSON.parse('{}') as never))
+    log.append({ type: 'lease.ended', call: 'b', lease: { id: 'l', provider: 'p', scope: { many } }, detail: { also: many } })
     log.append({ type: 'message.refused', detail: { deep: deep as never } })
     const lines = textOf(folder).trimEnd().split('\n')
     for (const line of lines) expect(Buffer.byteLength(line)).toBeLessThan(256 * 1024 + 400)
@@ -105,12 +115,67 @@ describe('a record', () => {
       detail: {},
       cut: [expect.stringMatching(/^detail: \d{7} bytes, sha256 /)],
     })
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ call: 'b', lease: {}, detail: {}, cut: [expect.any(String), expect.any(String)] })
     expect(lines[2]).toContain('[cut: nested deeper than 128]')
     expect((await log.verify()).ok).toBe(true)
   })
 })
 
 describe('the trail', () => {
+  it('is not written through a symbolic link', () => {
+    const folder = temporaryFolder()
+    writeFileSync(join(folder, 'elsewhere'), '')
+    symlinkSync(join(folder, 'elsewhere'), join(folder, '000001.jsonl'))
+    const log = openTestLog(folder)
+    expect(() => log.append(event())).toThrow(expect.objectContaining({ code: 'audit.unwritable' }))
+    expect(readFileSync(join(folder, 'elsewhere'), 'utf8')).toBe('')
+  })
+
+  it('that is replaced by another genuine one while it is written does not verify', async () => {
+    const [folder, other] = [temporaryFolder(), temporaryFolder()]
+    const log = openTestLog(folder)
+    const twin = openTestLog(other)
+    for (let index = 0; index < 5; index++) {
+      log.append(event('a'))
+      twin.append(event('b'))
+    }
+    writeFileSync(join(folder, '000001.jsonl'), textOf(other))
+    expect((await log.verify()).problems).toMatchObject([{ line: 5, message: expect.stringContaining('what jit remembers') }])
+  })
+
+  it('with a genuine continuation by somebody else does not verify', async () => {
+    const [folder, other] = [temporaryFolder(), temporaryFolder()]
+    const log = openTestLog(folder)
+    log.append(event())
+    copyFileSync(join(folder, '000001.jsonl'), join(other, '000001.jsonl'))
+    const forger = openTestLog(other, { segmentBytes: 10 })
+    forger.append(event('forged'))
+    copyFileSync(join(other, '000002.jsonl'), join(folder, '000002.jsonl'))
+    expect((await verifyFolder(folder)).ok).toBe(true)
+    expect((await log.verify()).problems).toEqual([
+      { file: '000002.jsonl', line: 0, message: 'this segment is not one that the daemon wrote' },
+    ])
+  })
+
+  it('whose checkpoints and key were replaced by somebody else’s does not verify', async () => {
+    const [folder, other] = [temporaryFolder(), temporaryFolder()]
+    const log = openTestLog(folder)
+    log.append(event())
+    log.setSigner(await testSigner())
+    await log.checkpoint()
+    copyFileSync(join(folder, '000001.jsonl'), join(other, '000001.jsonl'))
+    const forger = openTestLog(other)
+    forger.setSigner(await testSigner())
+    await forger.checkpoint()
+    for (const name of ['checkpoints.jsonl', 'key.json']) copyFileSync(join(other, name), join(folder, name))
+    expect((await verifyFolder(folder)).ok).toBe(true)
+    expect((await log.verify()).problems).toContainEqual({
+      file: 'key.json',
+      line: 1,
+      message: 'this is not the key that the store signs with',
+    })
+  })
+
   it('goes on where it stopped, across opens and segments', async () => {
     const folder = temporaryFolder()
     for (let round = 0; round < 4; round++) {
@@ -179,7 +244,8 @@ describe('the trail', () => {
     expect(readFileSync(join(folder, '000001.torn-1'), 'utf8')).toBe(torn)
     expect(statSync(join(folder, '000001.torn-1')).mode & 0o777).toBe(0o600)
     expect(log.problems).toEqual([])
-    expect(await log.verify()).toMatchObject({ ok: true, records: 4 })
+    log.append(event())
+    expect(await log.verify()).toMatchObject({ ok: true, records: 5 })
     appendFileSync(join(folder, '000001.torn-1'), 'x')
     expect((await log.verify()).problems).toMatchObject([{ line: 4, message: expect.stringContaining('torn-1') }])
   })

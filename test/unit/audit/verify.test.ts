@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { CompactSign } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { keyText } from '../../../src/audit/checkpoint.ts'
+import { keyText, signCheckpoint } from '../../../src/audit/checkpoint.ts'
 import { encodeRecord, firstHash } from '../../../src/audit/record.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
 import { event, makeTrail, openLog, temporaryFolder, testSigner } from './support.ts'
@@ -128,7 +128,7 @@ describe('verify notices', () => {
     expect((await verifyFolder(folder)).ok).toBe(true)
     const last = JSON.parse(lines('000003.jsonl').at(-1) ?? '')
     const report = await verifyFolder(folder, { expected: [{ seq: 30, hash: last.hash }] })
-    expect(report.problems).toMatchObject([{ message: 'record 30 of what the store remembers is not in the trail: it was cut' }])
+    expect(report.problems).toMatchObject([{ message: 'record 30 of what jit remembers is not in the trail: it was cut' }])
   })
 
   it('a trail written anew, with hashes that fit, under the old checkpoints', async () => {
@@ -163,6 +163,37 @@ describe('verify notices', () => {
     expect(await verify(await sign({ kid, typ: 'jit-checkpoint' }))).toBe(true)
     expect(await verify(await sign({ kid, typ: 'JWT' }))).toBe(false)
     expect(await verify(await sign({ kid, typ: 'jit-checkpoint' }, Buffer.from('{}')))).toBe(false)
+  })
+
+  it('a signed checkpoint that contradicts what it is told must be there', async () => {
+    const signer = await testSigner()
+    const key = await keyText(signer.publicJwk)
+    const jws = await signCheckpoint({ seq: 30, hash: firstHash, time: '', segment: 3 }, signer)
+    const folder = copy({ 'checkpoints.jsonl': `{"jws":"${jws}"}\n`, 'key.json': key })
+    const expected = [{ seq: 30, hash: JSON.parse(lines('000003.jsonl').at(-1) ?? '').hash }]
+    expect((await verifyFolder(folder, { expected })).problems).toMatchObject([
+      { file: 'checkpoints.jsonl', line: 1, message: expect.stringContaining('contradicts') },
+    ])
+  })
+
+  it('a signature written with other spare bits', async () => {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const [first = '', ...rest] = lines('checkpoints.jsonl')
+    const last = first.at(-3) ?? ''
+    const twin = `${first.slice(0, -3)}${alphabet[alphabet.indexOf(last) ^ 1] ?? ''}"}`
+    expect(twin).not.toBe(first)
+    expect((await problems({ 'checkpoints.jsonl': `${[twin, ...rest].join('\n')}\n` }))[0]).toMatchObject({
+      file: 'checkpoints.jsonl',
+      line: 1,
+    })
+  })
+
+  it.each(['000003.jsonl', 'checkpoints.jsonl'] as const)('a %s without its last newline', async (name) => {
+    expect(await problems({ [name]: text(name).slice(0, -1) })).toContainEqual({
+      file: name,
+      line: lines(name).length,
+      message: 'the last line is torn',
+    })
   })
 
   it('checkpoints that stand out of order', async () => {

@@ -115,6 +115,12 @@ describe('the key file', () => {
     expect(readFileSync(join(folder, 'key')).equals(before)).toBe(true)
   })
 
+  it('that holds no key is refused at the first start too', async () => {
+    const folder = temporaryFolder()
+    writeFileSync(join(folder, 'key'), 'c2hvcnQ', { mode: 0o600 })
+    await expect(open(openTestStore(folder), folder)).rejects.toMatchObject({ code: 'store.wrong-key' })
+  })
+
   it('is not made anew over a store that holds secrets but lost its note', async () => {
     const { folder, store, sealer } = await home()
     store.secrets.set('a', await sealer.seal(new Secret(canary), 'a'))
@@ -234,17 +240,55 @@ describe('a passphrase', () => {
     await expect((await open(store, folder)).unseal(passphrase)).rejects.toMatchObject({ code: 'store.corrupt' })
   })
 
-  it('change does not lose what is sealed, written or deleted meanwhile', async () => {
+  it('change does not lose what others seal and write all the while', async () => {
     const { sealer, folder, store } = await home()
-    store.leases.insert(lease({ sealed: await sealer.seal(new Secret('dead soon'), 'lease/lease_1') }))
-    const write = async (name: string): Promise<void> => store.secrets.set(name, await sealer.seal(new Secret(name), name))
-    const work = [write('before'), sealer.rekey(passphrase), write('during')]
-    store.leases.update('lease_1', { sealed: '' })
-    await Promise.all([...work, write('too')])
+    const rekeying = { over: false }
+    const writer = async (name: string): Promise<number> => {
+      let count = 0
+      for (; !rekeying.over; count++)
+        store.secrets.set(`${name}/${count % 20}`, await sealer.seal(new Secret(`${name} ${count}`), `${name}/${count % 20}`))
+      return count
+    }
+    const writers = ['a', 'b', 'c'].map(writer)
+    await sealer.rekey(passphrase)
+    rekeying.over = true
+    for (const count of await Promise.all(writers)) expect(count).toBeGreaterThan(20)
     const later = await open(store, folder)
     await later.unseal(passphrase)
-    for (const name of ['before', 'during', 'too']) expect(shown(await later.open(store.secrets.get(name) ?? '', name))).toBe(name)
+    for (const name of store.secrets.names()) expect(shown(await later.open(store.secrets.get(name) ?? '', name))).toMatch(/^[abc] \d+$/)
+  })
+
+  it('change does not bring back what was deleted while it ran', async () => {
+    const { sealer, folder, store } = await home()
+    for (const name of ['dead', 'alive']) store.secrets.set(name, await sealer.seal(new Secret(name), name))
+    store.leases.insert(lease({ sealed: await sealer.seal(new Secret('token'), 'lease/lease_1') }))
+    let read = 0
+    const names = (): string[] => {
+      read += 1
+      if (read === 2) {
+        queueMicrotask(() => {
+          store.secrets.delete('dead')
+          store.leases.update('lease_1', { sealed: '' })
+        })
+      }
+      return store.secrets.names()
+    }
+    const other = await open({ ...store, secrets: { ...store.secrets, names } }, folder)
+    read = 1
+    await other.rekey(passphrase)
+    expect(read).toBeGreaterThan(2)
+    expect(store.secrets.names()).toEqual(['alive'])
     expect(store.leases.get('lease_1')?.sealed).toBe('')
+  })
+
+  it('change leaves rows that were read before it readable until the store is sealed', async () => {
+    const { sealer } = await home()
+    const old = await sealer.seal(new Secret(canary), 'a')
+    await sealer.rekey(passphrase)
+    expect(shown(await sealer.open(old, 'a'))).toBe(canary)
+    sealer.close()
+    await sealer.unseal(passphrase)
+    await expect(sealer.open(old, 'a')).rejects.toMatchObject({ code: 'store.wrong-key' })
   })
 
   it('change that cannot be written leaves the old key in use', async () => {
