@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { card, plain, scopeText, span, table } from '../../../src/cli/output.ts'
 import { trailLine } from '../../../src/cli/trail.ts'
@@ -70,12 +71,12 @@ describe('a line of the trail', () => {
   }
 
   it('reads human → agent → server → tool → resource → result', () => {
-    expect(trailLine(call, false)).toContain('ada(1000) → claude → github → get_issue → acme/web#42 → ')
-    expect(trailLine(call, false)).toContain('1 request, fp_1, 12 ms')
+    expect(plainLine(call, false)).toContain('ada(1000) → claude → github → get_issue → acme/web#42 → ')
+    expect(plainLine(call, false)).toContain('1 request, fp_1, 12 ms')
   })
 
   it('shows a refusal with what was tried and why', () => {
-    const line = trailLine(
+    const line = plainLine(
       {
         type: 'egress.refused',
         time: call.time,
@@ -90,7 +91,12 @@ describe('a line of the trail', () => {
   })
 
   it('keeps quiet about what only --all shows', () => {
-    expect(trailLine({ type: 'lease.issued', time: call.time, call: 'call_1' }, false)).toBe('')
-    expect(trailLine({ type: 'lease.issued', time: call.time, call: 'call_1' }, true)).toContain('lease.issued')
+    expect(plainLine({ type: 'lease.issued', time: call.time, call: 'call_1' }, false)).toBe('')
+    expect(plainLine({ type: 'lease.issued', time: call.time, call: 'call_1' }, true)).toContain('lease.issued')
   })
 })
+
+/** Colours come and go with the terminal. */
+function plainLine(...args: Parameters<typeof trailLine>): string {
+  return stripVTControlCharacters(trailLine(...args))
+}

@@ -68,6 +68,8 @@ describe('the tables', () => {
       fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary-ascii' }), fc.jsonValue(), (name, text, value) => {
         store.meta.set(name, text)
         expect(store.meta.get(name)).toBe(text)
+        // A key that reaches a prototype never gets this far, and matchers do not compare it.
+        fc.pre(!JSON.stringify(value).includes('__proto__'))
         const scope = JSON.parse(JSON.stringify({ value }))
         store.leases.insert(lease({ id: `l${store.leases.inState(['live']).length}`, error: text, scope }))
         expect(store.leases.inState(['live']).at(-1)).toMatchObject({ error: text, scope })
