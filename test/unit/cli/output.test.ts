@@ -31,13 +31,12 @@ describe('output', () => {
   })
 
   it('leaves out empty lines of a card and indents the others', () => {
-    expect(
-      card([
-        ['one', '1\n2'],
-        ['empty', ''],
-        ['three', '3'],
-      ]),
-    ).toBe('one    1\n       2\nthree  3')
+    const shown = card([
+      ['one', '1\n2'],
+      ['empty', ''],
+      ['three', '3'],
+    ])
+    expect(stripVTControlCharacters(shown)).toBe('one    1\n       2\nthree  3')
   })
 
   it('says a scope of GitHub in words and any other as it is', () => {
