@@ -3,76 +3,212 @@ import type { Secret } from './secret.ts'
 export interface Scrubber {
   /** The text without any spelling of a secret. */
   scrubText(text: string): string
-  /** For a body that arrives in pieces: what could be the start of a secret is held back until the next piece. */
-  stream(): { push(chunk: Buffer): Buffer; end(): Buffer }
+  /**
+   * For a body that arrives in pieces. `push` answers at once with what is certain; only an end that could be the start of a
+   * spelling is held back until the next piece, `end` gives what was held.
+   */
+  stream(): ScrubStream
 }
 
-const mark = '[redacted by jit]'
+export interface ScrubStream {
+  push(chunk: Buffer): Buffer
+  end(): Buffer
+}
+
+/** Shorter values are no credentials, and removing them would remove ordinary words. */
+const shortestSecret = 8
 
 /**
  * Removes secrets in the spellings that occur in practice: raw, base64 and base64url at each of three alignments (which
- * covers `Basic` pairs), percent-encoded, hex, and JSON escapes. Exact values only; what is spelt otherwise gets through.
+ * covers `Basic` pairs of any user), percent-encoded, hex, JSON escapes. Whole values only: a part of a secret, or what is
+ * compressed, encrypted or spelt in another way, gets through.
+ *
+ * The cost of a scan hardly depends on the number of secrets: one table lookup for about every ten characters.
  */
-export function createScrubber(secrets: readonly Secret[]): Scrubber {
-  const patterns = [...new Set(secrets.filter((secret) => secret.length >= 8).flatMap((secret) => spellings(secret.reveal())))].sort(
-    (left, right) => right.length - left.length,
-  )
-  const longest = patterns[0]?.length ?? 0
-  const expression = patterns.length === 0 ? undefined : new RegExp(patterns.map(escapeExpression).join('|'), 'g')
-  const scrubText = (text: string): string => {
-    if (!patterns.some((pattern) => text.includes(pattern))) return text
-    return expression === undefined ? text : text.replace(expression, mark)
+export function createScrubber(secrets: readonly Secret[], replacement = '[redacted by jit]'): Scrubber {
+  const texts = new Set<string>()
+  const bytes = new Set<string>()
+  for (const secret of secrets) {
+    if (secret.length < shortestSecret) continue
+    const known = spellingsOf(secret)
+    for (const text of known.text) texts.add(text)
+    for (const text of known.bytes) bytes.add(text)
   }
+  const inText = compile([...texts])
+  // Bodies are scanned as latin1, which keeps every byte; only secrets beyond ASCII are spelt differently there.
+  const inBytes = sameMembers(texts, bytes) ? inText : compile([...bytes])
   return {
-    scrubText,
-    stream() {
-      let held = ''
-      return {
-        push(chunk) {
-          // latin1 keeps every byte; the patterns are ASCII.
-          const text = scrubText(held + chunk.toString('latin1'))
-          const keep = possibleStart(text, patterns, longest)
-          held = keep === 0 ? '' : text.slice(-keep)
-          return Buffer.from(keep === 0 ? text : text.slice(0, -keep), 'latin1')
-        },
-        end() {
-          const rest = Buffer.from(scrubText(held), 'latin1')
-          held = ''
-          return rest
-        },
+    scrubText: (text) => (inText === undefined ? text : replaceAll(inText, text, replacement)),
+    stream: () => (inBytes === undefined ? unchanged : new Stream(inBytes, replacement)),
+  }
+}
+
+const nothing = Buffer.alloc(0)
+const unchanged: ScrubStream = { push: (chunk) => chunk, end: () => nothing }
+
+/** Keeps in `#held` what came last and may be the start of a spelling. */
+class Stream implements ScrubStream {
+  readonly #matcher: Matcher
+  readonly #replacement: string
+  #held = ''
+
+  constructor(matcher: Matcher, replacement: string) {
+    this.#matcher = matcher
+    this.#replacement = replacement
+  }
+
+  push(chunk: Buffer): Buffer {
+    const text = this.#held + chunk.toString('latin1')
+    let clean = ''
+    let from = 0
+    for (let at = find(this.#matcher, text, 0); at !== -1; at = find(this.#matcher, text, from)) {
+      // A longer spelling may begin here or earlier: wait for what follows.
+      const hold = possibleStart(this.#matcher, text, from)
+      if (hold <= at) {
+        this.#held = text.slice(hold)
+        return Buffer.from(clean + text.slice(from, hold), 'latin1')
       }
-    },
+      clean += text.slice(from, at) + this.#replacement
+      from = at + longestAt(this.#matcher, text, at)
+    }
+    const hold = possibleStart(this.#matcher, text, from)
+    if (from === 0 && hold === text.length && this.#held === '') return chunk
+    this.#held = text.slice(hold)
+    return Buffer.from(clean + text.slice(from, hold), 'latin1')
+  }
+
+  end(): Buffer {
+    const rest = replaceAll(this.#matcher, this.#held, this.#replacement)
+    this.#held = ''
+    return Buffer.from(rest, 'latin1')
   }
 }
 
-/** Length of the longest end of `text` that begins some pattern. */
-function possibleStart(text: string, patterns: readonly string[], longest: number): number {
-  for (let length = Math.min(longest - 1, text.length); length > 0; length -= 1) {
-    const end = text.slice(-length)
-    if (patterns.some((pattern) => pattern.length > length && pattern.startsWith(end))) return length
-  }
-  return 0
+/**
+ * Horspool's search for many patterns: the last three characters of a window as long as the shortest pattern (at most
+ * `widest`) say how far the window may move without missing one.
+ */
+interface Matcher {
+  /** Longest first. */
+  readonly patterns: readonly string[]
+  readonly longest: number
+  readonly window: number
+  readonly shifts: Uint8Array
+  /** First characters, and first three characters, of patterns: for the ends of pieces. */
+  readonly first: Uint8Array
+  readonly firstThree: Uint8Array
 }
 
-function spellings(value: string): string[] {
+const widest = 16
+const tableSize = 1 << 16
+
+function compile(patterns: string[]): Matcher | undefined {
+  if (patterns.length === 0) return undefined
+  patterns.sort((left, right) => right.length - left.length)
+  const window = Math.min(widest, patterns.at(-1)?.length ?? 0)
+  const shifts = new Uint8Array(tableSize).fill(window - 2)
+  const first = new Uint8Array(256)
+  const firstThree = new Uint8Array(tableSize)
+  for (const pattern of patterns) {
+    first[pattern.charCodeAt(0) & 255] = 1
+    firstThree[slotOf(pattern, 2)] = 1
+    for (let end = 2; end < window; end += 1) {
+      const slot = slotOf(pattern, end)
+      shifts[slot] = Math.min(shifts[slot] ?? 0, window - 1 - end)
+    }
+  }
+  return { patterns, longest: patterns[0]?.length ?? 0, window, shifts, first, firstThree }
+}
+
+function slotOf(text: string, end: number): number {
+  return ((text.charCodeAt(end - 2) << 8) ^ (text.charCodeAt(end - 1) << 4) ^ text.charCodeAt(end)) & (tableSize - 1)
+}
+
+/** Where the next pattern begins at or after `from`; -1 when there is none. */
+function find({ patterns, window, shifts }: Matcher, text: string, from: number): number {
+  for (let end = from + window - 1; end < text.length;) {
+    const shift = shifts[slotOf(text, end)] ?? 0
+    if (shift > 0) {
+      end += shift
+      continue
+    }
+    const at = end - window + 1
+    for (const pattern of patterns) if (text.startsWith(pattern, at)) return at
+    end += 1
+  }
+  return -1
+}
+
+function longestAt({ patterns }: Matcher, text: string, at: number): number {
+  return patterns.find((pattern) => text.startsWith(pattern, at))?.length ?? 1
+}
+
+/** Where the longest end of `text` begins that is the start of some pattern; its length when none is. */
+function possibleStart({ patterns, longest, first, firstThree }: Matcher, text: string, from: number): number {
+  for (let at = Math.max(from, text.length - longest + 1); at < text.length; at += 1) {
+    if (first[text.charCodeAt(at) & 255] === 0 || (at + 2 < text.length && firstThree[slotOf(text, at + 2)] === 0)) continue
+    const end = text.slice(at)
+    if (patterns.some((pattern) => pattern.length > end.length && pattern.startsWith(end))) return at
+  }
+  return text.length
+}
+
+function replaceAll(matcher: Matcher, text: string, replacement: string): string {
+  let at = find(matcher, text, 0)
+  if (at === -1) return text
+  let clean = ''
+  let from = 0
+  for (; at !== -1; at = find(matcher, text, from)) {
+    clean += text.slice(from, at) + replacement
+    from = at + longestAt(matcher, text, at)
+  }
+  return clean + text.slice(from)
+}
+
+interface Spellings {
+  /** As they stand in JavaScript text, and in UTF-8 bytes read as latin1. */
+  readonly text: readonly string[]
+  readonly bytes: readonly string[]
+}
+
+const spelt = new WeakMap<Secret, Spellings>()
+
+function spellingsOf(secret: Secret): Spellings {
+  const known = spelt.get(secret)
+  if (known !== undefined) return known
+  const value = secret.reveal()
+  const ascii = asciiSpellings(value)
+  const literal = [value, JSON.stringify(value).slice(1, -1), JSON.stringify(value).slice(1, -1).replaceAll('/', '\\/')]
+  const made = {
+    text: [...new Set([...literal, ...ascii])],
+    bytes: [...new Set([...literal.map((text) => Buffer.from(text).toString('latin1')), ...ascii])],
+  }
+  spelt.set(secret, made)
+  return made
+}
+
+/** Those that consist of ASCII whatever the secret holds. */
+function asciiSpellings(value: string): string[] {
   const bytes = Buffer.from(value)
   const hex = bytes.toString('hex')
-  const percent = encodeURIComponent(value)
-  const allPercent = hex.replace(/../g, '%$&')
-  const unicode = [...value].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+  const percent = encodeURIComponent(value.toWellFormed())
+  const strict = percent.replace(/[!'()*~]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  const every = hex.replace(/../g, '%$&')
+  const unicode = Array.from({ length: value.length }, (_, at) => value.charCodeAt(at).toString(16).padStart(4, '0'))
   return [
-    value,
-    percent,
-    percent.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase()),
-    allPercent,
-    allPercent.toUpperCase(),
+    ...[percent, strict, percent.replaceAll('%20', '+'), strict.replaceAll('%20', '+')].flatMap((text) => [text, lowerEscapes(text)]),
+    every,
+    every.toUpperCase(),
     hex,
     hex.toUpperCase(),
-    JSON.stringify(value).slice(1, -1),
-    unicode,
-    unicode.replaceAll('\\u', '\\\\u').toUpperCase().replaceAll('\\\\U', '\\u'),
+    unicode.map((digits) => `\\u${digits}`).join(''),
+    unicode.map((digits) => `\\u${digits.toUpperCase()}`).join(''),
     ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset)),
-  ].filter((text) => text.length >= 8)
+  ]
+}
+
+function lowerEscapes(text: string): string {
+  return text.replace(/%[0-9A-F]{2}/g, (escape) => escape.toLowerCase())
 }
 
 /** The characters of the base64 that depend on the secret alone, when it stands `offset` bytes into a longer text. */
@@ -80,12 +216,10 @@ function base64At(bytes: Buffer, offset: number): string[] {
   const encoded = Buffer.concat([Buffer.alloc(offset), bytes])
     .toString('base64')
     .replace(/=+$/, '')
-  const start = Math.ceil((offset * 8) / 6)
-  const end = Math.floor(((offset + bytes.length) * 8) / 6)
-  const stable = encoded.slice(start, end)
+  const stable = encoded.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6))
   return [stable, stable.replaceAll('+', '-').replaceAll('/', '_')]
 }
 
-function escapeExpression(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+function sameMembers(left: ReadonlySet<string>, right: ReadonlySet<string>): boolean {
+  return left.size === right.size && [...left].every((text) => right.has(text))
 }

@@ -3,14 +3,15 @@ import { once } from 'node:events'
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { appendCheckpoint } from '../../../src/audit/checkpoint.ts'
 import { type Disk, systemDisk } from '../../../src/audit/disk.ts'
 import { segmentNumbers } from '../../../src/audit/segments.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
-import { tinyDisk } from '../store/tiny-disk.ts'
+import { canMount, tinyDisk } from '../store/tiny-disk.ts'
 import { all, event, openTestLog, temporaryFolder, TestLog, testSigner, textOf } from './support.ts'
 
+const mountable = canMount()
 const unwritable = expect.objectContaining({ code: 'audit.unwritable' })
 
 describe('a disk that is full', () => {
@@ -33,11 +34,8 @@ describe('a disk that is full', () => {
     expect(await log.verify()).toMatchObject({ ok: true, records: 2 })
   })
 
-  const tiny = tinyDisk(64 * 1024)
-  afterAll(() => tiny?.unmount())
-
-  it.skipIf(tiny === undefined)('never leaves half a line, neither in segments nor in checkpoints, and needs no restart', async () => {
-    const folder = join(tiny?.folder ?? '', 'audit')
+  it.skipIf(!mountable)('never leaves half a line, neither in segments nor in checkpoints, and needs no restart', async () => {
+    const folder = join(tinyDisk(64 * 1024), 'audit')
     const log = openTestLog(folder, { segmentBytes: 16_384 })
     log.setSigner(await testSigner())
     let refused = 0
@@ -63,11 +61,8 @@ describe('a disk that is full', () => {
 })
 
 describe('checkpoints on a full disk', () => {
-  const tiny = tinyDisk(32 * 1024)
-  afterAll(() => tiny?.unmount())
-
-  it.skipIf(tiny === undefined)('are whole lines or none', () => {
-    const folder = tiny?.folder ?? ''
+  it.skipIf(!mountable)('are whole lines or none', () => {
+    const folder = tinyDisk(32 * 1024)
     const add = (): void => {
       for (let index = 0; index < 1000; index++) appendCheckpoint(folder, `a.${'b'.repeat(300)}.c`)
     }

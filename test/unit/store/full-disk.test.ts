@@ -1,17 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openStore } from '../../../src/store/sqlite.ts'
 import { lease, temporaryFolder } from './support.ts'
-import { tinyDisk } from './tiny-disk.ts'
+import { canMount, tinyDisk } from './tiny-disk.ts'
 
-const disk = tinyDisk(256 * 1024)
-afterAll(() => disk?.unmount())
-
-describe.skipIf(disk === undefined)('a store on a full disk', () => {
+describe.skipIf(!canMount())('a store on a full disk', () => {
   it('refuses what it cannot keep, keeps what it had, and goes on by itself once there is room', () => {
-    const folder = disk?.folder ?? ''
+    const folder = tinyDisk(256 * 1024)
     const store = openStore(join(folder, 'jit.db'))
     store.leases.insert(lease({ id: 'before' }))
     writeFileSync(join(folder, 'ballast'), '')
