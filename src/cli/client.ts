@@ -1,68 +1,103 @@
 import { request } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { type ErrorBody, type ErrorCode, errorTable, JitError } from '../core/errors.ts'
-import { socketPath } from '../shim/paths.js'
-import { reach } from '../shim/start-daemon.js'
+import { Secret } from '../core/secret.ts'
+import { myPlaces } from '../shim/paths.js'
+import { reach, Unreachable } from '../shim/start-daemon.js'
 
 export type Route = readonly [method: string, path: string]
 
 /** The daemon's API over its unix socket. */
 export interface Client {
-  /** Throws the daemon's own JitError, or `daemon.unreachable`. */
+  /** The parsed body. Throws the daemon's own JitError, or `daemon.unreachable`. */
   call(route: Route, options?: CallOptions): Promise<unknown>
+  /** The body as it comes; without a deadline once it has begun. */
   stream(route: Route, query: Readonly<Record<string, string>>): Promise<Readable>
 }
 
 export interface CallOptions {
+  /** A Secret in it is sent as its text, and is none of that anywhere else. */
   readonly body?: unknown
   readonly parameters?: Readonly<Record<string, string>>
   /** Do not start a daemon when none runs. */
   readonly noStart?: boolean
+  /** Milliseconds for the whole answer; a minute unless told. */
+  readonly deadline?: number
 }
 
+/** How long a daemon may take to start: on a busy machine, with a database to recover. */
 const startWait = 15_000
+const usualDeadline = 60_000
 
 export function createClient(): Client {
-  const send = async ([method, path]: Route, options: CallOptions, query = ''): Promise<{ status: number; body: Readable }> => {
-    const socket = await reach(socketPath('api.sock'), { start: options.noStart !== true, wait: startWait }).catch((error: unknown) => {
-      throw new JitError(
-        'daemon.unreachable',
-        options.noStart === true
-          ? 'no daemon runs for this home'
-          : `the daemon cannot be reached: ${error instanceof Error ? error.message : String(error)}`,
-      )
-    })
-    const filled = path.replace(/:([a-z]+)/g, (_, name: string) => encodeURIComponent(options.parameters?.[name] ?? ''))
-    const payload = options.body === undefined ? undefined : JSON.stringify(options.body)
-    return new Promise((resolve, reject) => {
-      const outgoing = request(
-        {
-          createConnection: () => socket,
-          method,
-          path: `${filled}${query}`,
-          headers: {
-            host: 'jit',
-            ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
-          },
-        },
-        (response) => resolve({ status: response.statusCode ?? 0, body: response }),
-      )
-      outgoing.once('error', (error) => reject(new JitError('daemon.unreachable', `the daemon closed the connection: ${error.message}`)))
-      outgoing.end(payload)
-    })
-  }
   return {
     async call(route, options = {}) {
-      const { status, body } = await send(route, options)
-      const value: unknown = JSON.parse((await text(body)) || 'null')
+      const signal = AbortSignal.timeout(options.deadline ?? usualDeadline)
+      const { status, body } = await send(route, options, '', signal)
+      const value = parse(await text(body, signal))
       if (status >= 400) throw revive(value)
       return value
     },
     async stream(route, query) {
       const { status, body } = await send(route, {}, `?${new URLSearchParams(query).toString()}`)
-      if (status >= 400) throw revive(JSON.parse(await text(body)))
+      if (status >= 400) throw revive(parse(await text(body)))
       return body
     },
+  }
+}
+
+async function send(
+  [method, path]: Route,
+  options: CallOptions,
+  query: string,
+  signal?: AbortSignal,
+): Promise<{ status: number; body: Readable }> {
+  const socket = await reachDaemon(options.noStart !== true)
+  const filled = path.replace(/:([a-z]+)/g, (_, name: string) => encodeURIComponent(options.parameters?.[name] ?? ''))
+  const payload = options.body === undefined ? undefined : JSON.stringify(options.body, openSecret)
+  const headers = {
+    host: 'jit',
+    ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+  }
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { createConnection: () => socket, method, path: `${filled}${query}`, headers, ...(signal === undefined ? {} : { signal }) },
+      (response) => resolve({ status: response.statusCode ?? 0, body: response }),
+    )
+    outgoing.once('error', (error) => reject(broken(error, signal)))
+    outgoing.end(payload)
+  })
+}
+
+async function reachDaemon(start: boolean): Promise<Socket> {
+  const { apiSocket, state } = await myPlaces()
+  try {
+    return await reach(apiSocket, { state, start, wait: startWait })
+  } catch (error) {
+    throw new JitError('daemon.unreachable', error instanceof Error ? error.message : String(error), {
+      cause: error,
+      ...(error instanceof Unreachable ? { hint: error.hint } : {}),
+    })
+  }
+}
+
+/** JSON.stringify asks a Secret for its `[redacted]` first; here its text is meant, and goes to the daemon and nowhere else. */
+function openSecret(this: unknown, key: string, value: unknown): unknown {
+  const original: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value
+  return original instanceof Secret ? original.seal((plain) => plain) : value
+}
+
+function broken(error: Error, signal: AbortSignal | undefined): JitError {
+  const what = signal?.aborted === true ? 'the daemon did not answer in time' : `the daemon closed the connection: ${error.message}`
+  return new JitError('daemon.unreachable', what, { cause: error })
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body === '' ? 'null' : body)
+  } catch (error) {
+    throw new JitError('daemon.unreachable', 'the daemon closed the connection in the middle of its answer', { cause: error })
   }
 }
 
@@ -75,16 +110,28 @@ function revive(value: unknown): JitError {
 
 function isErrorBody(value: unknown): value is ErrorBody {
   const error: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, 'error') : undefined
-  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
-  return typeof code === 'string' && isErrorCode(code)
+  if (typeof error !== 'object' || error === null) return false
+  const code: unknown = Reflect.get(error, 'code')
+  const details: unknown = Reflect.get(error, 'details')
+  return (
+    typeof code === 'string' &&
+    isErrorCode(code) &&
+    typeof Reflect.get(error, 'message') === 'string' &&
+    typeof details === 'object' &&
+    details !== null
+  )
 }
 
 function isErrorCode(code: string): code is ErrorCode {
-  return code in errorTable
+  return Object.hasOwn(errorTable, code)
 }
 
-async function text(stream: Readable): Promise<string> {
-  let all = ''
-  for await (const chunk of stream.setEncoding('utf8')) all += String(chunk)
-  return all
+async function text(stream: Readable, signal?: AbortSignal): Promise<string> {
+  try {
+    let all = ''
+    for await (const chunk of stream.setEncoding('utf8')) all += String(chunk)
+    return all
+  } catch (error) {
+    throw broken(error instanceof Error ? error : new Error(String(error)), signal)
+  }
 }

@@ -1,18 +1,21 @@
-import { readFileSync } from 'node:fs'
 import { connect as dial } from 'node:net'
-import { CONTROL, frame, frameReader, MESSAGE, readResponse } from '../api/frames.js'
-import { socketPath } from './paths.js'
+import { Client, lineReader } from './client.js'
+import { Conversation, idNear, look } from './conversation.js'
+import { errorLine, failure } from './errors.js'
+import { Link } from './link.js'
+import { checkOwner, myPlaces } from './paths.js'
 
-/** `daemon.restarted` of the error table; a test holds the two together. */
-export const restarted = {
-  code: 1203,
-  message: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.',
-}
-
-const replayId = '"jit:replay"'
-const reachFor = 15_000
-const queueCap = 10_000
+/** The largest line that a client may send. */
 const lineCap = 64 * 1024 * 1024
+/** How long a daemon is waited for; MCP clients give a server about a minute to start. */
+const reachFor = 10_000
+/** After the client closed its end, answers still on their way are waited for. */
+const lingerFor = 5000
+/** What waits for a daemon; beyond it the client is not read. */
+const queueCap = 4 * 1024 * 1024
+/** A daemon that ends so often without having answered anything is not started again for the same messages. */
+const lossesInARow = 4
+const lossPause = 100
 
 /**
  * What an MCP client starts: its stdio on one side, the daemon's socket on the other. It holds no policy and no secret. When
@@ -20,257 +23,229 @@ const lineCap = 64 * 1024 * 1024
  * handshake, and goes on.
  * @param {string} server
  */
-export function connect(server) {
-  /** @type {import('node:net').Socket | undefined} */
-  let socket
-  let open = false
-  let ended = false
-  /** The daemon was stopped in good order: it is started again when the client needs it, not before. */
-  let asleep = false
-  /** The client's `initialize` as it came, and whether it was told that it is done. */
-  let initialize = ''
-  let initialized = false
-  let initializeAnswered = false
-  /** @type {{ code: string, message: string, hint: string, rpc: number } | undefined} */
-  let refusal
-  /** @type {Map<string, boolean>} id → whether it is the client's initialize */
-  const inFlight = new Map()
-  /** @type {Buffer[]} */
-  let queue = []
+export async function connect(server) {
+  const session = new Session(server)
+  await session.run()
+}
 
-  const read = lines((line) => {
-    const seen = look(line)
-    if (refusal !== undefined)
-      return seen.id === undefined ? undefined : answer(seen.id, refusal.rpc, `${refusal.message}. ${refusal.hint}`)
-    if (seen.id !== undefined && seen.method !== undefined) inFlight.set(seen.id, seen.method === 'initialize')
-    if (seen.method === 'initialize') initialize = line.toString('utf8')
-    if (seen.method === 'notifications/initialized') initialized = true
-    if (!open) {
-      if (queue.length < queueCap) queue.push(line)
-      if (!asleep) return
-      asleep = false
-      return void again(true)
-    }
-    if (socket !== undefined && !hold(socket).write(frame(MESSAGE, line)) && !process.stdin.isPaused()) {
-      process.stdin.pause()
-      socket.once('drain', () => process.stdin.resume())
-    }
-  })
-  process.stdin.on('data', read)
-  process.stdin.on('end', () => {
-    ended = true
-    leaveWhenDone()
-  })
-  process.stdout.on('error', () => process.exit(0))
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => process.exit(0))
+/** @typedef {'connecting' | 'open' | 'asleep' | 'down'} State asleep: the daemon was stopped in good order; down: none came up, or it refused */
 
-  const path = socketPath('connect.sock')
-  const first = dial(path)
-  first.once('connect', () => use(first, false))
-  first.once('error', () => void again(false))
+class Session {
+  #server
+  #talk = new Conversation()
+  #client = new Client()
+  /** @type {State} */
+  #state = 'connecting'
+  /** @type {Link | undefined} */
+  #link
+  /** @type {{ line: Buffer, sight: import('./conversation.js').Sight }[]} what waits until the connection is open, in order */
+  #queue = []
+  #queued = 0
+  #losses = 0
+  #wasOpen = false
+  /** The daemon has said that it stops. */
+  #bye = false
+  #ended = false
+  #left = false
+  /** @type {import('./errors.js').Failure | undefined} why it is down */
+  #failure
+
+  /** @param {string} server */
+  constructor(server) {
+    this.#server = server
+  }
+
+  async run() {
+    const client = this.#client
+    client.onChunk = lineReader(
+      lineCap,
+      (line) => this.#fromClient(line),
+      (head, bytes) =>
+        client.write(errorLine(idNear(head), failure('message.too-large', `the message has ${bytes} bytes; the cap is ${lineCap}`))),
+    )
+    client.onEnd = () => this.#end()
+    client.onDrained = () => this.#link?.resume()
+    client.start()
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => this.#leave())
+    await this.#open(false)
+  }
+
+  /** @param {Buffer} line */
+  #fromClient(line) {
+    const sight = look(line)
+    const knows = this.#talk.handshaken
+    this.#talk.heard(sight, line)
+    if (this.#state === 'open') {
+      this.#send(line, sight)
+      return
+    }
+    // What a lost daemon asked, or was told about a call that is lost too, has no meaning for the next one; and that the client
+    // is initialised is part of the handshake that is replayed.
+    if (sight.kind === 'answer') return
+    if (sight.kind === 'notification' && (this.#state !== 'connecting' || (knows && sight.method === 'notifications/initialized'))) return
+    this.#queue.push({ line, sight })
+    this.#queued += line.length
+    this.#flow()
+    if (this.#state !== 'connecting') void this.#open(this.#wasOpen)
+  }
+
+  /**
+   * @param {Buffer} line
+   * @param {import('./conversation.js').Sight} sight
+   */
+  #send(line, sight) {
+    if (sight.kind === 'request') this.#talk.sent(sight.id)
+    this.#link?.send(line)
+    this.#flow()
+  }
 
   /** @param {boolean} resume */
-  async function again(resume) {
-    const { reach } = await import('./start-daemon.js')
+  async #open(resume) {
+    this.#state = 'connecting'
     try {
-      use(await reach(path, { start: true, wait: reachFor }), resume)
+      this.#use(await this.#reach(), resume)
     } catch (error) {
-      giveUp({
-        code: 'daemon.unreachable',
-        message: error instanceof Error ? error.message : String(error),
-        hint: 'Start it with `jit daemon`, or run `jit doctor`.',
-        rpc: 1200,
-      })
+      this.#giveUp(
+        failure(
+          'daemon.unreachable',
+          error instanceof Error ? error.message : String(error),
+          error instanceof Error && 'hint' in error ? String(error.hint) : undefined,
+        ),
+      )
     }
   }
 
+  /** The quick way first: what starts a daemon is only loaded when none answers. */
+  async #reach() {
+    const { connectSocket, state } = await myPlaces()
+    checkOwner(connectSocket)
+    const socket = dial(connectSocket)
+    const open = await new Promise((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)))
+    if (open) return socket
+    const { reach } = await import('./start-daemon.js')
+    return reach(connectSocket, { state, start: true, wait: reachFor })
+  }
+
   /**
-   * @param {import('node:net').Socket} next
+   * @param {import('node:net').Socket} socket
    * @param {boolean} resume
    */
-  function use(next, resume) {
-    socket = next
-    next.removeAllListeners('error')
-    let replaying = resume && initialize !== '' && initializeAnswered
-    next.on(
-      'data',
-      frameReader((kind, payload) => {
-        if (kind === MESSAGE) return write(payload)
-        if (kind === CONTROL) return control(payload)
-        const { id, message } = readResponse(payload)
-        if (replaying && id === replayId) {
-          replaying = false
-          if (initialized) next.write(frame(MESSAGE, '{"jsonrpc":"2.0","method":"notifications/initialized"}'))
-          return flush()
-        }
-        if (inFlight.get(id) === true) initializeAnswered = true
-        inFlight.delete(id)
-        if (message.length > 0) write(message)
-        leaveWhenDone()
-      }),
-    )
-    next.on('error', () => next.destroy())
-    next.once('close', () => {
-      if (socket !== next || refusal !== undefined) return
-      socket = undefined
-      open = false
-      if (ended) process.exit(0)
-      lose()
-      if (!asleep || queue.length > 0) {
-        asleep = false
-        void again(true)
-      }
-    })
-    next.write(frame(CONTROL, JSON.stringify(hello(server, resume))))
-
-    /** @param {Buffer} payload */
-    function control(payload) {
-      const said = JSON.parse(payload.toString('utf8'))
-      if (said.error !== undefined) return giveUp(said.error)
-      if (said.bye !== undefined) {
-        asleep = true
-        return
-      }
-      if (!replaying) return flush()
-      next.write(frame(MESSAGE, JSON.stringify({ ...JSON.parse(initialize), id: JSON.parse(replayId) })))
+  #use(socket, resume) {
+    if (this.#left) {
+      socket.destroy()
+      return
     }
-  }
-
-  function flush() {
-    open = true
-    for (const line of queue) socket?.write(frame(MESSAGE, line))
-    queue = []
-  }
-
-  /** What was sent and not answered is lost; an unanswered handshake is sent again. */
-  function lose() {
-    const waiting = new Set(queue.map((line) => look(line).id))
-    for (const [id, isInitialize] of inFlight) {
-      if (waiting.has(id)) continue
-      if (isInitialize) queue.unshift(Buffer.from(initialize))
-      else {
-        inFlight.delete(id)
-        answer(id, restarted.code, restarted.message)
-      }
+    const link = new Link(socket)
+    this.#link = link
+    link.onMessage = (message) => this.#client.write(message)
+    link.onResponse = (id, message) => this.#answered(id, message)
+    link.onChunkDone = () => {
+      if (this.#client.isFull) link.pause()
     }
+    link.onDrained = () => this.#flow()
+    link.onRefused = (error) => this.#giveUp(error)
+    link.onBye = () => {
+      this.#bye = true
+      this.#state = 'connecting'
+    }
+    link.onClose = () => this.#lost(link)
+    link.onReady = () => this.#ready()
+    void link.open(this.#server, resume, () => this.#talk.handshake)
   }
 
-  /** @param {{ code: string, message: string, hint: string, rpc: number }} error */
-  function giveUp(error) {
-    refusal = error
-    socket = undefined
-    process.stderr.write(`jit: ${error.message}\n     ${error.hint}\n`)
-    for (const id of inFlight.keys()) answer(id, error.rpc, `${error.message}. ${error.hint}`)
-    inFlight.clear()
-    queue = []
-    if (ended) process.exit(1)
-  }
-
-  function leaveWhenDone() {
-    if (!ended) return
-    if (inFlight.size === 0 || refusal !== undefined) {
-      socket?.end()
-      setTimeout(() => process.exit(refusal === undefined ? 0 : 1), 20)
-    } else setTimeout(() => process.exit(0), 10_000).unref()
+  #ready() {
+    this.#state = 'open'
+    this.#wasOpen = true
+    this.#failure = undefined
+    const queue = this.#takeQueue()
+    for (const { line, sight } of queue) this.#send(line, sight)
+    this.#leaveWhenDone()
   }
 
   /**
-   * @param {string} id its JSON
-   * @param {number} code
-   * @param {string} message
+   * @param {string} id
+   * @param {Buffer} message empty when the client wants no answer any more
    */
-  function answer(id, code, message) {
-    write(`{"jsonrpc":"2.0","id":${id},"error":{"code":${code},"message":${JSON.stringify(message)}}}`)
+  #answered(id, message) {
+    this.#losses = 0
+    this.#talk.answered(id, message)
+    if (message.length > 0) this.#client.write(message)
+    this.#leaveWhenDone()
   }
 
-  /** @param {Buffer | string} message */
-  function write(message) {
-    hold(process.stdout)
-    process.stdout.write(message)
-    const flows = process.stdout.write('\n')
-    if (flows || socket === undefined || socket.isPaused()) return
-    const from = socket
-    from.pause()
-    process.stdout.once('drain', () => from.resume())
-  }
-}
-
-/** @type {WeakSet<import('node:stream').Writable>} */
-const held = new WeakSet()
-
-/**
- * Lets all that is written in this turn of the event loop leave in one system call.
- * @template {import('node:stream').Writable} Stream
- * @param {Stream} stream
- * @returns {Stream}
- */
-function hold(stream) {
-  if (held.has(stream)) return stream
-  held.add(stream)
-  stream.cork()
-  process.nextTick(() => {
-    held.delete(stream)
-    stream.uncork()
-  })
-  return stream
-}
-
-/**
- * Id (as JSON) and method of a line, as far as the shim needs them.
- * @param {Buffer} line
- * @returns {{ id?: string, method?: string }}
- */
-function look(line) {
-  try {
-    const { id, method } = JSON.parse(line.toString('utf8'))
-    return { ...(id === undefined ? {} : { id: JSON.stringify(id) }), ...(typeof method === 'string' ? { method } : {}) }
-  } catch {
-    return {}
-  }
-}
-
-/**
- * @param {string} server
- * @param {boolean} resume
- */
-function hello(server, resume) {
-  return { hello: 1, server, pid: process.pid, parent: parent(), cwd: process.cwd(), resume }
-}
-
-/** What the shim can say of the agent; the daemon believes the kernel first. */
-function parent() {
-  try {
-    const stat = readFileSync(`/proc/${process.ppid}/stat`, 'utf8')
-    const end = stat.lastIndexOf(')')
-    return { pid: process.ppid, name: stat.slice(stat.indexOf('(') + 1, end), startTime: Number(stat.slice(end + 2).split(' ')[19]) }
-  } catch {
-    return { pid: process.ppid, name: 'unknown', startTime: 0 }
-  }
-}
-
-/**
- * Splits at newlines; a line over the cap is dropped.
- * @param {(line: Buffer) => void} onLine
- * @returns {(chunk: Buffer) => void}
- */
-function lines(onLine) {
-  /** @type {Buffer[]} */
-  let parts = []
-  let size = 0
-  return (chunk) => {
-    let start = 0
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      const piece = chunk.subarray(start, end)
-      start = end + 1
-      size += piece.length
-      if (size > 0 && size <= lineCap) onLine(parts.length === 0 ? piece : Buffer.concat([...parts, piece], size))
-      parts = []
-      size = 0
+  /** @param {Link} link */
+  #lost(link) {
+    if (this.#link !== link) return
+    this.#link = undefined
+    const { again, lost } = this.#talk.lose()
+    for (const id of lost) this.#client.write(errorLine(id, failure('daemon.restarted', 'the daemon went away')))
+    this.#queue.unshift(...again.map((line) => ({ line, sight: look(line) })))
+    const sleeps = this.#bye && this.#queue.length === 0
+    this.#bye = false
+    this.#state = sleeps ? 'asleep' : 'connecting'
+    this.#flow()
+    this.#leaveWhenDone()
+    if (sleeps || this.#left) return
+    this.#losses += 1
+    if (this.#losses < lossesInARow) {
+      setTimeout(() => void this.#open(this.#wasOpen), lossPause * (this.#losses - 1))
+      return
     }
-    if (start < chunk.length) {
-      const rest = chunk.subarray(start)
-      size += rest.length
-      if (size <= lineCap) parts.push(rest)
+    this.#losses = 0
+    this.#giveUp(failure('daemon.unreachable', `the daemon ended ${lossesInARow} times in a row before it answered`))
+  }
+
+  /**
+   * Everything that waits is answered with the reason; the client's next request is another attempt.
+   * @param {import('./errors.js').Failure} error
+   */
+  #giveUp(error) {
+    if (this.#left) return
+    const link = this.#link
+    this.#link = undefined
+    void link?.close()
+    this.#state = 'down'
+    if (this.#failure?.message !== error.message) this.#client.complain(error)
+    this.#failure = error
+    const { again, lost } = this.#talk.lose()
+    const unsent = [...again.map(look), ...this.#takeQueue().map(({ sight }) => sight)].filter(({ kind }) => kind !== 'notification')
+    for (const id of [...lost, ...unsent.map((sight) => sight.id)]) {
+      const line = errorLine(id, error)
+      this.#talk.answered(id, Buffer.from(line))
+      this.#client.write(line)
     }
+    this.#flow()
+    this.#leaveWhenDone()
+  }
+
+  #takeQueue() {
+    const queue = this.#queue
+    this.#queue = []
+    this.#queued = 0
+    return queue
+  }
+
+  /** The client is read no faster than the daemon takes it. */
+  #flow() {
+    const held = this.#state === 'open' ? this.#link?.isFull === true : this.#queued > queueCap
+    this.#client.hold(held)
+  }
+
+  #end() {
+    this.#ended = true
+    setTimeout(() => this.#leave(), lingerFor).unref()
+    this.#leaveWhenDone()
+  }
+
+  #leaveWhenDone() {
+    if (this.#ended && this.#queue.length === 0 && !this.#talk.waiting) void this.#leave()
+  }
+
+  async #leave() {
+    if (this.#left) return
+    this.#left = true
+    const closed = this.#link?.close()
+    const { exitCodes } = this.#failure === undefined ? { exitCodes: undefined } : await import('./exit-codes.js')
+    this.#client.leave(this.#failure === undefined ? 0 : (exitCodes?.[this.#failure.code] ?? 1), closed)
   }
 }

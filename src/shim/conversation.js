@@ -1,0 +1,124 @@
+/**
+ * What the shim knows of a client's line.
+ * @typedef {object} Sight
+ * @property {'request' | 'notification' | 'answer' | 'unreadable'} kind
+ * @property {string} id JSON of the request's id; `null` when it has none that can be read
+ * @property {string} method empty when there is none
+ */
+
+/**
+ * Looks at a line of the client as far as the shim must; what it cannot read is the daemon's to judge.
+ * @param {Buffer} line
+ * @returns {Sight}
+ */
+export function look(line) {
+  /** @type {unknown} */
+  let value
+  try {
+    value = JSON.parse(line.toString('utf8'))
+  } catch {
+    return { kind: 'unreadable', id: 'null', method: '' }
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { kind: 'unreadable', id: 'null', method: '' }
+  const { id, method } = /** @type {{ id?: unknown, method?: unknown }} */ (value)
+  const idJson = id === undefined ? 'null' : JSON.stringify(id)
+  if (typeof method !== 'string') return { kind: 'answer', id: idJson, method: '' }
+  return { kind: id === undefined ? 'notification' : 'request', id: idJson, method }
+}
+
+/**
+ * The id of a line that is too long to be parsed, if it stands where clients put it.
+ * @param {Buffer} head
+ * @returns {string} JSON; `null` when it cannot be read
+ */
+export function idNear(head) {
+  const text = head.toString('latin1', 0, 1024)
+  const match =
+    /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?(?:"method"\s*:\s*"[^"\\]{0,200}"\s*,\s*)?"id"\s*:\s*(-?\d{1,15}|"[^"\\\u0000-\u001f\u007f-\u00ff]{0,200}")\s*[,}]/.exec(
+      text,
+    )
+  return match?.[1] ?? 'null'
+}
+
+/** What the client was promised: its handshake, to be replayed to a new daemon, and the requests that wait for an answer. */
+export class Conversation {
+  /** The client's `initialize` as it came; undefined before, and for clients of the era that has none. */
+  #initialize = /** @type {{ line: Buffer, id: string, answered: boolean } | undefined} */ (undefined)
+  /** The client's `notifications/initialized`. */
+  #done = /** @type {Buffer | undefined} */ (undefined)
+  /** @type {Map<string, number>} id → how many requests of that id were sent and not answered */
+  #inFlight = new Map()
+
+  /** The client believes that it talks to an initialised server. */
+  get handshaken() {
+    return this.#initialize?.answered === true
+  }
+
+  /** The lines that make a new daemon believe the same. */
+  get handshake() {
+    return this.#initialize?.answered === true ? { initialize: this.#initialize.line, initialized: this.#done } : undefined
+  }
+
+  get waiting() {
+    return this.#inFlight.size > 0
+  }
+
+  /**
+   * Remembers what a line means for a later replay, when it comes.
+   * @param {Sight} sight
+   * @param {Buffer} line
+   */
+  heard({ kind, id, method }, line) {
+    if (kind === 'request' && method === 'initialize') {
+      this.#initialize = { line, id, answered: false }
+      this.#done = undefined
+    }
+    if (method === 'notifications/initialized') this.#done = line
+  }
+
+  /**
+   * A request has left for the daemon.
+   * @param {string} id
+   */
+  sent(id) {
+    this.#inFlight.set(id, (this.#inFlight.get(id) ?? 0) + 1)
+  }
+
+  /**
+   * The client got its answer, or needs none any more.
+   * @param {string} id
+   * @param {Buffer} message
+   */
+  answered(id, message) {
+    const count = this.#inFlight.get(id) ?? 0
+    if (count > 1) this.#inFlight.set(id, count - 1)
+    else this.#inFlight.delete(id)
+    if (this.#initialize === undefined || this.#initialize.answered || this.#initialize.id !== id) return
+    // A handshake that failed is not one to replay: the client starts anew, or leaves.
+    if (isError(message)) this.#initialize = undefined
+    else this.#initialize.answered = true
+  }
+
+  /**
+   * The daemon is gone: forgets what was in flight. All that was asked is lost, but a handshake without an answer is to be
+   * sent again.
+   * @returns {{ again: Buffer[], lost: string[] }} lines; ids
+   */
+  lose() {
+    const handshake = this.#initialize
+    const open = handshake !== undefined && !handshake.answered && this.#inFlight.has(handshake.id) ? handshake : undefined
+    const lost = [...this.#inFlight].flatMap(([id, count]) => Array.from({ length: count - (id === open?.id ? 1 : 0) }, () => id))
+    this.#inFlight.clear()
+    if (open === undefined) return { again: [], lost }
+    return { again: this.#done === undefined ? [open.line] : [open.line, this.#done], lost }
+  }
+}
+
+/** @param {Buffer} message */
+function isError(message) {
+  try {
+    return JSON.parse(message.toString('utf8')).error !== undefined
+  } catch {
+    return true
+  }
+}

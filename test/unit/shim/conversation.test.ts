@@ -1,0 +1,120 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Conversation, idNear, look } from '../../../src/shim/conversation.js'
+
+const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
+const initialize = bytes({ jsonrpc: '2.0', id: 0, method: 'initialize', params: {} })
+const initialized = bytes({ jsonrpc: '2.0', method: 'notifications/initialized' })
+const result = bytes({ jsonrpc: '2.0', id: 0, result: {} })
+const refusal = bytes({ jsonrpc: '2.0', id: 0, error: { code: 1, message: 'no' } })
+
+function say(talk: Conversation, ...lines: Buffer[]): void {
+  for (const line of lines) {
+    const sight = look(line)
+    talk.heard(sight, line)
+    if (sight.kind === 'request') talk.sent(sight.id)
+  }
+}
+
+describe('a line', () => {
+  it.each([
+    ['a request', '{"jsonrpc":"2.0","id":1,"method":"x"}', { kind: 'request', id: '1', method: 'x' }],
+    ['a request with a text for an id', '{"id":"ä\\n","method":"x"}', { kind: 'request', id: '"ä\\n"', method: 'x' }],
+    ['a notification', '{"method":"notifications/initialized"}', { kind: 'notification', id: 'null', method: 'notifications/initialized' }],
+    ['an answer', '{"id":"jit:lane_1:3","result":{}}', { kind: 'answer', id: '"jit:lane_1:3"', method: '' }],
+    ['no JSON', 'rubbish', { kind: 'unreadable', id: 'null', method: '' }],
+    ['a batch', '[{"id":1,"method":"x"}]', { kind: 'unreadable', id: 'null', method: '' }],
+    ['null', 'null', { kind: 'unreadable', id: 'null', method: '' }],
+    ['a method that is no text', '{"id":1,"method":{}}', { kind: 'answer', id: '1', method: '' }],
+    ['a line end of Windows', '{"id":1,"method":"x"}\r', { kind: 'request', id: '1', method: 'x' }],
+  ])('that is %s is seen as that', (_, line, sight) => {
+    expect(look(Buffer.from(line))).toEqual(sight)
+  })
+
+  it('never breaks the one who looks', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        expect(look(Buffer.from(text))).toHaveProperty('kind')
+      }),
+    )
+  })
+})
+
+describe('the id of a line that is too long', () => {
+  it.each([
+    ['where clients put it', '{"jsonrpc":"2.0","id":12,"method":"tools/call","params":{"x":"yyy', '12'],
+    ['behind the method', '{"jsonrpc": "2.0", "method": "tools/call", "id": "a-1", "params": {', '"a-1"'],
+    ['first', ' {"id":-3,"jsonrpc":"2.0"', '-3'],
+    ['in the arguments only', '{"jsonrpc":"2.0","method":"tools/call","params":{"id":9,', 'null'],
+    ['with an escape', '{"id":"a\\"b","method":"x"', 'null'],
+    ['cut off', '{"jsonrpc":"2.0","id":12', 'null'],
+    ['an object', '{"id":{"a":1},"method":"x"', 'null'],
+  ])('is read when it stands %s', (_, head, id) => {
+    expect(idNear(Buffer.from(head))).toBe(id)
+  })
+
+  it('is always JSON', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (id) => {
+        expect(() => JSON.parse(idNear(Buffer.from(`{"id":${JSON.stringify(id)},"x`)))).not.toThrow()
+      }),
+    )
+  })
+})
+
+describe('what was promised to a client', () => {
+  it('has a handshake to replay once initialize was answered', () => {
+    const talk = new Conversation()
+    say(talk, initialize)
+    expect(talk.handshake).toBeUndefined()
+    talk.answered('0', result)
+    expect(talk.handshake).toEqual({ initialize, initialized: undefined })
+    say(talk, initialized)
+    expect(talk.handshake).toEqual({ initialize, initialized })
+  })
+
+  it('has none when initialize was answered with an error', () => {
+    const talk = new Conversation()
+    say(talk, initialize)
+    talk.answered('0', refusal)
+    expect([talk.handshake, talk.waiting]).toEqual([undefined, false])
+  })
+
+  it('loses every request in flight, each of them once', () => {
+    const talk = new Conversation()
+    say(talk, initialize)
+    talk.answered('0', result)
+    say(talk, ...[1, 2, 2, 3].map((id) => bytes({ id, method: 'tools/call' })))
+    talk.answered('3', result)
+    expect(talk.lose()).toEqual({ again: [], lost: ['1', '2', '2'] })
+    expect(talk.lose()).toEqual({ again: [], lost: [] })
+    expect(talk.handshake?.initialize).toBe(initialize)
+  })
+
+  it('sends a handshake without an answer again, with what already followed it', () => {
+    const talk = new Conversation()
+    say(talk, initialize)
+    expect(talk.lose()).toEqual({ again: [initialize], lost: [] })
+    say(talk, initialize, initialized, bytes({ id: 5, method: 'tools/list' }))
+    expect(talk.lose()).toEqual({ again: [initialize, initialized], lost: ['5'] })
+  })
+
+  it('begins anew with a second initialize', () => {
+    const talk = new Conversation()
+    say(talk, initialize)
+    talk.answered('0', result)
+    say(talk, initialized)
+    const second = bytes({ id: 9, method: 'initialize', params: { protocolVersion: '2025-11-25' } })
+    say(talk, second)
+    expect(talk.handshake).toBeUndefined()
+    talk.answered('9', result)
+    expect(talk.handshake).toEqual({ initialize: second, initialized: undefined })
+  })
+
+  it('has nothing to replay in the era without initialize', () => {
+    const talk = new Conversation()
+    say(talk, bytes({ id: 1, method: 'server/discover' }), bytes({ id: 2, method: 'tools/call' }))
+    expect(talk.lose()).toEqual({ again: [], lost: ['1', '2'] })
+    expect(talk.handshake).toBeUndefined()
+  })
+})
