@@ -44,6 +44,9 @@ export function controlRoutes(daemon: Daemon): Routes {
       const { passphrase } = sealRequest.parse(request.body ?? {})
       if (passphrase !== undefined) await daemon.sealer.rekey(new Secret(passphrase))
       const receipts = await daemon.broker.revoke({ all: true }, 'revoked', deadline)
+      // The trail goes on; its signatures wait until the key is back.
+      await daemon.audit.checkpoint()
+      daemon.audit.setSigner(undefined)
       daemon.vault.seal()
       note('store.sealed')
       return { state: daemon.sealer.state, key: daemon.sealer.key, note: daemon.sealer.note, receipts }

@@ -48,6 +48,7 @@ function warningsOf(daemon: Daemon, problems: number, outstanding: number): stri
   if (daemon.broker.locked) warnings.push('locked: every call is denied until `jit unlock`')
   if (daemon.sealer.state === 'sealed') warnings.push('the secret store is sealed: run `jit unseal`')
   if (!daemon.audit.writable) warnings.push('the trail cannot be written: calls are refused')
+  for (const problem of daemon.audit.problems) warnings.push(`the trail was changed: ${problem}; run \`jit audit verify\``)
   if (problems > 0)
     warnings.push(`the config file has ${problems} problem${problems === 1 ? '' : 's'} and is not in force: run \`jit config check\``)
   else if (daemon.configuration.pending) warnings.push('the config file changed and is not in force: run `jit config apply`')
