@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import colours from 'picocolors'
 import type { Command } from 'commander'
@@ -67,7 +69,7 @@ function entryOf(run: readonly string[], options: Readonly<Record<string, unknow
     ...(text('env') === undefined ? {} : { env: text('env') }),
   }
   const entry: Record<string, unknown> = {
-    ...(run.length === 0 ? { url: text('url') } : { run }),
+    ...(run.length === 0 ? { url: text('url') } : { run: fromHere(run) }),
     provider: text('provider'),
     preset: text('preset'),
     inject: Object.keys(inject).length === 0 ? undefined : inject,
@@ -78,6 +80,12 @@ function entryOf(run: readonly string[], options: Readonly<Record<string, unknow
     ttl: text('ttl'),
   }
   return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined))
+}
+
+/** The daemon runs elsewhere: a program that is named by a relative path is the one that lies here. */
+function fromHere(run: readonly string[]): string[] {
+  const program = basename(run[0] ?? '') === 'node' ? run.findIndex((word, index) => index > 0 && !word.startsWith('-')) : 0
+  return run.map((word, index) => (index === program && word.includes('/') && existsSync(word) ? resolve(word) : word))
 }
 
 /** What to paste: by name where a shell finds it, by its path otherwise. */
