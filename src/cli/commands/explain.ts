@@ -30,11 +30,9 @@ export function explainCommand(): Command {
             ['touches', plain(view.resource)],
             [
               'looked at',
-              plain(
-                Object.entries(view.used)
-                  .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
-                  .join('\n'),
-              ),
+              Object.entries(view.used)
+                .map(([name, value]) => plain(`${name} = ${JSON.stringify(value)}`))
+                .join('\n'),
             ],
             ...(grant === undefined
               ? []
