@@ -1,522 +1,352 @@
-import type { AuditEvent, AuditSink, LeaseFields } from '../audit/event.ts'
+import type { AuditSink } from '../audit/event.ts'
 import type { Clock } from '../core/clock.ts'
-import { JitError, toJitError } from '../core/errors.ts'
-import { newId } from '../core/ids.ts'
-import { canonicalJson } from '../core/json.ts'
+import { JitError, quote, toJitError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import type { LeaseGrant, Logger, Receipt } from '../core/types.ts'
-import type { Credential, Provider } from '../provider/contract.ts'
+import type { Provider } from '../provider/contract.ts'
 import type { LeaseRow, Store } from '../store/store.ts'
+import type { Sealing } from './credential.ts'
+import { pause } from './deadline.ts'
+import { Ender, type Ending } from './ender.ts'
+import { Flight } from './flight.ts'
+import type { HeldLease } from './held-lease.ts'
+import { Ledger } from './ledger.ts'
+import { mint } from './mint.ts'
+import { recoverRow } from './recover.ts'
+import { Schedule } from './schedule.ts'
+import { LiveSecrets } from './secrets.ts'
+import { cacheKey, reasonError, selects } from './select.ts'
 import type { Broker, Lease, LeaseAsk, LeaseView, RevokeSelector } from './types.ts'
 
 export interface BrokerDeps {
-  readonly store: Store
-  readonly sealer: {
-    seal(secret: Secret, purpose: string): Promise<string>
-    open(sealed: string, purpose: string): Promise<Secret>
-    readonly fingerprintKey: Uint8Array
-  }
+  readonly store: Pick<Store, 'leases' | 'atomically'>
+  readonly sealer: Sealing
+  /** The provider as it is registered now; undefined when there is none of this name. */
   provider(name: string): Provider | undefined
-  readonly audit: AuditSink
+  readonly audit: Pick<AuditSink, 'append'>
   readonly clock: Clock
   readonly log: Logger
-  /** Longest a mint may take, retries included. */
+  /** Longest a mint may take, retries included, in milliseconds. */
   readonly mintTimeout: number
 }
 
-/** A lease and what only the broker knows of it. */
-interface Entry {
-  readonly lease: Lease
-  readonly key: string
-  readonly row: LeaseRow
-  readonly credential: Credential
-  readonly abort: AbortController
-  readonly lifetime: 'call' | 'ttl'
-  readonly cancelExpiry: () => void
-  users: number
-  cut: boolean
-}
+const day = 86_400_000
+/** How long finished leases stay in the store, for `jit audit trace`. */
+const keepFinished = 7 * day
 
-/** Longest that a mint whose answer was lost may be alive upstream. */
-const longestLife = 3_600_000
-/** How long a dead secret is still scrubbed from late answers. */
-const scrubAfterDeath = 600_000
-const revokeAttempts = 6
-const revokeBackoff = 10_000
-const parallelRevocations = 16
-
+/** Throws what the store throws when it cannot be read. */
 export function createBroker(deps: BrokerDeps): Broker {
-  const { store, sealer, audit, clock, log } = deps
-  const entries = new Map<string, Entry>()
-  const cache = new Map<string, Entry>()
-  const minting = new Map<string, { promise: Promise<Entry>; abort: AbortController; ask: LeaseAsk; id: string; waiting: number }>()
-  let secrets: Secret[] = []
-  let secretsVersion = 0
-  let locked = false
-  let closed = false
+  return new LeaseBroker(deps)
+}
 
-  const write = (event: AuditEvent): void => {
-    try {
-      audit.append(event)
-    } catch (error) {
-      log.error('lease event not recorded', { type: event.type, error: String(error) })
-    }
-  }
-  const keep = (change: () => void): void => {
-    try {
-      change()
-    } catch (error) {
-      log.error('lease state not stored', { error: String(error) })
-    }
-  }
-  const requireOpen = (): void => {
-    if (locked) throw new JitError('locked', 'jit is locked')
-    if (closed) throw new JitError('daemon.unreachable', 'the daemon is stopping')
-  }
-  const providerOf = (name: string): Provider => {
-    const provider = deps.provider(name)
-    if (provider === undefined) throw new JitError('provider.login', `provider ${JSON.stringify(name)} is not registered`)
-    return provider
-  }
-  const keyOf = (ask: LeaseAsk): string =>
-    canonicalJson({
-      scope: ask.grant.scope,
-      provider: ask.grant.provider,
-      origin: providerOf(ask.grant.provider).origin,
-      session: ask.principal.session,
-      ttl: ask.grant.ttl,
-    })
+class LeaseBroker implements Broker {
+  readonly #deps: BrokerDeps
+  readonly #ledger: Ledger
+  readonly #schedule: Schedule
+  readonly #secrets: LiveSecrets
+  readonly #ender: Ender
+  /** Every credential that is not known to be dead. */
+  readonly #held = new Map<string, HeldLease>()
+  /** Live leases that others may share, by cache key. */
+  readonly #shared = new Map<string, HeldLease>()
+  /** Mints that others may join, by cache key. */
+  readonly #joinable = new Map<string, Flight>()
+  /** Every mint under way, also those that nobody waits for any more. */
+  readonly #flights = new Set<Flight>()
+  #cancelPrune: () => void = () => undefined
+  #locked = false
+  #closed = false
 
-  const learn = (credential: Credential): void => {
-    const fresh = Object.values(credential.secrets)
-    secrets = [...secrets, ...fresh]
-    secretsVersion += 1
-  }
-  const forget = (credential: Credential): void => {
-    const dead = new Set(Object.values(credential.secrets))
-    clock.after(scrubAfterDeath, () => {
-      secrets = secrets.filter((secret) => !dead.has(secret))
-      secretsVersion += 1
+  constructor(deps: BrokerDeps) {
+    this.#deps = deps
+    this.#ledger = new Ledger(deps)
+    this.#schedule = new Schedule(deps.clock, () => this.#expireByWall())
+    this.#secrets = new LiveSecrets(deps.clock, this.#schedule)
+    this.#ender = new Ender({
+      ledger: this.#ledger,
+      schedule: this.#schedule,
+      audit: deps.audit,
+      clock: deps.clock,
+      log: deps.log,
+      provider: (name) => deps.provider(name),
+      over: (held, validUntil) => this.#over(held, validUntil),
     })
   }
 
-  async function mint(ask: LeaseAsk, key: string, id: string, signal: AbortSignal): Promise<Entry> {
-    const { grant } = ask
-    const provider = providerOf(grant.provider)
-    const startedAt = clock.now()
-    const started = clock.monotonic()
-    let row: LeaseRow = {
-      id,
-      state: 'minting',
-      provider: grant.provider,
-      server: ask.server,
-      tool: ask.tool,
-      session: ask.principal.session,
-      call: ask.call,
-      scope: grant.scope,
-      sealed: '',
-      fingerprint: '',
-      upstreamHash: '',
-      startedAt,
-      mintedAt: 0,
-      expiresAt: startedAt + grant.ttl,
-      validUntil: startedAt + longestLife,
-      attempts: 0,
-      error: '',
-    }
-    store.leases.insert(row)
-    try {
-      audit.append({ type: 'lease.minting', call: ask.call, lease: fieldsOf(row) })
-    } catch (error) {
-      keep(() => store.leases.update(id, { state: 'failed', error: 'the trail could not be written' }))
-      throw error
-    }
-    let credential: Credential
-    try {
-      credential = await withRetries(ask, provider, id, signal, started)
-    } catch (error) {
-      const failure = toJitError(error, 'provider.unavailable')
-      // A refusal was an answer; anything else may have minted without our hearing of it.
-      const lost = failure.code === 'provider.unavailable' && failure.details['sent'] !== false
-      row = { ...row, state: lost ? 'lost' : 'failed', error: failure.message.slice(0, 240) }
-      keep(() => store.leases.update(id, row))
-      write({ type: 'lease.failed', call: ask.call, lease: fieldsOf(row), detail: { code: failure.code, message: failure.message } })
-      throw failure
-    }
-    learn(credential)
-    try {
-      checkCredential(provider, credential, grant, clock.now())
-      const fingerprint = Object.values(credential.secrets)[0]?.fingerprint(sealer.fingerprintKey) ?? ''
-      const sealed = await sealCredential(sealer, id, credential)
-      const mintedAt = clock.now()
-      row = {
-        ...row,
-        state: 'live',
-        sealed,
+  cached(ask: LeaseAsk): Lease | undefined {
+    this.#requireOpen()
+    if (ask.grant.lifetime === 'call') return undefined
+    return this.#find(cacheKey(ask, this.#provider(ask.grant.provider)))?.take(ask.server, false)
+  }
+
+  async acquire(ask: LeaseAsk, signal: AbortSignal): Promise<Lease> {
+    this.#requireOpen()
+    if (signal.aborted) throw toJitError(signal.reason, 'cancelled')
+    const provider = this.#provider(ask.grant.provider)
+    const key = ask.grant.lifetime === 'call' ? undefined : cacheKey(ask, provider)
+    const found = key === undefined ? undefined : this.#find(key)
+    if (found !== undefined) return found.take(ask.server, false)
+    return new Promise((resolve, reject) => {
+      const underWay = key === undefined ? undefined : this.#joinable.get(key)
+      if (underWay !== undefined) return underWay.join(ask, signal, resolve, reject)
+      const flight = new Flight(key, ask, this.#deps.clock, () => this.#unlist(flight))
+      flight.join(ask, signal, resolve, reject)
+      this.#fly(flight, provider)
+    })
+  }
+
+  release(lease: Lease): void {
+    const held = this.#held.get(lease.id)
+    if (held === undefined) return
+    held.users = Math.max(0, held.users - 1)
+    if (held.lifetime !== 'call' || held.users > 0 || held.isCut) return
+    this.#end(held, new JitError('lease.expired', `lease ${lease.id} ended with its call`), { result: 'call ended', state: 'revoked' })
+  }
+
+  /** Everything up to the first `await` happens before the promise is returned. */
+  async revoke(selector: RevokeSelector, reason: 'revoked' | 'locked' | 'shutdown', deadline: number): Promise<Receipt[]> {
+    const why = reasonError(reason)
+    const held = [...this.#held.values()].filter((lease) =>
+      selects(selector, { id: lease.id, provider: lease.row.provider, session: lease.row.session, servers: lease.servers }),
+    )
+    const flights = [...this.#flights].filter((flight) => selects(selector, flightView(flight)))
+    const rows = this.#ledger.rows.filter((row) => selects(selector, { ...row, servers: [row.server] }))
+    for (const lease of held) this.#cut(lease, why)
+    for (const flight of flights) flight.drop(why)
+    const known = new Set([...rows.map((row) => row.id), ...held.map((lease) => lease.id), ...flights.map((flight) => flight.lease)])
+    this.#entomb([...known])
+
+    const receipts = new Map<string, Receipt>()
+    const note = (receipt: Receipt | undefined): void => void (receipt === undefined || receipts.set(receipt.lease, receipt))
+    const ending: Ending = { result: reason, state: 'revoked' }
+    const work = [...held.map((lease) => this.#ender.end(lease, ending, 'asked')), ...flights.map((flight) => flight.landed)].map(
+      async (one) => note(await one),
+    )
+    const over = new AbortController()
+    await Promise.race([Promise.all(work), pause(this.#deps.clock, deadline, over.signal)])
+    over.abort()
+    for (const id of known) if (!receipts.has(id)) note(this.#unresolved(id))
+    this.#ledger.flush()
+    return [...receipts.values()]
+  }
+
+  leases(): LeaseView[] {
+    return this.#ledger.rows.map(
+      ({ id, state, provider, server, tool, session, scope, fingerprint, startedAt, expiresAt, validUntil, error }) => ({
+        id,
+        state,
+        provider,
+        server,
+        tool,
+        session,
+        scope,
         fingerprint,
-        upstreamHash: credential.upstreamHash ?? '',
-        mintedAt,
-        expiresAt: Math.min(credential.expiresAt - 5000, mintedAt + grant.ttl),
-        validUntil: credential.expiresAt,
-      }
-      store.leases.update(id, row)
-      requireOpen()
-      if (signal.aborted) throw toJitError(signal.reason, 'cancelled')
-      audit.append({ type: 'lease.issued', call: ask.call, lease: fieldsOf(row) })
-    } catch (error) {
-      await endUpstream(provider, credential, row, 'failed')
-      forget(credential)
-      throw error
-    }
-    return enter(row, credential, provider, key, grant.lifetime)
-  }
-
-  function enter(row: LeaseRow, credential: Credential, provider: Provider | undefined, key: string, lifetime: 'call' | 'ttl'): Entry {
-    const abort = new AbortController()
-    const lease: Lease = {
-      id: row.id,
-      provider: row.provider,
-      scope: row.scope,
-      partition: provider?.partition(row.scope) ?? '',
-      secrets: credential.secrets,
-      fingerprint: row.fingerprint,
-      upstreamHash: row.upstreamHash,
-      mintedAt: row.mintedAt,
-      expiresAt: row.expiresAt,
-      signal: abort.signal,
-      fresh: true,
-    }
-    const entry: Entry = {
-      lease,
-      key,
-      row,
-      credential,
-      abort,
-      lifetime,
-      users: 0,
-      cut: false,
-      cancelExpiry: clock.after(row.expiresAt - clock.now(), () => {
-        cut(entry, new JitError('lease.expired', `lease ${row.id} expired`))
-        void finish(entry, 'expired')
+        startedAt,
+        expiresAt,
+        validUntil,
+        inUse: this.#held.get(id)?.users ?? 0,
+        error,
       }),
-    }
-    entries.set(row.id, entry)
-    if (lifetime === 'ttl' && key !== '') cache.set(key, entry)
-    return entry
-  }
-
-  async function withRetries(ask: LeaseAsk, provider: Provider, id: string, signal: AbortSignal, started: number): Promise<Credential> {
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(deps.mintTimeout)])
-    const { principal } = ask
-    const request = {
-      lease: id,
-      scope: ask.grant.scope,
-      ttl: ask.grant.ttl,
-      principal: { human: principal.human, agent: principal.agent.name, session: principal.session, server: ask.server, tool: ask.tool },
-    }
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await provider.mint(request, deadline)
-      } catch (error) {
-        const failure = toJitError(error, 'provider.unavailable')
-        if (failure.code !== 'provider.unavailable' || signal.aborted) throw failure
-        const asked = failure.details['retryAfter']
-        const wait = typeof asked === 'number' ? asked : 200 * 2 ** attempt * (0.5 + Math.random())
-        if (attempt >= 4 || clock.monotonic() - started + wait > deps.mintTimeout) throw failure
-        await pause(clock, wait, deadline)
-      }
-    }
-  }
-
-  const cut = (entry: Entry, reason: JitError): void => {
-    if (entry.cut) return
-    entry.cut = true
-    entry.cancelExpiry()
-    if (cache.get(entry.key) === entry) cache.delete(entry.key)
-    entry.abort.abort(reason)
-  }
-
-  async function finish(entry: Entry, result: string): Promise<Receipt> {
-    const receipt = await endUpstream(deps.provider(entry.row.provider), entry.credential, entry.row, 'revoked')
-    if (receipt.outcome !== 'pending') {
-      entries.delete(entry.row.id)
-      forget(entry.credential)
-    }
-    write({
-      type: 'lease.ended',
-      call: entry.row.call,
-      lease: fieldsOf(entry.row),
-      result,
-      detail: { outcome: receipt.outcome, verified: receipt.verified, lived: receipt.lived },
-    })
-    return receipt
-  }
-
-  /** Ends a credential upstream, or leaves it to the background retries. Never throws. */
-  async function endUpstream(
-    provider: Provider | undefined,
-    credential: Credential,
-    row: LeaseRow,
-    state: 'revoked' | 'failed',
-    attempt = 1,
-  ): Promise<Receipt> {
-    const receipt = (outcome: Receipt['outcome'], more: Partial<Receipt> = {}): Receipt => ({
-      lease: row.id,
-      provider: row.provider,
-      server: row.server,
-      scope: row.scope,
-      cut: true,
-      outcome,
-      verified: false,
-      lived: Math.max(0, clock.now() - (row.mintedAt || row.startedAt)),
-      ...more,
-    })
-    keep(() => store.leases.update(row.id, { state: 'revoking', attempts: attempt }))
-    try {
-      if (provider?.revoke === undefined) {
-        keep(() => store.leases.update(row.id, { state: 'expired' }))
-        return receipt('expires', { validUntil: row.validUntil })
-      }
-      const ended = await provider.revoke(credential, AbortSignal.timeout(10_000))
-      keep(() => store.leases.update(row.id, { state, sealed: '' }))
-      if (ended.outcome === 'revoked') return receipt('revoked', { verified: ended.verified })
-      if (ended.outcome === 'accepted') return receipt('accepted', { detail: ended.detail })
-      return receipt('expires', { validUntil: ended.validUntil, detail: ended.detail })
-    } catch (error) {
-      const detail = toJitError(error).message
-      if (attempt >= revokeAttempts || clock.now() >= row.validUntil) {
-        keep(() => store.leases.update(row.id, { state: 'irrevocable', error: detail.slice(0, 240) }))
-        entries.delete(row.id)
-        log.warn('lease irrevocable', { lease: row.id, error: detail })
-        return receipt('irrevocable', { validUntil: row.validUntil, detail })
-      }
-      keep(() => store.leases.update(row.id, { error: detail.slice(0, 240) }))
-      clock.after(
-        revokeBackoff * 2 ** (attempt - 1) * (0.5 + Math.random()),
-        () =>
-          void endUpstream(provider, credential, row, state, attempt + 1).then((later) => {
-            if (later.outcome !== 'pending') entries.delete(row.id)
-          }),
-      )
-      return receipt('pending', { validUntil: row.validUntil, detail })
-    }
-  }
-
-  const take = (entry: Entry, fresh: boolean): Lease => {
-    entry.users += 1
-    return fresh ? entry.lease : { ...entry.lease, fresh: false }
-  }
-
-  return {
-    cached(ask) {
-      requireOpen()
-      if (ask.grant.lifetime === 'call') return undefined
-      const entry = cache.get(keyOf(ask))
-      return entry === undefined || entry.cut || entry.lease.expiresAt <= clock.now() ? undefined : take(entry, false)
-    },
-    async acquire(ask, signal) {
-      requireOpen()
-      const known = this.cached(ask)
-      if (known !== undefined) return known
-      const key = ask.grant.lifetime === 'ttl' ? keyOf(ask) : newId('lease')
-      let flight = minting.get(key)
-      if (flight === undefined) {
-        const abort = new AbortController()
-        const id = newId('lease')
-        const promise = mint(ask, key, id, abort.signal).finally(() => minting.delete(key))
-        promise.catch(() => undefined)
-        flight = { promise, abort, ask, id, waiting: 0 }
-        minting.set(key, flight)
-      }
-      flight.waiting += 1
-      const mine = flight
-      const first = mine.ask === ask
-      return new Promise<Lease>((resolve, reject) => {
-        const leave = (): void => {
-          mine.waiting -= 1
-          if (mine.waiting === 0) mine.abort.abort(new JitError('cancelled', 'nobody waits for this mint any more'))
-          reject(toJitError(signal.reason, 'cancelled'))
-        }
-        if (signal.aborted) return leave()
-        signal.addEventListener('abort', leave, { once: true })
-        mine.promise.then(
-          (entry) => {
-            signal.removeEventListener('abort', leave)
-            if (signal.aborted) return
-            if (entry.cut) reject(toJitError(entry.abort.signal.reason, 'lease.revoked'))
-            else resolve(take(entry, first))
-          },
-          (error: unknown) => {
-            signal.removeEventListener('abort', leave)
-            reject(error)
-          },
-        )
-      })
-    },
-    release(lease) {
-      const entry = entries.get(lease.id)
-      if (entry === undefined) return
-      entry.users -= 1
-      if (entry.lifetime !== 'call' || entry.users > 0 || entry.cut) return
-      cut(entry, new JitError('lease.expired', `lease ${lease.id} ended with its call`))
-      void finish(entry, 'call ended')
-    },
-    async revoke(selector, reason, deadline) {
-      const why = new JitError(
-        reason === 'locked' ? 'locked' : 'lease.revoked',
-        reason === 'locked' ? 'jit was locked while this call ran' : 'the credential was revoked while this call ran',
-      )
-      const chosen = [...entries.values()].filter((entry) => !entry.cut && selects(selector, entry.row))
-      for (const entry of chosen) cut(entry, why)
-      for (const flight of minting.values()) {
-        if (
-          selects(selector, {
-            id: flight.id,
-            provider: flight.ask.grant.provider,
-            server: flight.ask.server,
-            session: flight.ask.principal.session,
-          })
-        )
-          flight.abort.abort(why)
-      }
-      const receipts: Receipt[] = []
-      const queue = [...chosen]
-      const worker = async (): Promise<void> => {
-        for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) receipts.push(await finish(entry, reason))
-      }
-      const work = Promise.all(Array.from({ length: Math.min(parallelRevocations, chosen.length) }, worker))
-      await Promise.race([work, pause(clock, deadline, new AbortController().signal)])
-      const answered = new Set(receipts.map((receipt) => receipt.lease))
-      for (const { row } of chosen) {
-        if (answered.has(row.id)) continue
-        receipts.push({
-          lease: row.id,
-          provider: row.provider,
-          server: row.server,
-          scope: row.scope,
-          cut: true,
-          outcome: 'pending',
-          verified: false,
-          validUntil: row.validUntil,
-          lived: clock.now() - row.mintedAt,
-        })
-      }
-      return receipts
-    },
-    leases(): LeaseView[] {
-      const rows = store.leases.inState(['minting', 'live', 'revoking', 'irrevocable', 'lost'])
-      return rows.map((row) => ({
-        id: row.id,
-        state: row.state,
-        provider: row.provider,
-        server: row.server,
-        tool: row.tool,
-        session: row.session,
-        scope: row.scope,
-        fingerprint: row.fingerprint,
-        startedAt: row.startedAt,
-        expiresAt: row.expiresAt,
-        validUntil: row.validUntil,
-        inUse: entries.get(row.id)?.users ?? 0,
-        error: row.error,
-      }))
-    },
-    liveSecrets: () => secrets,
-    get secretsVersion() {
-      return secretsVersion
-    },
-    partition: (grant: LeaseGrant) => providerOf(grant.provider).partition(grant.scope),
-    async recover() {
-      const now = clock.now()
-      for (const row of store.leases.inState(['minting']))
-        store.leases.update(row.id, { state: 'lost', error: 'the daemon ended while this was minted' })
-      for (const row of store.leases.inState(['lost', 'irrevocable']))
-        if (row.validUntil <= now) store.leases.update(row.id, { state: 'expired' })
-      for (const row of store.leases.inState(['live', 'revoking'])) {
-        if (entries.has(row.id)) continue
-        const provider = deps.provider(row.provider)
-        const credential = await openCredential(sealer, row)
-        learn(credential)
-        const entry = enter(row, credential, provider, '', 'ttl')
-        if (row.state === 'live' && row.expiresAt > now && provider !== undefined) continue
-        cut(entry, new JitError('lease.expired', `lease ${row.id} expired`))
-        void finish(entry, 'recovered')
-      }
-      store.leases.prune(now - 7 * 86_400_000)
-    },
-    get locked() {
-      return locked
-    },
-    set locked(value) {
-      locked = value
-    },
-    close(deadline) {
-      const receipts = this.revoke({ all: true }, 'shutdown', deadline)
-      closed = true
-      return receipts
-    },
-  }
-}
-
-function selects(selector: RevokeSelector, row: Pick<LeaseRow, 'id' | 'provider' | 'server' | 'session'>): boolean {
-  if ('all' in selector) return true
-  if ('server' in selector) return row.server === selector.server
-  if ('provider' in selector) return row.provider === selector.provider
-  if ('session' in selector) return row.session === selector.session
-  return row.id === selector.lease
-}
-
-function fieldsOf(row: LeaseRow): LeaseFields {
-  return {
-    id: row.id,
-    provider: row.provider,
-    scope: row.scope,
-    ...(row.fingerprint === '' ? {} : { token: row.fingerprint, expiresAt: new Date(row.expiresAt).toISOString() }),
-    ...(row.upstreamHash === '' ? {} : { upstreamHash: row.upstreamHash }),
-  }
-}
-
-/** Never more than asked, never without an end, never a value that would break a header. */
-function checkCredential(provider: Provider, credential: Credential, grant: LeaseGrant, now: number): void {
-  const parts = Object.values(credential.secrets)
-  if (parts.length === 0 || parts.some((part) => part.length === 0))
-    throw new JitError('provider.scope', `provider ${grant.provider} answered without a credential`)
-  if (!parts.every((part) => part.seal((value) => /^[\x20-\x7e]+$/.test(value))))
-    throw new JitError('provider.scope', `provider ${grant.provider} answered a credential with characters that no header can carry`)
-  if (!(credential.expiresAt > now + 5000))
-    throw new JitError('provider.scope', `provider ${grant.provider} answered a credential that is over already`)
-  if (!provider.covers(credential.granted, grant.scope)) {
-    throw new JitError(
-      'provider.scope',
-      `provider ${grant.provider} granted more than was asked: ${canonicalJson(credential.granted)} for ${canonicalJson(grant.scope)}`,
     )
   }
+
+  liveSecrets(): readonly Secret[] {
+    return this.#secrets.list
+  }
+
+  get secretsVersion(): number {
+    return this.#secrets.version
+  }
+
+  partition(grant: LeaseGrant): string {
+    return this.#provider(grant.provider).partition(grant.scope)
+  }
+
+  /** May be called again: after an unseal, what needed the key is resolved. */
+  async recover(): Promise<void> {
+    const flying = new Set(Array.from(this.#flights, (flight) => flight.lease))
+    for (const row of this.#ledger.rows) {
+      if (this.#held.has(row.id) || flying.has(row.id)) continue
+      await recoverRow(
+        {
+          ...this.#deps,
+          provider: (name) => this.#deps.provider(name),
+          ledger: this.#ledger,
+          ender: this.#ender,
+          secrets: this.#secrets,
+          isLocked: () => this.#locked,
+          isHeld: (id) => this.#held.has(id),
+          hold: (held) => this.#held.set(held.id, held),
+          keep: (held) => this.#expireInTime(held),
+          report: (lost) => this.#report(lost),
+        },
+        row,
+      )
+    }
+    this.#ledger.flush()
+    this.#prune()
+  }
+
+  get locked(): boolean {
+    return this.#locked
+  }
+
+  set locked(locked: boolean) {
+    this.#locked = locked
+  }
+
+  async close(deadline: number): Promise<Receipt[]> {
+    this.#closed = true
+    const receipts = await this.revoke({ all: true }, 'shutdown', deadline)
+    for (const flight of this.#flights) flight.stop(reasonError('shutdown'))
+    this.#schedule.close()
+    this.#ledger.close()
+    return receipts
+  }
+
+  #requireOpen(): void {
+    if (this.#locked) throw new JitError('locked', 'jit is locked')
+    if (this.#closed) throw new JitError('daemon.unreachable', 'the daemon is stopping')
+  }
+
+  #provider(name: string): Provider {
+    const provider = this.#deps.provider(name)
+    if (provider === undefined) throw new JitError('provider.login', `provider ${quote(name)} is not registered`)
+    return provider
+  }
+
+  /** The live lease of this key. Both clocks are asked: whichever ends it first. */
+  #find(key: string): HeldLease | undefined {
+    const held = this.#shared.get(key)
+    if (held === undefined) return undefined
+    const { clock } = this.#deps
+    if (clock.monotonic() < held.endsAt && clock.now() < held.row.expiresAt) return held
+    this.#expire(held)
+    return undefined
+  }
+
+  #fly(flight: Flight, provider: Provider): void {
+    this.#flights.add(flight)
+    if (flight.key !== undefined) this.#joinable.set(flight.key, flight)
+    const deps = {
+      ...this.#deps,
+      ledger: this.#ledger,
+      ender: this.#ender,
+      secrets: this.#secrets,
+      requireOpen: () => this.#requireOpen(),
+      hold: (held: HeldLease) => this.#held.set(held.id, held),
+      report: (row: LeaseRow) => this.#report(row),
+    }
+    const result = mint(deps, flight, provider, (held) => this.#land(flight, held))
+    flight.landed = result.then(
+      (end) => {
+        this.#flights.delete(flight)
+        this.#unlist(flight)
+        if (end.kind === 'live') return undefined
+        flight.fail(end.error)
+        return end.ended
+      },
+      (error: unknown) => {
+        this.#flights.delete(flight)
+        this.#unlist(flight)
+        flight.fail(toJitError(error))
+        return undefined
+      },
+    )
+  }
+
+  #land(flight: Flight, held: HeldLease): void {
+    this.#flights.delete(flight)
+    this.#unlist(flight)
+    if (held.key !== undefined) this.#shared.set(held.key, held)
+    this.#expireInTime(held)
+    flight.land(held)
+  }
+
+  #unlist(flight: Flight): void {
+    if (flight.key !== undefined && this.#joinable.get(flight.key) === flight) this.#joinable.delete(flight.key)
+  }
+
+  #expireInTime(held: HeldLease): void {
+    held.cancelExpiry = this.#schedule.at(held.endsAt, () => this.#expire(held))
+  }
+
+  #expireByWall(): void {
+    const now = this.#deps.clock.now()
+    for (const held of this.#held.values()) if (!held.isCut && held.row.expiresAt <= now) this.#expire(held)
+  }
+
+  #expire(held: HeldLease): void {
+    this.#end(held, new JitError('lease.expired', `lease ${held.id} expired`), { result: 'expired', state: 'expired' })
+  }
+
+  #end(held: HeldLease, reason: JitError, ending: Ending): void {
+    this.#cut(held, reason)
+    void this.#ender.end(held, ending)
+  }
+
+  #cut(held: HeldLease, reason: JitError): void {
+    if (held.key !== undefined && this.#shared.get(held.key) === held) this.#shared.delete(held.key)
+    if (!held.isCut) held.cut(reason)
+  }
+
+  #over(held: HeldLease, validUntil: number): void {
+    this.#held.delete(held.id)
+    this.#secrets.forget(held.credential, validUntil)
+  }
+
+  /** The wish to revoke survives a crash: one transaction for all. A store that refuses does not stop it. */
+  #entomb(ids: readonly string[]): void {
+    const live = ids.filter((id) => this.#ledger.get(id)?.state === 'live')
+    if (live.length === 0) return
+    try {
+      this.#ledger.save(live, { state: 'revoking' })
+    } catch {
+      // The ledger has logged it, remembers it and writes it later.
+    }
+  }
+
+  /** The receipt of a lease that has none when the deadline comes; undefined when it turned out that nothing was minted. */
+  #unresolved(id: string): Receipt | undefined {
+    const held = this.#held.get(id)
+    if (held !== undefined) return this.#ender.pending(held)
+    const row = this.#ledger.get(id)
+    if (row === undefined) return undefined
+    const { provider, server, scope, startedAt, validUntil } = row
+    const receipt = {
+      lease: id,
+      provider,
+      server,
+      scope,
+      cut: true,
+      verified: false,
+      validUntil,
+      lived: Math.max(0, this.#deps.clock.now() - startedAt),
+    } as const
+    if (row.state === 'lost')
+      return { ...receipt, outcome: 'irrevocable', detail: 'the answer of its mint was lost: nobody holds it, and nobody can revoke it' }
+    if (row.state === 'minting')
+      return { ...receipt, outcome: 'pending', detail: 'its mint has not come back yet; it is revoked when it does' }
+    return { ...receipt, outcome: 'pending', detail: 'its credential is sealed; it is revoked after `jit unseal`' }
+  }
+
+  /** Shown until the longest that it can live. */
+  #report({ id, validUntil }: LeaseRow): void {
+    this.#schedule.after(validUntil - this.#deps.clock.now(), () => {
+      const state = this.#ledger.get(id)?.state
+      if (state === 'lost' || state === 'irrevocable') this.#ledger.note(id, { state: 'expired', sealed: '' })
+      const held = this.#held.get(id)
+      if (held !== undefined && state === 'irrevocable') this.#over(held, 0)
+    })
+  }
+
+  #prune(): void {
+    this.#ledger.prune(this.#deps.clock.now() - keepFinished)
+    this.#cancelPrune()
+    this.#cancelPrune = this.#schedule.after(day, () => this.#prune())
+  }
 }
 
-async function sealCredential(sealer: BrokerDeps['sealer'], lease: string, credential: Credential): Promise<string> {
-  const parts = await Promise.all(
-    Object.entries(credential.secrets).map(async ([name, secret]) => [name, await sealer.seal(secret, `lease/${lease}/${name}`)]),
-  )
-  return JSON.stringify({
-    parts: Object.fromEntries(parts),
-    expiresAt: credential.expiresAt,
-    granted: credential.granted,
-    upstreamHash: credential.upstreamHash,
-  })
-}
-
-async function openCredential(sealer: BrokerDeps['sealer'], row: LeaseRow): Promise<Credential> {
-  const { parts, ...rest }: { parts: Record<string, string>; expiresAt: number; granted: Credential['granted']; upstreamHash?: string } =
-    JSON.parse(row.sealed)
-  const opened = await Promise.all(
-    Object.entries(parts).map(async ([name, sealed]) => [name, await sealer.open(sealed, `lease/${row.id}/${name}`)] as const),
-  )
-  return { ...rest, secrets: Object.fromEntries(opened) }
-}
-
-function pause(clock: Clock, delay: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(delay, resolve)
-    signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
-  })
+function flightView({ lease, asks, first }: Flight): { id: string; provider: string; session: string; servers: string[] } {
+  return { id: lease, provider: first.grant.provider, session: first.principal.session, servers: asks.map((ask) => ask.server) }
 }

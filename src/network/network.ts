@@ -1,97 +1,110 @@
-import { lookup } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
-import { connect as connectTcp, type Socket } from 'node:net'
-import { connect as connectTls, createSecureContext, rootCertificates, type SecureContext, type TLSSocket } from 'node:tls'
-import { Agent as HttpsAgent } from 'node:https'
 import { Agent as HttpAgent } from 'node:http'
-import { Agent, type buildConnector, fetch as undiciFetch } from 'undici'
-import { JitError, quote } from '../core/errors.ts'
+import { Agent as HttpsAgent } from 'node:https'
+import { PassThrough } from 'node:stream'
+import { Agent, type buildConnector, fetch as undiciFetch, type RequestInit as UndiciRequestInit } from 'undici'
 import type { Config } from '../config/schema.ts'
-import { refuseAddress } from './address.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
+import type { Logger } from '../core/types.ts'
+import { createDial, type Dial } from './dial.ts'
+import { readHosts } from './hosts.ts'
+import { createTrust } from './trust.ts'
 
-/** How the daemon reaches upstreams: the name is resolved once, the address checked, and that address dialled. */
+/** How the daemon reaches upstreams: checked addresses, verified TLS, no redirects. */
 export interface Network {
-  /** For providers: never follows a redirect. */
+  /** For providers: never follows a redirect, answers at most 8 MiB, ends after `network.timeout`. */
   readonly fetch: typeof globalThis.fetch
-  /** For egress: keep-alive agents whose sockets are dialled here. */
+  /** For egress: agents that keep connections and whose sockets are dialled here. */
   readonly httpsAgent: HttpsAgent
   readonly httpAgent: HttpAgent
+  /** Milliseconds without a byte after which an upstream is given up. */
   readonly timeout: number
+  /** Lets requests under way finish, for five seconds; closes idle connections at once. */
   close(): Promise<void>
 }
 
-export function createNetwork(config: Config['network'], baseFolder: string): Network {
-  const context = createContext(config.ca, baseFolder)
-  const target = async (host: string, port: number): Promise<{ address: string; port: number }> => {
-    const listed = config.hosts[`${host}:${port}`] ?? config.hosts[host]
-    if (listed !== undefined) return parseTarget(listed, port)
-    const { address } = await lookup(host).catch((error: unknown) => {
-      throw new JitError('egress.upstream', `${quote(host)} has no address`, { cause: error })
-    })
-    const refused = refuseAddress(address)
-    if (refused !== undefined)
-      throw new JitError('egress.upstream', `${quote(host)} is not dialled: ${refused}`, {
-        hint: 'If it is meant, list it under `network.hosts`.',
-      })
-    return { address, port }
-  }
-  const dial = async (host: string, port: number, tls: boolean): Promise<Socket | TLSSocket> => {
-    const found = await target(host, port)
-    if (!tls && config.hosts[`${host}:${port}`] === undefined && config.hosts[host] === undefined && !isLoopback(found.address)) {
-      throw new JitError('egress.upstream', `${quote(host)} is not asked in clear text`)
-    }
-    const socket = connectTcp({ host: found.address, port: found.port, noDelay: true })
-    if (!tls) return socket
-    return connectTls({ socket, servername: host, secureContext: context, ALPNProtocols: ['http/1.1'] })
-  }
-  const connector: buildConnector.connector = (options, callback) => {
-    const tls = options.protocol === 'https:'
-    dial(options.hostname, Number(options.port) || (tls ? 443 : 80), tls).then(
-      (socket) => {
-        socket.once(tls ? 'secureConnect' : 'connect', () => callback(null, socket))
-        socket.once('error', (error) => callback(error, null))
-      },
-      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
-    )
-  }
-  const dispatcher = new Agent({ connect: connector, headersTimeout: config.timeout, bodyTimeout: config.timeout })
+export interface NetworkOptions {
+  /** Folder that the paths of `network.ca` count from: the config file's. */
+  readonly baseFolder: string
+  readonly clock: Clock
+  readonly log: Logger
+  /** Trust what the operating system trusts too. Default: false. */
+  readonly systemCa?: boolean
+}
+
+const connectTimeout = 10_000
+const closeTimeout = 5000
+const answerCap = 8 * 1024 * 1024
+const connections = { keepAlive: true, maxSockets: 256, maxFreeSockets: 32, timeout: 60_000 } as const
+
+/** Throws JitError `config.invalid` for an entry of `network.hosts` or a file of `network.ca` that cannot be used. */
+export function createNetwork(config: Config['network'], place: NetworkOptions | string): Network {
+  const options: NetworkOptions = typeof place === 'string' ? { baseFolder: place, clock: systemClock, log: silent } : place
+  const { clock, log } = options
+  const trust = createTrust(config.ca, options.baseFolder, options.systemCa ?? false)
+  const dial = createDial({ hosts: readHosts(config.hosts), trust, timeout: Math.min(connectTimeout, config.timeout), clock, log })
+  const dispatcher = new Agent({
+    connect: connector(dial),
+    headersTimeout: config.timeout,
+    bodyTimeout: config.timeout,
+    maxResponseSize: answerCap,
+  })
+  const httpsAgent = dialing(new HttpsAgent(connections), dial, true)
+  const httpAgent = dialing(new HttpAgent(connections), dial, false)
   return {
-    // undici's fetch is the platform's fetch with a dispatcher; only the type names differ.
-    fetch: ((input: string, init: RequestInit = {}) =>
-      undiciFetch(input, { ...init, redirect: 'manual', dispatcher } as never)) as unknown as typeof globalThis.fetch,
-    httpsAgent: dialing(new HttpsAgent({ keepAlive: true, maxSockets: 64 }), (host, port) => dial(host, port, true), 443),
-    httpAgent: dialing(new HttpAgent({ keepAlive: true, maxSockets: 64 }), (host, port) => dial(host, port, false), 80),
+    fetch: async (input, init) => {
+      // `object`, since the platform's RequestInit and this package's differ in name only.
+      const asked: object = { ...(input instanceof Request ? await readRequest(input) : {}), ...init }
+      return undiciFetch(input instanceof Request ? input.url : input, { ...asked, redirect: 'manual', dispatcher })
+    },
+    httpsAgent,
+    httpAgent,
     timeout: config.timeout,
     async close() {
-      await dispatcher.destroy()
+      for (const agent of [httpsAgent, httpAgent]) retire(agent)
+      const cancel = clock.after(closeTimeout, () => void dispatcher.destroy())
+      await dispatcher.close().catch(() => undefined)
+      cancel()
     },
   }
 }
 
-/** Makes an agent dial through us: the callback form of createConnection lets the address be checked first. */
-function dialing<T extends HttpAgent>(agent: T, dial: (host: string, port: number) => Promise<Socket>, defaultPort: number): T {
-  Object.assign(agent, {
-    createConnection(options: { host?: string; port?: number }, callback: (error: Error | null, socket?: Socket) => void) {
-      dial(options.host ?? '', Number(options.port ?? defaultPort)).then(
-        (socket) => callback(null, socket),
-        (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
-      )
-    },
-  })
+/** The agent asks for a socket and gets one that was dialled here: connected, its address checked, its certificate verified. */
+function dialing<A extends HttpAgent>(agent: A, dial: Dial, tls: boolean): A {
+  agent.createConnection = ({ host, port }, callback) => {
+    dial(host ?? '', Number(port ?? (tls ? 443 : 80)), tls).then(
+      (socket) => callback?.(null, socket),
+      // The type wants a stream beside the error; the agent reads the error alone.
+      (error: unknown) => callback?.(asError(error), new PassThrough()),
+    )
+    return undefined
+  }
   return agent
 }
 
-function createContext(files: readonly string[], baseFolder: string): SecureContext {
-  const more = files.map((file) => readFileSync(isAbsolute(file) ? file : join(baseFolder, file), 'utf8'))
-  return createSecureContext(more.length === 0 ? {} : { ca: [...rootCertificates, ...more] })
+/** Idle sockets close now, those in use when their answer is complete. */
+function retire(agent: HttpAgent): void {
+  Object.assign(agent, { keepAlive: false })
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
 }
 
-function parseTarget(text: string, port: number): { address: string; port: number } {
-  const match = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(text)
-  return { address: (match?.[1] ?? text).replace(/^\[|\]$/g, ''), port: Number(match?.[2] ?? port) }
+function connector(dial: Dial): buildConnector.connector {
+  return ({ hostname, protocol, port }, callback) => {
+    const tls = protocol === 'https:'
+    dial(hostname.replace(/^\[|\]$/g, ''), Number(port) || (tls ? 443 : 80), tls).then(
+      (socket) => callback(null, socket),
+      (error: unknown) => callback(asError(error), null),
+    )
+  }
 }
 
-function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1'
+/** The platform's Request is another class than this package's. */
+async function readRequest(request: Request): Promise<UndiciRequestInit> {
+  const { method, headers, signal } = request
+  return { method, headers: [...headers], signal, ...(request.body === null ? {} : { body: await request.arrayBuffer() }) }
 }
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }

@@ -1,0 +1,94 @@
+import type { JitError } from '../core/errors.ts'
+import type { Secret } from '../core/secret.ts'
+import type { Lifetime } from '../core/types.ts'
+import type { Credential, Provider } from '../provider/contract.ts'
+import type { LeaseRow } from '../store/store.ts'
+import type { Lease } from './types.ts'
+
+export interface HeldLeaseOptions {
+  /** As it stood when the credential came. */
+  readonly row: LeaseRow
+  readonly credential: Credential
+  /** The instance that minted it; undefined for a lease of the last process whose provider is gone. */
+  readonly provider: Provider | undefined
+  /** What a lane must not mix with others. */
+  readonly partition: string
+  /** Under which others may share it; undefined: nobody may. */
+  readonly key: string | undefined
+  readonly lifetime: Lifetime
+  /** Monotonic milliseconds. */
+  readonly bornAt: number
+  readonly endsAt: number
+}
+
+const nothing: Readonly<Record<string, Secret>> = Object.freeze({})
+
+/** A credential that exists upstream, from its mint until it is known to be dead. Once cut, no reader gets at its secrets. */
+export class HeldLease {
+  readonly id: string
+  readonly row: LeaseRow
+  readonly credential: Credential
+  readonly provider: Provider | undefined
+  readonly key: string | undefined
+  readonly lifetime: Lifetime
+  readonly bornAt: number
+  readonly endsAt: number
+  /** Servers whose calls had it: a revocation by server must find a shared lease too. */
+  readonly servers: Set<string>
+  users = 0
+  cancelExpiry: () => void = () => undefined
+  readonly #abort = new AbortController()
+  readonly #fresh: Lease
+  readonly #shared: Lease
+
+  constructor(options: HeldLeaseOptions) {
+    this.id = options.row.id
+    this.row = options.row
+    this.credential = options.credential
+    this.provider = options.provider
+    this.key = options.key
+    this.lifetime = options.lifetime
+    this.bornAt = options.bornAt
+    this.endsAt = options.endsAt
+    this.servers = new Set([options.row.server])
+    this.#fresh = this.#lease(options.partition, true)
+    this.#shared = this.#lease(options.partition, false)
+  }
+
+  get isCut(): boolean {
+    return this.#abort.signal.aborted
+  }
+
+  /** Counts a user and answers the lease as that user sees it. */
+  take(server: string, fresh: boolean): Lease {
+    this.users += 1
+    this.servers.add(server)
+    return fresh ? this.#fresh : this.#shared
+  }
+
+  /** From here on no request gets this credential. */
+  cut(reason: JitError): void {
+    this.cancelExpiry()
+    this.#abort.abort(reason)
+  }
+
+  #lease(partition: string, fresh: boolean): Lease {
+    const { row, credential } = this
+    const { signal } = this.#abort
+    return {
+      id: row.id,
+      provider: row.provider,
+      scope: row.scope,
+      partition,
+      get secrets() {
+        return signal.aborted ? nothing : credential.secrets
+      },
+      fingerprint: row.fingerprint,
+      upstreamHash: row.upstreamHash,
+      mintedAt: row.mintedAt,
+      expiresAt: row.expiresAt,
+      signal,
+      fresh,
+    }
+  }
+}

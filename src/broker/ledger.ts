@@ -1,0 +1,143 @@
+import type { Clock } from '../core/clock.ts'
+import { toJitError } from '../core/errors.ts'
+import type { Logger } from '../core/types.ts'
+import type { LeaseRow, LeaseState, Store } from '../store/store.ts'
+
+export type RowChange = Partial<Omit<LeaseRow, 'id'>>
+
+/** States in which a credential may be alive upstream or may become so: what `jit leases` and `jit status` show. */
+const unfinished = ['minting', 'live', 'revoking', 'irrevocable', 'lost'] as const satisfies readonly LeaseState[]
+/** How long a change that may be lost by a crash waits for others to be written with it. */
+const saveWithin = 200
+/** How often a store that refuses is tried again. */
+const retryEvery = 1000
+
+/**
+ * The unfinished leases, in memory and in the store. What must survive a crash is written before the method returns
+ * (`insert`, `save`); what a restart finds out by itself (a credential that died meanwhile) is written soon (`note`).
+ * A store that refuses loses nothing: memory goes on, and the store is brought up to date when it works again.
+ */
+export class Ledger {
+  readonly #store: Pick<Store, 'leases' | 'atomically'>
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #rows = new Map<string, LeaseRow>()
+  readonly #unsaved = new Map<string, RowChange>()
+  #cancelSave: (() => void) | undefined
+  #refused = false
+  #closed = false
+
+  constructor(deps: { readonly store: Pick<Store, 'leases' | 'atomically'>; readonly clock: Clock; readonly log: Logger }) {
+    this.#store = deps.store
+    this.#clock = deps.clock
+    this.#log = deps.log
+    for (const row of deps.store.leases.inState(unfinished)) this.#rows.set(row.id, row)
+  }
+
+  /** Unfinished rows, oldest first. */
+  get rows(): LeaseRow[] {
+    return [...this.#rows.values()].sort((one, other) => one.startedAt - other.startedAt)
+  }
+
+  get(id: string): LeaseRow | undefined {
+    return this.#rows.get(id)
+  }
+
+  /** Durable when it returns. Throws `store.unavailable`; then the row does not exist. */
+  insert(row: LeaseRow): void {
+    this.#store.leases.insert(row)
+    this.#rows.set(row.id, row)
+  }
+
+  /** Durable when it returns, all in one transaction. Throws `store.unavailable`; memory holds the change all the same. */
+  save(ids: readonly string[], change: RowChange): void {
+    for (const id of ids) this.#remember(id, change)
+    this.#write()
+  }
+
+  /** Durable soon. */
+  note(id: string, change: RowChange): void {
+    this.#remember(id, change)
+    this.#saveAfter(saveWithin)
+  }
+
+  /** Writes what is not written yet; logs what the store refuses. */
+  flush(): void {
+    try {
+      this.#write()
+    } catch {
+      // #write has logged it and tries again.
+    }
+  }
+
+  /** Removes finished rows that ended before `time`. */
+  prune(time: number): void {
+    try {
+      this.#store.leases.prune(time)
+    } catch (error) {
+      this.#log.warn('old leases not pruned', { error: toJitError(error).message })
+    }
+  }
+
+  close(): void {
+    this.flush()
+    this.#closed = true
+    this.#cancelSave?.()
+  }
+
+  #remember(id: string, change: RowChange): void {
+    const row = this.#rows.get(id)
+    if (row !== undefined) {
+      const next = { ...row, ...change }
+      if (isUnfinished(next.state)) this.#rows.set(id, next)
+      else this.#rows.delete(id)
+    }
+    this.#unsaved.set(id, { ...this.#unsaved.get(id), ...change })
+  }
+
+  #write(): void {
+    this.#cancelSave?.()
+    this.#cancelSave = undefined
+    if (this.#unsaved.size === 0) return
+    const changes = [...this.#unsaved]
+    try {
+      this.#store.atomically(() => {
+        for (const [id, change] of changes) this.#store.leases.update(id, change)
+      })
+    } catch (error) {
+      const failure = toJitError(error, 'store.unavailable')
+      if (failure.code === 'not-found') return this.#writeOneByOne(changes)
+      if (!this.#refused) this.#log.error('lease states not stored', { count: changes.length, error: failure.message })
+      this.#refused = true
+      this.#saveAfter(retryEvery)
+      throw failure
+    }
+    this.#refused = false
+    this.#unsaved.clear()
+  }
+
+  /** A row that somebody removed from the store must not keep the others from being written. */
+  #writeOneByOne(changes: readonly (readonly [string, RowChange])[]): void {
+    for (const [id, change] of changes) {
+      try {
+        this.#store.leases.update(id, change)
+      } catch (error) {
+        const failure = toJitError(error, 'store.unavailable')
+        if (failure.code !== 'not-found') {
+          this.#saveAfter(retryEvery)
+          throw failure
+        }
+        this.#log.error('the store has lost a lease', { lease: id })
+      }
+      this.#unsaved.delete(id)
+    }
+  }
+
+  #saveAfter(delay: number): void {
+    if (!this.#closed) this.#cancelSave ??= this.#clock.after(delay, () => this.flush())
+  }
+}
+
+function isUnfinished(state: LeaseState): boolean {
+  return unfinished.some((known) => known === state)
+}

@@ -1,0 +1,109 @@
+import type { AuditSink } from '../audit/event.ts'
+import type { Clock } from '../core/clock.ts'
+import { JitError, toJitError } from '../core/errors.ts'
+import type { Logger } from '../core/types.ts'
+import type { Provider } from '../provider/contract.ts'
+import type { LeaseRow } from '../store/store.ts'
+import { openCredential, type SealedCredential, type Sealing } from './credential.ts'
+import type { Ender } from './ender.ts'
+import { HeldLease } from './held-lease.ts'
+import type { Ledger } from './ledger.ts'
+import type { LiveSecrets } from './secrets.ts'
+import { leaseFields, recordIfPossible } from './trail.ts'
+
+export interface RecoverDeps {
+  provider(name: string): Provider | undefined
+  readonly ledger: Ledger
+  readonly ender: Ender
+  readonly secrets: LiveSecrets
+  readonly sealer: Sealing
+  readonly audit: Pick<AuditSink, 'append'>
+  readonly clock: Clock
+  readonly log: Logger
+  readonly isLocked: () => boolean
+  isHeld(id: string): boolean
+  hold(held: HeldLease): void
+  /** Puts a lease back whose time is not over. */
+  keep(held: HeldLease): void
+  report(row: LeaseRow): void
+}
+
+/**
+ * Resolves one row that an earlier process left. A mint without an answer is reported as lost; a live lease stays, unless
+ * its call or its time is over; an unfinished revocation goes on. While the store is sealed, what needs the secret waits for
+ * the next time. Never throws.
+ */
+export async function recoverRow(deps: RecoverDeps, row: LeaseRow): Promise<void> {
+  const { ledger, clock } = deps
+  if (row.state === 'minting') return reportLost(deps, row)
+  if (row.validUntil <= clock.now()) return ledger.note(row.id, { state: 'expired', sealed: '' })
+  if (row.state === 'lost') return deps.report(row)
+  if (row.sealed === '') return unopened(deps, row, new JitError('store.corrupt', 'the daemon ended before the credential was stored'))
+  let credential: SealedCredential
+  try {
+    credential = await openCredential(deps.sealer, row.id, row.sealed)
+  } catch (thrown) {
+    return unopened(deps, row, toJitError(thrown, 'store.corrupt'))
+  }
+  // Opening took its time: somebody may have revoked it, or recovered it, meanwhile.
+  const current = ledger.get(row.id)
+  if (current === undefined || deps.isHeld(row.id)) return
+  putBack(deps, current, credential)
+}
+
+function reportLost(deps: RecoverDeps, row: LeaseRow): void {
+  const error = 'the daemon ended while this was minted'
+  deps.ledger.note(row.id, { state: 'lost', error })
+  recordIfPossible(deps, {
+    type: 'lease.failed',
+    call: row.call,
+    lease: leaseFields(row),
+    detail: { code: 'daemon.restarted', message: error, state: 'lost', validUntil: new Date(row.validUntil).toISOString() },
+  })
+  deps.report(row)
+}
+
+/** A sealed store opens later. Anything else is final: nobody here can revoke it any more. */
+function unopened({ ledger, log, report }: RecoverDeps, row: LeaseRow, failure: JitError): void {
+  if (failure.code === 'store.sealed' || failure.code === 'store.unavailable') return
+  log.warn('lease irrevocable', { lease: row.id, provider: row.provider, validUntil: row.validUntil, error: failure.message })
+  ledger.note(row.id, { state: 'irrevocable', error: failure.message })
+  report(row)
+}
+
+function putBack(deps: RecoverDeps, row: LeaseRow, credential: SealedCredential): void {
+  const { clock, ender, secrets } = deps
+  const provider = deps.provider(row.provider)
+  const now = clock.now()
+  // A wall clock that was set back does not make a lease longer than it was.
+  const remaining = Math.min(row.expiresAt - now, row.expiresAt - row.mintedAt)
+  const bornAt = clock.monotonic() - Math.max(0, now - row.mintedAt)
+  const held = new HeldLease({
+    row,
+    credential,
+    provider,
+    partition: provider === undefined ? '' : partitionOf(provider, row),
+    key: undefined,
+    lifetime: credential.lifetime,
+    bornAt,
+    endsAt: clock.monotonic() + remaining,
+  })
+  secrets.learn(credential)
+  deps.hold(held)
+  if (row.state === 'irrevocable') {
+    held.cut(new JitError('lease.expired', `lease ${row.id} ended with the daemon`))
+    return deps.report(row)
+  }
+  if (row.state === 'live' && remaining > 0 && credential.lifetime === 'ttl' && provider !== undefined && !deps.isLocked())
+    return deps.keep(held)
+  held.cut(new JitError('lease.expired', `lease ${row.id} ended with the daemon`))
+  void ender.end(held, { result: 'ended after a restart', state: 'revoked' })
+}
+
+function partitionOf(provider: Provider, row: LeaseRow): string {
+  try {
+    return provider.partition(row.scope)
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,51 @@
+import type { Secret } from '../core/secret.ts'
+import type { Clock } from '../core/clock.ts'
+import type { Credential } from '../provider/contract.ts'
+import type { Schedule } from './schedule.ts'
+
+/** How long a dead secret is still removed from late answers. */
+const scrubAfterDeath = 600_000
+/** Longest that a credential which nobody could revoke is remembered for scrubbing. */
+const longestMemory = 86_400_000
+
+/** Every secret that is alive or died lately, for scrubbing. `version` changes with the set. */
+export class LiveSecrets {
+  readonly #clock: Clock
+  readonly #schedule: Schedule
+  readonly #secrets = new Set<Secret>()
+  #list: readonly Secret[] | undefined
+  #version = 0
+
+  constructor(clock: Clock, schedule: Schedule) {
+    this.#clock = clock
+    this.#schedule = schedule
+  }
+
+  get version(): number {
+    return this.#version
+  }
+
+  get list(): readonly Secret[] {
+    this.#list ??= [...this.#secrets]
+    return this.#list
+  }
+
+  learn(credential: Credential): void {
+    for (const secret of Object.values(credential.secrets)) this.#secrets.add(secret)
+    this.#changed()
+  }
+
+  /** The credential is over; `validUntil` (ms since 1970) when the upstream may still accept it. */
+  forget(credential: Credential, validUntil: number): void {
+    const remaining = Math.min(Math.max(validUntil - this.#clock.now(), 0), longestMemory)
+    this.#schedule.after(Math.max(remaining, scrubAfterDeath), () => {
+      for (const secret of Object.values(credential.secrets)) this.#secrets.delete(secret)
+      this.#changed()
+    })
+  }
+
+  #changed(): void {
+    this.#version += 1
+    this.#list = undefined
+  }
+}

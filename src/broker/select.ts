@@ -1,0 +1,57 @@
+import { JitError } from '../core/errors.ts'
+import { canonicalJson } from '../core/json.ts'
+import type { Provider } from '../provider/contract.ts'
+import type { LeaseAsk, RevokeSelector } from './types.ts'
+
+/** What a selector looks at. */
+export interface Selectable {
+  readonly id: string
+  readonly provider: string
+  readonly session: string
+  /** Every server whose calls had it. */
+  readonly servers: Iterable<string>
+}
+
+export function selects(selector: RevokeSelector, lease: Selectable): boolean {
+  if ('all' in selector) return true
+  if ('server' in selector) return [...lease.servers].includes(selector.server)
+  if ('provider' in selector) return lease.provider === selector.provider
+  if ('session' in selector) return lease.session === selector.session
+  return lease.id === selector.lease
+}
+
+const instances = new WeakMap<Provider, number>()
+let opened = 0
+
+/** Two openings of one provider's name may be two identities: an edited config never answers from the cache of the old one. */
+function instanceOf(provider: Provider): number {
+  const known = instances.get(provider)
+  if (known !== undefined) return known
+  opened += 1
+  instances.set(provider, opened)
+  return opened
+}
+
+/** The canonical form of all that shapes the credential. The server is not in it: one agent's servers may share. */
+export function cacheKey({ grant, principal }: LeaseAsk, provider: Provider): string {
+  return canonicalJson({
+    scope: grant.scope,
+    provider: grant.provider,
+    instance: instanceOf(provider),
+    origin: provider.origin,
+    session: principal.session,
+    ttl: grant.ttl,
+    lifetime: grant.lifetime,
+  })
+}
+
+export function reasonError(reason: 'revoked' | 'locked' | 'shutdown'): JitError {
+  switch (reason) {
+    case 'locked':
+      return new JitError('locked', 'jit was locked while this call ran')
+    case 'revoked':
+      return new JitError('lease.revoked', 'the credential was revoked while this call ran')
+    case 'shutdown':
+      return new JitError('lease.revoked', 'the daemon stopped while this call ran')
+  }
+}
