@@ -182,6 +182,8 @@ async function measureStart(): Promise<{ shim: number; bare: number; ratio: numb
 
 /** Resident memory of the daemon alone with ten servers connected and idle. */
 async function measureMemory(): Promise<{ megabytes: number; servers: number }> {
+  // What the load before has left behind is not what an idle daemon holds.
+  await must(['stop'])
   const names = ['bench', ...Array.from({ length: 9 }, (_, index) => `idle${index + 1}`)]
   const clients = names.map((name) => new LineClient(process.execPath, [launcher, 'connect', name], environment))
   for (const client of clients) await client.initialize()
