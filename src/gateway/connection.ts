@@ -12,6 +12,7 @@ import type { Handshake, Lane } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import { filterList, isList } from './lists.ts'
 import { runCall } from './pipeline.ts'
+import { refuseReference } from './reference.ts'
 import { currentScrubber } from './scrubbing.ts'
 import type { GatewayDeps } from './types.ts'
 
@@ -95,6 +96,8 @@ export class Connection {
     if (this.#inFlight.size >= inFlightCap)
       return this.#fail(message.id, new JitError('server.busy', `more than ${inFlightCap} requests in flight`))
     if (isGoverned(message)) return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
+    const refusal = refuseReference(message.id, message.method, message.params, this.#deps.policy().servers.get(this.server))
+    if (refusal !== undefined) return this.#answer(message.id, JSON.stringify(refusal))
     void this.#pass(message, bytes)
   }
 
