@@ -65,7 +65,7 @@ export async function mint(deps: MintDeps, flight: Flight, provider: Provider, l
       const result = await attemptMint(deps, flight, provider, signal, landing)
       if (result.kind === 'live' || result.ended !== undefined) return result
       const wait = retryDelay(result.error, attempt)
-      if (wait === undefined || flight.unwanted.aborted || deps.clock.monotonic() - started + wait >= deps.mintTimeout) return result
+      if (wait === undefined || deps.clock.monotonic() - started + wait >= deps.mintTimeout) return result
       await pause(deps.clock, wait, flight.unwanted)
       if (flight.unwanted.aborted) return { kind: 'failed', error: toJitError(flight.unwanted.reason, 'cancelled') }
     }

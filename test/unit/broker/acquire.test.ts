@@ -108,6 +108,15 @@ describe('sharing', () => {
     expect(upstream.mints).toHaveLength(3)
   })
 
+  it('a provider that points elsewhere now does not answer from the cache', async () => {
+    const { broker, upstream, providers } = bench()
+    const moving = { ...upstream.provider() }
+    providers.set('acme', moving)
+    const first = await broker.acquire(ask(), patient)
+    Object.assign(moving, { origin: 'https://other.example.test' })
+    expect((await broker.acquire(ask(), patient)).id).not.toBe(first.id)
+  })
+
   it('leases for a call are never shared, not even while they are minted', async () => {
     const { broker, upstream } = bench()
     const leases = await Promise.all([1, 2, 3].map(() => broker.acquire(ask({ lifetime: 'call' }), patient)))
@@ -166,6 +175,8 @@ describe('askers who go away', () => {
     await clock.advance(1000)
     expect([...store.rows.values()].map((row) => row.state)).toEqual(['failed'])
     expect(broker.leases()).toEqual([])
+    // One for the schedule: the mint has left no timer behind.
+    expect(clock.pending).toBe(1)
   })
 
   it('a new asker does not join the mint that was given up', async () => {

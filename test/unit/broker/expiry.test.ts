@@ -62,6 +62,15 @@ describe('expiry', () => {
     expect(lease.signal.aborted).toBe(true)
   })
 
+  it('a wall clock that says the upstream’s time is over does not keep it from being revoked', async () => {
+    const { broker, clock, upstream } = bench()
+    await broker.acquire(ask(), patient)
+    clock.jumpWall(2 * hour)
+    expect(broker.cached(ask())).toBeUndefined()
+    await settle()
+    expect(upstream.revocations).toBe(1)
+  })
+
   it('ten thousand leases expire on one timer, at most sixteen revocations at a time', async () => {
     const { broker, clock, upstream } = bench()
     for (let count = 0; count < 10_000; count += 1)

@@ -105,6 +105,27 @@ describe('after a crash', () => {
     expect(world.upstream.alive()).toEqual([])
   })
 
+  it('a wall clock that was set back does not make a lease longer than it was', async () => {
+    const world = bench()
+    await world.broker.acquire(ask(), patient)
+    world.clock.jumpWall(-hour)
+    await crash(world)
+    await world.clock.advance(5 * minute)
+    expect(world.upstream.alive()).toEqual([])
+  })
+
+  it('a credential that was not stored before the crash is reported', async () => {
+    const world = bench()
+    const lease = await world.broker.acquire(ask(), patient)
+    world.store.leases.update(lease.id, { state: 'revoking', sealed: '' })
+    await crash(world)
+    expect(world.broker.leases()).toMatchObject([
+      { id: lease.id, state: 'irrevocable', error: expect.stringContaining('before the credential was stored') },
+    ])
+    await world.clock.advance(hour)
+    expect(world.broker.leases()).toEqual([])
+  })
+
   it('one row that cannot be opened does not keep the others', async () => {
     const world = bench()
     const broken = await world.broker.acquire(ask(), patient)
@@ -175,6 +196,16 @@ describe('recovery twice', () => {
     expect(lease.signal.aborted).toBe(false)
     expect((await asked).signal.aborted).toBe(false)
     expect(world.broker.leases().map((view) => view.state)).toEqual(['live', 'live'])
+  })
+
+  it('at the same time holds a lease once', async () => {
+    const world = bench()
+    await world.broker.acquire(ask(), patient)
+    world.restart()
+    await Promise.all([world.broker.recover(), world.broker.recover()])
+    await world.clock.advance(6 * minute)
+    expect(world.upstream.revocations).toBe(1)
+    expect(world.audit.ofType('lease.ended')).toHaveLength(1)
   })
 
   it('prunes what ended a week ago', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { settle } from '../../support/fake-clock.ts'
 import { ask, bench, hour, minute, patient, refused, unavailable } from './support.ts'
 
@@ -266,6 +266,21 @@ describe('revocations that fail', () => {
     expect(upstream.alive()).toEqual([])
   })
 
+  it('that a person brought forward are not made twice', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5)
+    onTestFinished(() => void vi.restoreAllMocks())
+    const { broker, upstream, clock } = bench()
+    await broker.acquire(ask(), patient)
+    upstream.revokeScripts.push({ error: unavailable() }, { error: unavailable() })
+    await broker.revoke({ all: true }, 'revoked', soon)
+    await broker.revoke({ all: true }, 'revoked', soon)
+    await clock.advance(19_999)
+    expect(upstream.revocations).toBe(2)
+    await clock.advance(1)
+    expect(upstream.revocations).toBe(3)
+    expect(upstream.alive()).toEqual([])
+  })
+
   it('that were given up are tried once more when a person asks', async () => {
     const { broker, upstream, clock } = bench()
     const lease = await broker.acquire(ask(), patient)
@@ -317,6 +332,17 @@ describe('revoke goes through whatever is broken', () => {
     store.heal()
     await clock.advance(2000)
     expect(store.rows.get(lease.id)).toMatchObject({ state: 'revoked', sealed: '' })
+  })
+
+  it('a row that somebody took out of the store', async () => {
+    const { broker, store, clock, log } = bench()
+    const gone = await broker.acquire(ask(), patient)
+    const other = await broker.acquire(ask({}, { session: 'session_2' }), patient)
+    store.rows.delete(gone.id)
+    expect(await broker.revoke({ all: true }, 'revoked', soon)).toHaveLength(2)
+    await clock.advance(2000)
+    expect(store.rows.get(other.id)?.state).toBe('revoked')
+    expect(log.lines).toContainEqual(expect.objectContaining({ message: 'the store has lost a lease', fields: { lease: gone.id } }))
   })
 
   it('a provider that is not registered any more', async () => {

@@ -246,6 +246,9 @@ function mortalProvider(provider: Provider | undefined, process: Process): Provi
     })
   const made: Provider = {
     ...provider,
+    get origin() {
+      return provider.origin
+    },
     mint: (request, signal) => heard(() => provider.mint(request, signal)),
     ...(revoke === undefined ? {} : { revoke: (credential: Credential, signal: AbortSignal) => heard(() => revoke(credential, signal)) }),
   }
