@@ -203,6 +203,7 @@ describe('recovery twice', () => {
     await world.broker.acquire(ask(), patient)
     world.restart()
     await Promise.all([world.broker.recover(), world.broker.recover()])
+    expect(world.broker.liveSecrets()).toHaveLength(1)
     await world.clock.advance(6 * minute)
     expect(world.upstream.revocations).toBe(1)
     expect(world.audit.ofType('lease.ended')).toHaveLength(1)
