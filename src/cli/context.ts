@@ -1,34 +1,59 @@
 import { Command } from 'commander'
 import { type Client, createClient } from './client.ts'
-import { fail } from './output.ts'
+import { fail } from './output/failure.ts'
 
 /** What a command works with. */
-export interface Context {
+export interface Use {
   readonly client: Client
   readonly json: boolean
+  /** Its arguments in order; those that are required are there. */
+  readonly args: readonly string[]
+  readonly options: Options
 }
 
-/** A command with `--json`, one worked example, and errors that end it with their own exit code. */
-export function command(name: string, summary: string, example: string): Command {
-  return new Command(name).description(summary).option('--json', 'print JSON').addHelpText('after', `\nExample:\n  $ ${example}`)
+/** The options of a command as they were given. */
+export interface Options {
+  flag(name: string): boolean
+  text(name: string): string | undefined
+  /** Of an option that may be given several times. */
+  list(name: string): readonly string[]
 }
 
-/** Runs the body of a command; whatever it throws is printed once. */
-export function action<Arguments extends unknown[]>(
-  run: (context: Context, ...args: Arguments) => Promise<void>,
-): (...args: [...Arguments, Record<string, unknown>, Command]) => Promise<void> {
-  return async (...all) => {
-    const self = all.at(-1)
-    const json = self instanceof Command && self.opts()['json'] === true
+/**
+ * A command with `--json` and worked examples. What stands in the summary up to its first colon or semicolon is its line in the
+ * list of commands.
+ */
+export function command(name: string, summary: string, ...examples: readonly string[]): Command {
+  const shown = examples.map((example) => `  $ ${example}`).join('\n')
+  return new Command(name)
+    .description(summary)
+    .summary(/^[^:;]+/.exec(summary)?.[0] ?? summary)
+    .option('--json', 'print JSON')
+    .addHelpText('after', `\n${examples.length === 1 ? 'Example' : 'Examples'}:\n${shown}`)
+}
+
+/** Runs the body of a command; whatever it throws is printed once, and gives the exit code. */
+export function action(run: (use: Use) => Promise<void> | void): (this: Command) => Promise<void> {
+  return async function (this: Command) {
+    const options = readOptions(this.opts())
+    const json = options.flag('json')
     try {
-      const args = all.slice(0, -1)
-      await run({ client: createClient(), json }, ...(args as unknown as Arguments))
+      await run({ client: createClient(), json, args: this.args, options })
     } catch (error) {
       fail(error, json)
     }
   }
 }
 
-export function collect(value: string, before: string[] | undefined): string[] {
+/** For `.option(…, collect)`: each use adds one. */
+export function collect(value: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), value]
+}
+
+function readOptions(values: Readonly<Record<string, unknown>>): Options {
+  return {
+    flag: (name) => values[name] === true,
+    text: (name) => (typeof values[name] === 'string' ? values[name] : undefined),
+    list: (name) => (Array.isArray(values[name]) ? values[name].map(String) : []),
+  }
 }

@@ -1,30 +1,49 @@
-import colours from 'picocolors'
 import type { z } from 'zod'
-import type { receiptView } from '../api/schema.ts'
-import { plain, scopeText, span } from './output.ts'
+import { receipts, type receiptView } from '../api/schema.ts'
+import { table } from './output/layout.ts'
+import { scopeText } from './output/scope.ts'
+import { colours, print } from './output/terminal.ts'
+import { count } from './output/text.ts'
+import { clockTime, span } from './output/time.ts'
 
 export type ReceiptView = z.infer<typeof receiptView>
 
-/** One line for each lease: what the upstream really confirmed. */
-export function receiptLines(receipts: readonly ReceiptView[]): string {
-  if (receipts.length === 0) return 'nothing was live'
-  return receipts
-    .map((receipt) => `${receipt.lease}  ${plain(scopeText(receipt.scope))}\n  ${outcome(receipt)}, after ${span(receipt.lived)}`)
-    .join('\n')
+/** The receipts in the daemon's answer to a command that ends credentials, as a table; nothing where nothing was live. */
+export function printReceipts(answer: unknown): void {
+  const ended = receipts.parse(answer).receipts
+  if (ended.length > 0) print(`\n${receiptTable(ended)}`)
 }
 
-function outcome(receipt: ReceiptView): string {
-  const until = receipt.validUntil === undefined ? '' : ` until ${new Date(receipt.validUntil).toLocaleTimeString()}`
-  switch (receipt.outcome) {
+/** One row for each lease: what the upstream really confirmed. */
+export function receiptTable(ended: readonly ReceiptView[]): string {
+  const rows = ended.map((receipt) => [receipt.lease, receipt.server, scopeText(receipt.scope), span(receipt.lived), truth(receipt)])
+  return table(['lease', 'server', 'scope', 'lived', 'what the upstream confirmed'], rows)
+}
+
+/** `3 credentials cut here; 2 dead upstream, 1 may be accepted there until 14:03:22` */
+export function receiptSummary(ended: readonly ReceiptView[]): string {
+  if (ended.length === 0) return 'nothing was live'
+  const dead = ended.filter(({ outcome }) => outcome === 'revoked').length
+  const open = ended.flatMap(({ outcome, validUntil }) => (outcome === 'revoked' ? [] : [validUntil ?? 0]))
+  const latest = Math.max(0, ...open)
+  const rest =
+    open.length === 0 ? '' : `, ${colours.yellow(`${open.length} may be accepted there${latest > 0 ? ` until ${clockTime(latest)}` : ''}`)}`
+  return `${count(ended.length, 'credential')} cut here; ${dead === 0 ? 'none' : dead} dead upstream${rest}`
+}
+
+function truth({ outcome, verified, validUntil, detail }: ReceiptView): { text: string; paint: (text: string) => string } {
+  const until = validUntil === undefined ? '' : ` until ${clockTime(validUntil)}`
+  const why = detail === undefined || detail === '' ? '' : ` (${detail})`
+  switch (outcome) {
     case 'revoked':
-      return colours.green(receipt.verified ? 'revoked upstream, and verified: the token is refused' : 'revoked upstream; not verified')
+      return { text: verified ? 'revoked, verified: the token is refused' : `revoked; not verified${why}`, paint: colours.green }
     case 'accepted':
-      return colours.yellow('the upstream accepted the revocation; whether the token is dead could not be confirmed')
+      return { text: `accepted; whether it is dead could not be confirmed${why}`, paint: colours.yellow }
     case 'pending':
-      return colours.yellow(`cut here; the upstream did not answer yet and may accept it${until}; it is tried again`)
+      return { text: `no answer yet, tried again; may be valid${until}${why}`, paint: colours.yellow }
     case 'expires':
-      return colours.yellow(`cut here; the upstream cannot revoke it and accepts it${until}`)
+      return { text: `cannot be revoked there; valid${until}`, paint: colours.yellow }
     case 'irrevocable':
-      return colours.red(`cut here; the upstream did not confirm and may accept it${until}`)
+      return { text: `never confirmed; may be valid${until}${why}`, paint: colours.red }
   }
 }

@@ -1,7 +1,9 @@
-import colours from 'picocolors'
 import { z } from 'zod'
-import { plain, span } from './output.ts'
+import { colours, terminalWidth } from './output/terminal.ts'
+import { count, displayWidth, plain, wrap } from './output/text.ts'
+import { clockTime, span } from './output/time.ts'
 
+/** What a line needs of a record; records of later versions may lack any of it. */
 export const trailRecord = z.looseObject({
   type: z.string(),
   time: z.string(),
@@ -18,50 +20,63 @@ export const trailRecord = z.looseObject({
   lease: z.looseObject({ id: z.string(), token: z.string().optional() }).optional(),
   requests: z.array(z.unknown()).optional(),
   request: z.looseObject({ method: z.string(), origin: z.string(), path: z.string() }).optional(),
+  by: z.string().optional(),
   detail: z.unknown().optional(),
 })
-
 export type TrailRecord = z.infer<typeof trailRecord>
 
-const results: Record<string, (text: string) => string> = {
+const indent = 10
+const paints: Readonly<Record<string, (text: string) => string>> = {
   ok: colours.green,
   denied: colours.yellow,
+  'tool-error': colours.yellow,
   revoked: colours.red,
   error: colours.red,
   aborted: colours.dim,
-  'tool-error': colours.yellow,
 }
 
-/** One record as a line; empty for what only `--all` shows. */
-export function trailLine(record: TrailRecord, all: boolean): string {
-  const time = colours.dim(new Date(record.time).toLocaleTimeString('en-GB'))
-  if (record.type === 'call.close') return `${time} ${chain(record)} → ${outcome(record)}`
-  if (record.type === 'egress.refused') {
-    const { method = '', origin = '', path = '' } = record.request ?? {}
-    return `${time} ${plain(record.server ?? '')} tried ${plain(method)} ${plain(origin)}${method === 'CONNECT' && origin !== '' ? '' : plain(path)} → ${colours.red('refused')} (${plain(record.reason ?? '')})`
-  }
-  if (!all) return ''
-  const about = [record.call, record.server, record.lease?.id].filter((part) => part !== undefined).map(plain)
-  return `${time} ${colours.dim(record.type)} ${about.join(' ')} ${record.detail === undefined ? '' : plain(JSON.stringify(record.detail)).slice(0, 200)}`
+/** One record, on one line where it fits and on two where it does not; empty for what only `--all` shows. */
+export function trailLine(record: TrailRecord, all: boolean, width = terminalWidth()): string {
+  if (record.type === 'call.close') return fold(record.time, `${chain(record)} →`, outcome(record), width)
+  if (record.type === 'egress.refused')
+    return fold(record.time, `${attempt(record)} →`, `${colours.red('refused')} ${colours.dim(plain(record.reason ?? ''))}`, width)
+  return all ? fold(record.time, colours.dim(record.type), particulars(record), width) : ''
+}
+
+function fold(time: string, lead: string, rest: string, width: number | undefined): string {
+  const line = `${colours.dim(clockTime(new Date(time)))}  ${lead} ${rest}`.trimEnd()
+  if (width === undefined || displayWidth(line) <= width) return line
+  const room = Math.max(20, width - indent)
+  return `${colours.dim(clockTime(new Date(time)))}  ${[...wrap(lead, room), ...wrap(rest, room)].join(`\n${' '.repeat(indent)}`)}`
 }
 
 /** human → agent → server → tool → resource */
-function chain(record: TrailRecord): string {
-  const parts = [record.principal?.human || 'nobody', record.principal?.agent.name, record.server, record.tool, record.resource]
+function chain({ principal, server, tool, resource }: TrailRecord): string {
+  const parts = [principal?.human || 'nobody', principal?.agent.name, server, tool, resource]
   return parts
     .filter((part) => part !== undefined && part !== '')
     .map((part) => plain(String(part)))
     .join(' → ')
 }
 
-function outcome(record: TrailRecord): string {
-  const { result = '', requests = [], took = 0, lease } = record
-  const paint = results[result] ?? ((text: string) => text)
-  const why = record.decision?.reason ?? record.error?.message
+function outcome({ result = '', requests = [], took = 0, lease, decision, error }: TrailRecord): string {
+  const paint = paints[result] ?? plain
   const facts = [
-    ...(requests.length > 0 ? [`${requests.length} request${requests.length === 1 ? '' : 's'}`] : []),
-    ...(lease?.token === undefined ? [] : [lease.token]),
+    ...(requests.length > 0 ? [count(requests.length, 'request')] : []),
+    ...(lease?.token === undefined ? [] : [plain(lease.token)]),
     span(took),
   ]
-  return `${paint(result)} ${colours.dim(`(${facts.join(', ')})`)}${why === undefined ? '' : ` ${plain(why)}`}`
+  const why = result === 'denied' ? (decision?.reason ?? error?.message) : error?.message
+  return `${paint(plain(result))} ${colours.dim(`(${facts.join(', ')})`)}${why === undefined ? '' : ` ${plain(why)}`}`
+}
+
+function attempt({ server = '', request }: TrailRecord): string {
+  const { method = '', origin = '', path = '' } = request ?? {}
+  return `${plain(server)} tried ${plain(method)} ${plain(origin)}${method === 'CONNECT' && origin !== '' ? '' : plain(path)}`
+}
+
+function particulars({ call, server, tool, lease, by, detail }: TrailRecord): string {
+  const names = [server, tool, call, lease?.id, by === undefined ? undefined : `by ${by}`].filter((part) => part !== undefined)
+  const more = detail === undefined ? '' : ` ${colours.dim(plain(JSON.stringify(detail)))}`
+  return `${names.map(plain).join(' ')}${more}`
 }

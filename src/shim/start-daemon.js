@@ -26,6 +26,8 @@ export class Unreachable extends Error {
   constructor(message, hint = errors['daemon.unreachable'].hint, cause) {
     super(message, { cause })
     this.hint = hint
+    /** No daemon runs, and none was to be started. */
+    this.absent = false
   }
 }
 
@@ -47,7 +49,7 @@ export async function reach(socket, { state, start, wait }) {
         const code = error instanceof Error && 'code' in error ? error.code : undefined
         if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'ECONNRESET')
           throw new Unreachable(`the daemon cannot be reached: ${textOf(error)}`, undefined, error)
-        if (!start) throw new Unreachable('no daemon runs for this home', undefined, error)
+        if (!start) throw Object.assign(new Unreachable('no daemon runs for this home', undefined, error), { absent: true })
         starter ??= new Starter(state, wait)
         const problem = starter.advance()
         if (problem !== undefined) throw problem
@@ -162,7 +164,7 @@ class Starter {
 function lastWords(words, code) {
   const message = /^error: (.+)$/m.exec(words)?.[1]
   const hint = /^hint: (.+)$/m.exec(words)?.[1]
-  const rest = words.trim().split('\n').at(-1) ?? ''
+  const rest = /^\w*Error\b.*$/m.exec(words)?.[0] ?? words.trim().split('\n').at(-1) ?? ''
   return new Unreachable(
     message ?? `the daemon ended at once${code === null ? '' : ` with code ${code}`}${rest === '' ? '' : `: ${rest}`}`,
     hint,

@@ -1,95 +1,103 @@
-import { existsSync } from 'node:fs'
-import { basename, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import colours from 'picocolors'
 import type { Command } from 'commander'
 import { routes, serverView } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
-import { action, collect, command } from '../context.ts'
-import { plain, print, printJson } from '../output.ts'
+import { action, collect, command, type Options } from '../context.ts'
+import { clientBlock } from '../client-block.ts'
+import { card } from '../output/layout.ts'
+import { withProgress } from '../output/progress.ts'
+import { colours, note, print, printJson } from '../output/terminal.ts'
+import { count, plain } from '../output/text.ts'
+import { absolute } from '../server-command.ts'
+
+/** A package may have to be installed. */
+const deadline = 240_000
+const npx = 'npx -y @modelcontextprotocol/server-github@2025.4.8'
 
 export function addCommand(): Command {
   return command(
     'add',
     'put an MCP server behind jit',
-    'jit add github --preset server-github --provider acme --where owner=acme --where repo=web,api --allow get_issue,list_issues -- npx -y @modelcontextprotocol/server-github@2025.4.8',
+    `jit add github --preset server-github --provider acme --env GITHUB_PERSONAL_ACCESS_TOKEN \\\n      --where owner=acme --where repo=web,api --allow get_issue,list_issues --ask create_issue \\\n      -- ${npx}`,
+    'jit add files --allow read_text_file,list_directory -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes',
   )
     .argument('<server>', 'name of the server')
     .argument('[command...]', 'behind "--": the command that starts it')
-    .option('--preset <name>', 'what is known of this server program: scope and requests of each tool')
+    .option('--preset <name>', 'what is known of this program: scope and requests of each of its tools')
     .option('--provider <name>', 'where its credentials come from')
     .option('--env <name>', 'the variable in which it expects its credential')
     .option('--mode <mode>', 'how it gets the credential: egress, endpoint or env')
     .option('--allow <tools>', 'tools that are allowed, with commas', collect)
-    .option('--ask <tools>', 'tools that a person must approve', collect)
-    .option('--where <argument=values>', 'what an argument must be, in every call', collect)
+    .option('--ask <tools>', 'tools that a person must approve, each time', collect)
+    .option('--where <argument=values>', 'what an argument must be in every call; values with commas', collect)
     .option('--lifetime <lifetime>', 'call: a token for each call; ttl: shared by calls of one session and scope')
     .option('--ttl <duration>', 'life of a token, e.g. 5m')
-    .option('--url <address>', 'address of a remote server')
-    .option('--replace', 'replace a server of that name')
+    .option('--url <address>', 'address of a remote server, instead of a command')
+    .option('--replace', 'replace the server of that name')
     .action(
-      action(async ({ client, json }, name: string, run: string[], options: Record<string, unknown>) => {
-        const answer = await client.call(routes.addServer, {
-          body: { name, entry: entryOf(run, options), replace: options['replace'] === true },
-        })
-        if (json) return printJson(answer)
-        const view = serverView.parse(answer)
-        print(
-          `${colours.green('✓')} ${plain(view.name)} is behind jit: ${view.allow.length} tools allowed, ${view.ask.length} ask, all others denied`,
+      action(async ({ client, json, args: [name = '', ...run], options }) => {
+        const body = { name, entry: entryOf(run, options), replace: options.flag('replace') }
+        const answer = await withProgress(
+          `pinning ${plain(name)}; a package is installed first`,
+          client.call(routes.addServer, { body, deadline }),
         )
-        print(`  pinned  ${plain(view.pin)}`)
-        print('\nPut this into your MCP client:\n')
-        print(JSON.stringify({ mcpServers: { [name]: clientEntry(name) } }, null, 2))
+        const block = clientBlock(name)
+        const view = serverView.parse(answer)
+        if (json) return printJson({ ...view, client: block })
+        print(
+          `${colours.green('✓')} ${plain(view.name)} is behind jit: ${count(view.allow.length, 'tool')} allowed, ${view.ask.length} to ask for, all others denied`,
+        )
+        print(card([['  pinned', plain(view.pin)]]))
+        if (view.allow.length + view.ask.length === 0)
+          note('nothing is allowed yet: give --allow and --replace, or edit the file that `jit config path` names')
+        print('\nPut this into your MCP client’s configuration:\n')
+        print(JSON.stringify({ mcpServers: { [name]: block } }, null, 2))
       }),
     )
 }
 
-function entryOf(run: readonly string[], options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const text = (key: string): string | undefined => (typeof options[key] === 'string' ? options[key] : undefined)
-  const list = (key: string): string[] =>
-    Array.isArray(options[key])
-      ? options[key]
-          .flatMap((value) => String(value).split(','))
-          .map((value) => value.trim())
-          .filter((value) => value !== '')
-      : []
-  if (run.length === 0 && text('url') === undefined)
-    throw new JitError('usage', 'the command of the server is missing', {
-      hint: 'Put it behind "--": jit add github … -- npx -y @modelcontextprotocol/server-github@2025.4.8',
-    })
-  const where: Record<string, unknown> = {}
-  for (const pair of Array.isArray(options['where']) ? options['where'].map(String) : []) {
-    const at = pair.indexOf('=')
-    if (at < 1) throw new JitError('usage', `--where takes argument=value, not ${quote(pair)}`)
-    const values = pair.slice(at + 1).split(',')
-    where[pair.slice(0, at)] = values.length === 1 ? values[0] : values
-  }
-  const inject = {
-    ...(text('mode') === undefined ? {} : { mode: text('mode') }),
-    ...(text('env') === undefined ? {} : { env: text('env') }),
-  }
-  const entry: Record<string, unknown> = {
-    ...(run.length === 0 ? { url: text('url') } : { run: fromHere(run) }),
-    provider: text('provider'),
-    preset: text('preset'),
+/** The server's entry in the config file; what was not given is left to its default. */
+export function entryOf(run: readonly string[], options: Options): Record<string, unknown> {
+  const url = options.text('url')
+  if (run.length === 0 && url === undefined)
+    throw new JitError('usage', 'the command of the server is missing', { hint: `Put it behind "--": jit add github … -- ${npx}` })
+  if (run.length > 0 && url !== undefined) throw new JitError('usage', 'a server has either a command or --url, not both')
+  const where = whereOf(options.list('where'))
+  const ask = names(options.list('ask'))
+  const inject = present({ mode: options.text('mode'), env: options.text('env') })
+  return present({
+    run: run.length === 0 ? undefined : absolute(run, process.cwd()),
+    url,
+    provider: options.text('provider'),
+    preset: options.text('preset'),
     inject: Object.keys(inject).length === 0 ? undefined : inject,
     where: Object.keys(where).length === 0 ? undefined : where,
-    allow: list('allow'),
-    ask: list('ask').length === 0 ? undefined : list('ask'),
-    lifetime: text('lifetime'),
-    ttl: text('ttl'),
+    allow: names(options.list('allow')),
+    ask: ask.length === 0 ? undefined : ask,
+    lifetime: options.text('lifetime'),
+    ttl: options.text('ttl'),
+  })
+}
+
+function names(given: readonly string[]): string[] {
+  const all = given.flatMap((value) => value.split(',')).map((value) => value.trim())
+  return [...new Set(all.filter((value) => value !== ''))]
+}
+
+/** `owner=acme`, `repo=web,api`; the same argument twice adds to what it may be. */
+function whereOf(given: readonly string[]): Record<string, string | string[]> {
+  const found = new Map<string, string[]>()
+  for (const pair of given) {
+    const at = pair.indexOf('=')
+    const values = names([pair.slice(at + 1)])
+    if (at < 1 || values.length === 0)
+      throw new JitError('usage', `--where takes argument=value, not ${quote(pair)}`, {
+        hint: 'For example --where owner=acme --where repo=web,api',
+      })
+    found.set(pair.slice(0, at), [...(found.get(pair.slice(0, at)) ?? []), ...values])
   }
-  return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined))
+  return Object.fromEntries([...found].map(([argument, values]) => [argument, values.length === 1 ? (values[0] ?? '') : values]))
 }
 
-/** The daemon runs elsewhere: a program that is named by a relative path is the one that lies here. */
-function fromHere(run: readonly string[]): string[] {
-  const program = basename(run[0] ?? '') === 'node' ? run.findIndex((word, index) => index > 0 && !word.startsWith('-')) : 0
-  return run.map((word, index) => (index === program && word.includes('/') && existsSync(word) ? resolve(word) : word))
-}
-
-/** What to paste: by name where a shell finds it, by its path otherwise. */
-function clientEntry(name: string): { command: string; args: string[] } {
-  const launcher = fileURLToPath(new URL('../../shim/jit.js', import.meta.url)).replace('/dist/src/', '/src/')
-  return launcher.includes('node_modules') ? { command: 'jit', args: ['connect', name] } : { command: launcher, args: ['connect', name] }
+function present<T>(entry: Readonly<Record<string, T | undefined>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entry).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])))
 }

@@ -1,89 +1,162 @@
+import { execFile } from 'node:child_process'
+import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { spawnSync } from 'node:child_process'
-import colours from 'picocolors'
+import { promisify } from 'node:util'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { routes, type VerifyView, verifyView } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { programFile } from '../../shim/launch.js'
-import { action, command } from '../context.ts'
-import { plain, print, printJson } from '../output.ts'
+import { action, command, type Options } from '../context.ts'
+import { withProgress } from '../output/progress.ts'
+import { colours, note, print, printJson } from '../output/terminal.ts'
+import { count, plain } from '../output/text.ts'
+import { calendarDay, parseSince } from '../output/time.ts'
 import { type TrailRecord, trailLine, trailRecord } from '../trail.ts'
 
+/** A long trail takes a while to be read from its beginning. */
+const verifyDeadline = 600_000
+const whichFolder = 'Give the folder that holds the segments: a copy of the folder `audit` in jit’s state folder.'
+
 export function auditCommand(): Command {
-  const audit = command('audit', 'the trail: human → agent → server → tool → resource → result', 'jit audit --since 1h --server github')
-    .option('--follow', 'keep printing what happens')
-    .option('--since <duration>', 'only the last, e.g. 1h')
+  const audit = command(
+    'audit',
+    'print the trail: human → agent → server → tool → resource → result',
+    'jit audit --since 1h --server github',
+    'jit audit --follow',
+    'jit audit verify',
+  )
+    .option('--follow', 'go on with what happens from now on')
+    .option('--since <time>', 'from then on: 30m, 1h, 2d, or a date')
     .option('--server <name>', 'one server')
     .option('--tool <name>', 'one tool')
     .option('--call <id>', 'one call, with every record of it')
+    .option('--limit <count>', 'the newest so many records')
     .option('--all', 'every record, not only calls and refusals')
     .action(
-      action(async ({ client, json }, options: Record<string, unknown>) => {
-        const query: Record<string, string> = {}
-        for (const key of ['server', 'tool', 'call']) if (typeof options[key] === 'string') query[key] = options[key]
-        if (typeof options['since'] === 'string') query['since'] = String(Date.now() - parseSince(options['since']))
-        if (options['follow'] === true) query['follow'] = 'true'
-        const stream = await client.stream(routes.audit, query)
+      action(async ({ client, json, options }) => {
+        const all = options.flag('all') || options.text('call') !== undefined
+        const show = lineByLine(all)
+        const stream = await client.stream(routes.audit, queryOf(options))
         for await (const line of createInterface({ input: stream })) {
+          const record = json ? undefined : readRecord(line)
           if (json) print(line)
-          else show(trailRecord.parse(JSON.parse(line)), options['all'] === true || options['call'] !== undefined)
+          else if (record !== undefined) show(record)
         }
+        if (options.flag('follow')) note('the daemon stopped, and the trail with it')
       }),
     )
-  audit.addCommand(verifyCommand())
-  audit.addCommand(traceCommand())
-  return audit
+  return audit.addCommand(verifyCommand()).addCommand(traceCommand())
 }
 
 function verifyCommand(): Command {
-  return command('verify', 'prove that the trail is whole and unchanged', 'jit audit verify')
-    .option('--folder <path>', 'a copy of a trail; needs no daemon')
+  return command('verify', 'prove that the trail is whole and unchanged', 'jit audit verify', 'jit audit verify --folder /backup/audit')
+    .option('--folder <path>', 'a copy of a trail; no daemon is asked')
+    .option('--key <thumbprint>', 'the key that must have signed it, as an earlier run printed it')
     .action(
-      action(async ({ client, json }, options: Record<string, unknown>) => {
-        const report =
-          typeof options['folder'] === 'string' ? verifyCopy(options['folder']) : verifyView.parse(await client.call(routes.verify))
+      action(async ({ client, json, options }) => {
+        const folder = options.text('folder')
+        const work =
+          folder === undefined
+            ? client.call(routes.verify, { deadline: verifyDeadline }).then((answer) => verifyView.parse(answer))
+            : verifyCopy(folder)
+        const report = signedBy(await withProgress('reading the trail', work), options.text('key'))
         if (json) printJson(report)
-        else {
-          for (const problem of report.problems)
-            print(`${colours.red('✗')} ${problem.file}${problem.line > 0 ? `:${problem.line}` : ''}  ${plain(problem.message)}`)
-          if (report.ok)
-            print(
-              `${colours.green('✓')} ${report.records} records, ${report.checkpoints} signed checkpoints, head ${report.head.slice(0, 16)}…, key ${report.key.slice(0, 16) || 'none'}`,
-            )
-        }
+        else print(verdict(report))
         if (!report.ok) process.exitCode = new JitError('audit.broken', '').exitCode
       }),
     )
 }
 
 function traceCommand(): Command {
-  return command('trace', 'from a token’s hash in the provider’s log to the calls that used it', 'jit audit trace 3q2+7wAB…=')
-    .argument('<hash>', 'hashed_token of GitHub’s audit log, or a fingerprint')
+  return command('trace', 'from a token’s hash in the provider’s log back to the calls that used it', 'jit audit trace 3q2+7wABcdef…=')
+    .argument('<hash>', '`hashed_token` of GitHub’s audit log, or a fingerprint of `jit leases`')
     .action(
-      action(async ({ client, json }, hash: string) => {
-        const records = z.array(trailRecord).parse(await client.call(routes.trace, { parameters: { hash } }))
-        if (json) printJson(records)
-        else for (const record of records) show(record, true)
+      action(async ({ client, json, args: [hash = ''] }) => {
+        const found = z.array(trailRecord).parse(await client.call(routes.trace, { parameters: { hash }, deadline: verifyDeadline }))
+        if (json) return printJson(found)
+        const show = lineByLine(true)
+        for (const record of found) show(record)
       }),
     )
 }
 
+function queryOf(options: Options): Record<string, string> {
+  const query: Record<string, string> = {}
+  for (const key of ['server', 'tool', 'call', 'limit']) {
+    const value = options.text(key)
+    if (value !== undefined) query[key] = value
+  }
+  const since = options.text('since')
+  const from = since === undefined ? undefined : parseSince(since)
+  if (since !== undefined && from === undefined) throw new JitError('usage', `--since takes 30m, 1h, 2d or a date, not ${quote(since)}`)
+  if (from !== undefined) query['since'] = String(from)
+  if (query['limit'] !== undefined && !/^[1-9]\d{0,4}$/.test(query['limit']))
+    throw new JitError('usage', `--limit takes a number from 1 to 99999, not ${quote(query['limit'])}`)
+  if (options.flag('follow')) query['follow'] = 'true'
+  return query
+}
+
+/** Prints records, and the day where it changes. */
+function lineByLine(all: boolean): (record: TrailRecord) => void {
+  let day = calendarDay(Date.now())
+  return (record) => {
+    const line = trailLine(record, all)
+    if (line === '') return
+    const itsDay = calendarDay(new Date(record.time))
+    if (itsDay !== day) print(colours.dim(`── ${itsDay} ──`))
+    day = itsDay
+    print(line)
+  }
+}
+
+/** A line that is no record of this version is shown as it stands: nothing in a trail is passed over in silence. */
+function readRecord(line: string): TrailRecord | undefined {
+  try {
+    return trailRecord.parse(JSON.parse(line))
+  } catch {
+    print(`${colours.yellow('?')} ${plain(line)}`)
+    return undefined
+  }
+}
+
+/** Whoever can replace a trail can replace the key beside it; one that was noted elsewhere they cannot. */
+function signedBy(report: VerifyView, key: string | undefined): VerifyView {
+  if (key === undefined || report.key === key) return report
+  const message = report.key === '' ? 'there is no signature by the key that was given' : `signed by the key ${report.key}, not by ${key}`
+  return { ...report, ok: false, problems: [...report.problems, { file: 'key.json', line: 0, message }] }
+}
+
+function verdict({ ok, problems, records, segments, checkpoints, head, key }: VerifyView): string {
+  const bad = problems.map(
+    ({ file, line, message }) => `${colours.red('✗')} ${plain(file)}${line > 0 ? `:${line}` : ''}  ${plain(message)}`,
+  )
+  if (!ok)
+    return [
+      ...bad,
+      `${colours.red('✗')} the trail is not what was written: ${count(problems.length, 'problem')} in ${count(records, 'record')}`,
+    ].join('\n')
+  const signed = checkpoints === 0 ? 'no signed checkpoint yet' : `${count(checkpoints, 'signed checkpoint')}, key ${plain(key)}`
+  return [
+    ...bad,
+    `${colours.green('✓')} ${count(records, 'record')} in ${count(segments, 'segment')}, each bound to the one before; ${signed}`,
+    `  head ${plain(head)}`,
+  ].join('\n')
+}
+
 /** In a process of its own: the command line holds no code that reads trails. */
-function verifyCopy(folder: string): VerifyView {
-  const run = spawnSync(process.execPath, [programFile('audit/verify-main'), folder], { encoding: 'utf8' })
-  if (run.status !== 0)
-    throw new JitError('not-found', `${quote(folder)} is no folder of a trail: ${run.stderr.trim().split('\n').at(-1) ?? ''}`)
-  return verifyView.parse(JSON.parse(run.stdout))
-}
-
-function show(record: TrailRecord, all: boolean): void {
-  const line = trailLine(record, all)
-  if (line !== '') print(line)
-}
-
-function parseSince(text: string): number {
-  const match = /^(\d+)(s|m|h|d)$/.exec(text)
-  if (match === null) throw new JitError('usage', `--since takes a duration such as 30m or 1h, not ${quote(text)}`)
-  return Number(match[1]) * { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] as 's' | 'm' | 'h' | 'd']
+async function verifyCopy(folder: string): Promise<VerifyView> {
+  let report: VerifyView
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--no-warnings', programFile('audit/verify-main'), resolve(folder)], {
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    report = verifyView.parse(JSON.parse(stdout))
+  } catch (error) {
+    const words = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
+    const reason = /^\w*Error: (.*)$/m.exec(words)?.[1] ?? (words.trim().split('\n').at(-1) || String(error))
+    throw new JitError('not-found', `${quote(folder)} is no folder of a trail: ${reason}`, { hint: whichFolder, cause: error })
+  }
+  if (report.segments === 0) throw new JitError('not-found', `${quote(folder)} holds no trail`, { hint: whichFolder })
+  return report
 }

@@ -1,81 +1,105 @@
-import colours from 'picocolors'
+import { userInfo } from 'node:os'
 import { Command } from 'commander'
-import { type ApplyView, applyView, routes, statusView } from '../../api/schema.ts'
+import { type ApplyView, applyView, routes } from '../../api/schema.ts'
 import { JitError } from '../../core/errors.ts'
+import { findPlaces } from '../../shim/paths.js'
 import { action, command } from '../context.ts'
-import { plain, print, printJson, problemText } from '../output.ts'
+import { problemText } from '../output/failure.ts'
+import { table } from '../output/layout.ts'
+import { colours, errorColours, isInteractive, print, printJson } from '../output/terminal.ts'
+import { count, plain } from '../output/text.ts'
 
 export function configCommand(): Command {
-  const config = new Command('config').description('check the config file, and let it take effect')
-  config.addCommand(checkCommand())
-  config.addCommand(applyCommand())
-  config.addCommand(pathCommand())
-  return config
+  return new Command('config')
+    .description('check the config file, and let it take effect')
+    .addHelpText('after', '\nExample:\n  $ jit config check && jit config apply')
+    .addCommand(checkCommand())
+    .addCommand(applyCommand())
+    .addCommand(pathCommand())
 }
 
 function checkCommand(): Command {
-  return command('check', 'try the config file without effect', 'jit config check').action(
+  return command('check', 'try the config file without effect; says what would change', 'jit config check').action(
     action(async ({ client, json }) => {
       const view = applyView.parse(await client.call(routes.checkConfig, { body: {} }))
       if (json) printJson(view)
       if (view.problems.length > 0) return refuse(view, json)
-      if (!json)
-        print(view.changes.length === 0 ? 'the file is good, and in force' : `the file is good; not in force yet:\n${changeLines(view)}`)
+      if (json) return
+      if (view.changes.length > 0) print(`${changeTable(view)}\n`)
+      print(
+        `${colours.green('✓')} the file is good${view.changes.length === 0 ? ', and says what is in force' : '; `jit config apply` lets it take effect'}`,
+      )
     }),
   )
 }
 
 function applyCommand(): Command {
-  return command('apply', 'let the config file take effect; shows what gets wider', 'jit config apply')
+  return command('apply', 'let the config file take effect; shows what gets wider, and asks', 'jit config apply', 'jit config apply --yes')
     .option('--yes', 'do not ask')
     .action(
-      action(async ({ client, json }, options: Record<string, unknown>) => {
+      action(async ({ client, json, options }) => {
         const preview = applyView.parse(await client.call(routes.applyConfig, { body: { dryRun: true } }))
         if (preview.problems.length > 0) {
           if (json) printJson(preview)
           return refuse(preview, json)
         }
-        if (!json) print(preview.changes.length === 0 ? 'no change in meaning' : changeLines(preview))
-        if (options['yes'] !== true && !(await confirmed(preview)))
-          throw new JitError('cancelled', 'not applied', { hint: 'Nothing changed.' })
+        if (!json && preview.changes.length > 0) print(`${changeTable(preview)}\n`)
+        if (!options.flag('yes')) await confirm(preview)
+        // The digest binds the answer to the file that was shown.
         const view = applyView.parse(await client.call(routes.applyConfig, { body: { digest: preview.digest } }))
-        if (json) printJson(view)
-        else print(colours.green('applied'))
+        if (json) return printJson(view)
+        if (view.problems.length > 0) return refuse(view, json)
+        print(
+          `${colours.green('✓')} ${view.changes.length === 0 ? 'nothing changed in meaning' : `${count(view.changes.length, 'change')} in force`}`,
+        )
       }),
     )
 }
 
 function pathCommand(): Command {
   return command('path', 'where the config file is', 'jit config path').action(
-    action(async ({ client, json }) => {
-      const { config } = statusView.parse(await client.call(routes.status))
-      if (json) printJson({ path: config.file })
-      else print(config.file)
+    action(async ({ json }) => {
+      const { configFile } = await findPlaces(process.env['JIT_HOME'], userInfo().homedir)
+      if (json) printJson({ path: configFile })
+      else print(configFile)
     }),
   )
 }
 
-async function confirmed(view: ApplyView): Promise<boolean> {
-  if (!view.changes.some((change) => change.effect === 'wider')) return true
-  if (!process.stdin.isTTY)
-    throw new JitError('usage', 'something gets wider, and there is nobody to ask', { hint: 'Look at the changes, then give --yes.' })
-  const { confirm } = await import('@inquirer/prompts')
-  return confirm({ message: 'Something gets wider. Apply?', default: false })
+/** What gets narrower harms nobody; what gets wider takes a person's yes. */
+async function confirm({ changes }: ApplyView): Promise<void> {
+  const wider = changes.filter((change) => change.effect === 'wider').length
+  if (wider === 0) return
+  if (!isInteractive())
+    throw new JitError('usage', `${count(wider, 'change')} would make something wider, and there is nobody to ask`, {
+      hint: 'Look at what `jit config check` shows, then give --yes.',
+    })
+  const prompts = await import('@inquirer/prompts')
+  const yes = await prompts.confirm(
+    { message: `${count(wider, 'change')} would make something wider. Apply?`, default: false },
+    { output: process.stderr },
+  )
+  if (!yes) throw new JitError('cancelled', 'not applied', { hint: 'Nothing changed; the config in force goes on.' })
 }
 
-function changeLines(view: ApplyView): string {
-  const mark = { wider: colours.red('wider   '), narrower: colours.green('narrower'), other: colours.dim('other   ') }
-  return view.changes
-    .map(
-      (change) =>
-        `  ${mark[change.effect]} ${plain(change.path)}: ${plain(change.before || '(none)')} → ${plain(change.after || '(none)')}`,
-    )
-    .join('\n')
+function changeTable({ changes }: ApplyView): string {
+  const paints = { wider: colours.red, narrower: colours.green, other: colours.dim }
+  const order = { wider: 0, narrower: 1, other: 2 }
+  const sorted = [...changes].sort((left, right) => order[left.effect] - order[right.effect])
+  return table(
+    ['what', 'effect', 'change'],
+    sorted.map(({ path, effect, before, after }) => [
+      path,
+      { text: effect, paint: paints[effect] },
+      `${before || '(none)'} → ${after || '(none)'}`,
+    ]),
+  )
 }
 
+/** The problems are the answer, so they are printed as errors even where the command asked a question. */
 function refuse(view: ApplyView, json: boolean): void {
   process.exitCode = new JitError('config.invalid', '').exitCode
   if (json) return
-  for (const problem of view.problems) process.stderr.write(`${colours.red('error:')} ${plain(problemText(problem))}\n`)
-  process.stderr.write(`${colours.yellow('hint:')} nothing changed; the config in force goes on\n`)
+  for (const problem of view.problems) process.stderr.write(`${errorColours.red('error:')} ${plain(problemText(problem))}\n`)
+  process.stderr.write(`${errorColours.yellow('hint:')}  Nothing changed; the config in force goes on.\n`)
 }

@@ -1,21 +1,87 @@
-import colours from 'picocolors'
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { doctorView, routes } from '../../api/schema.ts'
+import { type DoctorView, doctorView, routes } from '../../api/schema.ts'
+import { JitError, toJitError } from '../../core/errors.ts'
+import { checkOwner, myPlaces } from '../../shim/paths.js'
+import type { Client } from '../client.ts'
 import { action, command } from '../context.ts'
-import { plain, print, printJson } from '../output.ts'
+import { table } from '../output/layout.ts'
+import { colours, print, printJson } from '../output/terminal.ts'
+import { count, plain } from '../output/text.ts'
+
+type Check = DoctorView['checks'][number]
 
 export function doctorCommand(): Command {
   return command('doctor', 'what on this machine weakens or breaks it', 'jit doctor').action(
     action(async ({ client, json }) => {
-      const { checks } = doctorView.parse(await client.call(routes.doctor))
-      if (json) return printJson({ checks })
-      const marks = { ok: colours.green('✓'), warn: colours.yellow('!'), fail: colours.red('✗') }
-      const width = Math.max(...checks.map((check) => check.name.length))
-      for (const check of checks) {
-        print(`${marks[check.state]} ${check.name.padEnd(width)}  ${plain(check.found)}`)
-        if (check.advice !== '') print(`  ${' '.repeat(width)}  ${colours.dim(plain(check.advice))}`)
-      }
-      if (checks.some((check) => check.state === 'fail')) process.exitCode = 1
+      const checks = [...(await localChecks()), ...(await daemonChecks(client))]
+      if (json) printJson({ checks })
+      else print(report(checks))
+      if (checks.some((check) => check.state === 'fail')) process.exitCode = new JitError('daemon.unreachable', '').exitCode
     }),
   )
+}
+
+export function report(checks: readonly Check[]): string {
+  const marks = {
+    ok: { text: '✓', paint: colours.green },
+    warn: { text: '!', paint: colours.yellow },
+    fail: { text: '✗', paint: colours.red },
+  }
+  const rows = checks.map(({ name, state, found, advice }) => [name, marks[state], advice === '' ? found : `${found}. ${advice}`])
+  const bad = checks.filter(({ state }) => state === 'fail').length
+  const weak = checks.filter(({ state }) => state === 'warn').length
+  const summary =
+    bad > 0
+      ? colours.red(`${bad} broken`)
+      : weak > 0
+        ? `nothing broken, ${colours.yellow(count(weak, 'weak point'))}`
+        : colours.green('nothing found')
+  return `${table(['check', '', 'found'], rows)}\n\n${summary}`
+}
+
+/** What can be said without a daemon: enough to see why there is none. */
+async function localChecks(): Promise<Check[]> {
+  const { configFile, runtime, connectSocket } = await myPlaces()
+  const folder = ((): string => {
+    try {
+      checkOwner(connectSocket)
+      return ''
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  })()
+  return [
+    { name: 'this Node', state: 'ok', found: `${process.version}, ${process.execPath}`, advice: '' },
+    {
+      name: 'sockets',
+      state: folder === '' ? 'ok' : 'fail',
+      found: folder || runtime,
+      advice: folder === '' ? '' : 'Remove it: the daemon makes it anew.',
+    },
+    {
+      name: 'config file',
+      state: existsSync(configFile) ? 'ok' : 'warn',
+      found: existsSync(configFile) ? configFile : `none at ${configFile}`,
+      advice: existsSync(configFile) ? '' : '`jit login` and `jit add` write it.',
+    },
+  ]
+}
+
+/** The daemon's own; that it does not run is a finding like any other. */
+async function daemonChecks(client: Client): Promise<Check[]> {
+  try {
+    return doctorView.parse(await client.call(routes.doctor, { deadline: 600_000 })).checks
+  } catch (error) {
+    const { message, hint } = toJitError(error)
+    const { logFile } = await myPlaces()
+    return [
+      {
+        name: 'daemon',
+        state: 'fail',
+        found: plain(message),
+        advice: `${plain(hint)}${existsSync(logFile) ? ` Its log: ${logFile}` : ''}`,
+      },
+    ]
+  }
 }

@@ -1,9 +1,13 @@
-import colours from 'picocolors'
 import type { Command } from 'commander'
-import { explainView, routes } from '../../api/schema.ts'
+import { type ExplainView, explainView, routes } from '../../api/schema.ts'
 import { JitError } from '../../core/errors.ts'
 import { action, command } from '../context.ts'
-import { card, plain, print, printJson, scopeText, span } from '../output.ts'
+import { card } from '../output/layout.ts'
+import { scopeText } from '../output/scope.ts'
+import { readStdin } from '../stdin.ts'
+import { colours, print, printJson } from '../output/terminal.ts'
+import { plain } from '../output/text.ts'
+import { span } from '../output/time.ts'
 
 export function explainCommand(): Command {
   return command(
@@ -13,53 +17,65 @@ export function explainCommand(): Command {
   )
     .argument('<server>', 'name of the server')
     .argument('<tool>', 'name of the tool')
-    .option('--args <json>', 'the arguments of the call', '{}')
+    .option('--args <json>', 'the arguments of the call; - reads them from stdin', '{}')
     .action(
-      action(async ({ client, json }, server: string, tool: string, options: Record<string, unknown>) => {
-        const view = explainView.parse(
-          await client.call(routes.explain, { body: { server, tool, args: parseArguments(String(options['args'])) } }),
-        )
-        if (json) return printJson(view)
-        const colour = { allow: colours.green, ask: colours.yellow, deny: colours.red }[view.effect]
-        const { grant } = view
-        print(
-          card([
-            ['decision', colour(view.effect)],
-            ['rule', plain(`${view.rule.path} (${view.rule.source})`)],
-            ['reason', plain(view.reason)],
-            ['touches', plain(view.resource)],
-            [
-              'looked at',
-              Object.entries(view.used)
-                .map(([name, value]) => plain(`${name} = ${JSON.stringify(value)}`))
-                .join('\n'),
-            ],
-            ...(grant === undefined
-              ? []
-              : grant.credential === 'none'
-                ? ([['credential', 'none']] as const)
-                : ([
-                    ['provider', plain(grant.provider)],
-                    ['scope', plain(scopeText(grant.scope))],
-                    ['requests', grant.requests.map(plain).join('\n') || 'none: no upstream at all'],
-                    [
-                      'lives',
-                      grant.lifetime === 'call'
-                        ? `for the call, at most ${span(grant.ttl)}`
-                        : `${span(grant.ttl)} from the mint, shared within the session`,
-                    ],
-                    ['lane', plain(grant.partition)],
-                  ] as const)),
-          ]),
-        )
+      action(async ({ client, json, args: [server = '', tool = ''], options }) => {
+        const given = options.text('args') ?? '{}'
+        const args = parseArguments(given === '-' ? await readStdin() : given)
+        const view = explainView.parse(await client.call(routes.explain, { body: { server, tool, args } }))
+        if (json) printJson(view)
+        else print(explanation(view))
       }),
     )
 }
 
+/** The decision and all that would follow from it, as a card. */
+export function explanation(view: ExplainView): string {
+  const { effect, rule, reason, resource, used, grant } = view
+  const verdict = {
+    allow: colours.green('✓ allow'),
+    ask: colours.yellow('? ask: a person has to approve it'),
+    deny: colours.red('✗ deny'),
+  }[effect]
+  return card([
+    ['decision', verdict],
+    ['because', plain(reason)],
+    ['rule', plain(`${rule.path} (${rule.source})`)],
+    ['touches', plain(resource)],
+    [
+      'looked at',
+      Object.entries(used)
+        .map(([name, value]) => plain(`${name} = ${JSON.stringify(value)}`))
+        .join('\n'),
+    ],
+    ...(grant === undefined ? [] : credential(grant)),
+  ])
+}
+
+function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonly [string, string])[] {
+  if (grant.credential === 'none') return [['credential', 'none: this tool gets no credential']]
+  return [
+    ['credential', plain(`from ${grant.provider}`)],
+    ['scope', scopeText(grant.scope)],
+    ['requests', grant.requests.map(plain).join('\n') || 'none: nothing goes upstream'],
+    [
+      'lives',
+      grant.lifetime === 'call'
+        ? `for this call, at most ${span(grant.ttl)}`
+        : `${span(grant.ttl)} from its mint, shared by calls of one session and scope`,
+    ],
+    ['lane', plain(grant.partition)],
+  ]
+}
+
 function parseArguments(text: string): unknown {
   try {
-    return JSON.parse(text)
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   } catch (error) {
-    throw new JitError('usage', `--args is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+    throw new JitError('usage', `--args is not JSON: ${error instanceof Error ? error.message : String(error)}`, {
+      hint: 'Give one JSON object, in single quotes: --args \'{"owner":"acme"}\'',
+    })
   }
+  throw new JitError('usage', '--args is not a JSON object', { hint: 'A tool takes its arguments by name: --args \'{"owner":"acme"}\'' })
 }

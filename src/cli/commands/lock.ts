@@ -1,16 +1,17 @@
 import type { Command } from 'commander'
 import { receipts, routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { print, printJson } from '../output.ts'
-import { receiptLines } from '../receipts.ts'
+import { colours, print, printJson } from '../output/terminal.ts'
+import { receiptSummary, receiptTable } from '../receipts.ts'
 
 export function lockCommand(): Command {
-  return command('lock', 'panic: deny every call and revoke every credential, also after a restart', 'jit lock').action(
+  return command('lock', 'deny every call and revoke every credential: for a panic; it stays through restarts', 'jit lock').action(
     action(async ({ client, json }) => {
       const answer = await client.call(routes.lock)
       if (json) return printJson(answer)
-      print('locked: every call is denied until `jit unlock`')
-      print(receiptLines(receipts.parse(answer).receipts))
+      const ended = receipts.parse(answer).receipts
+      if (ended.length > 0) print(`${receiptTable(ended)}\n`)
+      print(`${colours.red('locked')}: every call is denied until \`jit unlock\`; ${receiptSummary(ended)}`)
     }),
   )
 }

@@ -1,114 +1,72 @@
-import { readFileSync } from 'node:fs'
-import colours from 'picocolors'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { type KindView, kindView, providerView, routes } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { action, command } from '../context.ts'
-import { card, plain, print, printJson, scopeText } from '../output.ts'
+import { readLogin } from '../login-fields.ts'
+import { fillLogin } from '../login-values.ts'
+import { card } from '../output/layout.ts'
+import { withProgress } from '../output/progress.ts'
+import { pairs } from '../output/scope.ts'
+import { colours, isInteractive, note, print, printJson } from '../output/terminal.ts'
+import { plain } from '../output/text.ts'
 
-type Field = KindView['login'][number]
+const deadline = 90_000
 
 export function loginCommand(): Command {
   return command(
     'login',
-    'register a provider once: a real mint proves it, its secret is sealed',
+    'register once where credentials come from: a real mint proves it, the secret is sealed',
     'jit login github-app acme --app-id 123456 --installation acme --private-key key.pem',
+    'jit login github-app        # asks for what is missing',
   )
-    .argument('<kind>', 'kind of provider, e.g. github-app')
-    .argument('[name]', 'name of this registration; the kind when absent')
+    .argument('[kind]', 'kind of provider, e.g. github-app')
+    .argument('[name]', 'name of this registration; the account or the kind when absent')
     .option('--replace', 'register anew under a name that exists')
     .addHelpText(
       'after',
-      '\nEach kind has options of its own, asked for when they are missing. A secret is read from a file, or from stdin with "-":\n  github-app: --app-id N --installation ACCOUNT --private-key FILE [--api-url URL]',
+      `
+Each kind has options of its own. A secret is taken from a file, or from stdin with "-", never from the command line:
+  github-app  --app-id N  --installation ACCOUNT  --private-key FILE  [--api-url URL]`,
     )
     .allowUnknownOption()
     .allowExcessArguments()
     .action(
-      action(async ({ client, json }, kind: string, name: string | undefined, options: Record<string, unknown>) => {
+      action(async ({ client, json, args: [given, ...words], options }) => {
         const kinds = z.array(kindView).parse(await client.call(routes.kinds))
-        const found = kinds.find((known) => known.kind === kind)
-        if (found === undefined)
-          throw new JitError(
-            'usage',
-            `there is no kind of provider ${quote(kind)}; there is ${kinds.map((known) => known.kind).join(', ')}`,
-          )
-        const given = readOptions(found, process.argv.slice(process.argv.indexOf('login') + 1))
-        const chosen = name === undefined || name.startsWith('-') ? kind : name
-        const { config, secrets } = await fill(found, given)
-        const answer = await client.call(routes.registerProvider, {
-          body: { kind, name: chosen, config, secrets, replace: options['replace'] === true },
-        })
+        const kind = await chooseKind(kinds, given)
+        const login = readLogin(kind, words)
+        const { config, secrets, account, files } = await fillLogin(kind, login.values)
+        const name = login.name ?? account ?? kind.kind
+        const body = { kind: kind.kind, name, config, secrets, replace: options.flag('replace') }
+        const answer = await withProgress('proving it with a real mint', client.call(routes.registerProvider, { body, deadline }))
         if (json) return printJson(answer)
         const view = providerView.parse(answer)
-        print(`${colours.green('✓')} ${plain(view.name)} is registered; its secret is sealed`)
-        print(
-          card(
-            Object.entries(view.proof ?? {}).map(
-              ([label, value]) => [label, plain(typeof value === 'object' ? scopePairs(value) : String(value))] as const,
-            ),
-          ),
-        )
+        print(`${colours.green('✓')} ${plain(view.name)} is registered: a real mint proved it, and its secret is sealed`)
+        print(card(Object.entries(view.proof ?? {}).map(([label, value]) => [`  ${plain(label)}`, plain(proofText(value))] as const)))
+        for (const file of files) note(`${plain(file)} is not needed any more; delete it, or keep it where no program reads it`)
       }),
     )
 }
 
-/** `--app-id 1` or `--app-id=1`, for the fields of this kind; anything else that looks like an option is refused. */
-function readOptions(kind: KindView, words: readonly string[]): Map<string, string> {
-  const flags = new Map(kind.login.map((field) => [flagOf(field), field.name]))
-  const given = new Map<string, string>()
-  for (let index = 0; index < words.length; index += 1) {
-    const word = words[index] ?? ''
-    if (!word.startsWith('--') || word === '--json' || word === '--replace') continue
-    const [flag = '', inline] = word.split(/=(.*)/s)
-    const name = flags.get(flag)
-    if (name === undefined) throw new JitError('usage', `${kind.kind} has no option ${quote(flag)}; it has ${[...flags.keys()].join(', ')}`)
-    const value = inline ?? words[index + 1]
-    if (value === undefined) throw new JitError('usage', `${flag} needs a value`)
-    if (inline === undefined) index += 1
-    given.set(name, value)
-  }
-  return given
+async function chooseKind(kinds: readonly KindView[], given: string | undefined): Promise<KindView> {
+  const found = kinds.find((kind) => kind.kind === given)
+  if (found !== undefined) return found
+  const known = kinds.map((kind) => kind.kind).join(', ')
+  if (given !== undefined) throw new JitError('usage', `there is no kind of provider ${quote(given)}`, { hint: `There is ${known}.` })
+  if (!isInteractive())
+    throw new JitError('usage', 'which kind of provider?', { hint: `There is ${known}: jit login ${kinds[0]?.kind ?? 'KIND'}` })
+  const { select } = await import('@inquirer/prompts')
+  return select(
+    {
+      message: 'Where do credentials come from?',
+      choices: kinds.map((kind) => ({ name: kind.kind, value: kind, description: kind.summary })),
+    },
+    { output: process.stderr },
+  )
 }
 
-async function fill(
-  kind: KindView,
-  given: ReadonlyMap<string, string>,
-): Promise<{ config: Record<string, unknown>; secrets: Record<string, string> }> {
-  const config: Record<string, unknown> = {}
-  const secrets: Record<string, string> = {}
-  for (const field of kind.login) {
-    const text = given.get(field.name) ?? (field.required ? await ask(field) : undefined)
-    if (text === undefined) continue
-    if (field.secret) secrets[field.name] = field.type === 'file' ? readSecret(text) : text
-    else config[field.name] = /^\d+$/.test(text) ? Number(text) : text
-  }
-  return { config, secrets }
-}
-
-async function ask(field: Field): Promise<string> {
-  if (!process.stdin.isTTY) throw new JitError('usage', `${flagOf(field)} is missing: ${field.help}`)
-  const prompts = await import('@inquirer/prompts')
-  const message = `${field.label} (${field.help}):`
-  return field.secret && field.type !== 'file' ? prompts.password({ message }) : prompts.input({ message, required: true })
-}
-
-/** Secrets come from a file or from stdin, never from the command line itself, which every program can read. */
-function readSecret(path: string): string {
-  try {
-    return readFileSync(path === '-' ? 0 : path.replace(/^~(?=\/)/, process.env['HOME'] ?? '~'), 'utf8')
-  } catch (error) {
-    throw new JitError('usage', `${quote(path)} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
-
-function flagOf(field: Field): string {
-  return `--${field.name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-}
-
-function scopePairs(value: unknown): string {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return scopeText(value)
-  return Object.entries(value)
-    .map(([name, level]) => `${name}: ${String(level)}`)
-    .join(', ')
+function proofText(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  return Array.isArray(value) ? value.map(proofText).join(', ') : pairs(value)
 }

@@ -2,20 +2,27 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { providerView, routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { print, printJson, table } from '../output.ts'
+import { table } from '../output/layout.ts'
+import { print, printJson } from '../output/terminal.ts'
 
 export function providersCommand(): Command {
-  return command('providers', 'list the registered providers', 'jit providers').action(
+  return command('providers', 'list where credentials come from', 'jit providers').action(
     action(async ({ client, json }) => {
       const found = z.array(providerView).parse(await client.call(routes.providers))
       if (json) return printJson(found)
       if (found.length === 0) return print('No provider is registered. `jit login github-app` registers one.')
-      print(
-        table(
-          ['name', 'kind', 'revocation', 'used by', 'upstream'],
-          found.map((view) => [view.name, view.kind, view.revocation, view.servers.join(', ') || '-', view.origin]),
-        ),
-      )
+      const rows = found.map(({ name, kind, origin, revocation, servers }) => [
+        name,
+        kind,
+        origin,
+        truth(revocation),
+        servers.join(', ') || '-',
+      ])
+      print(table(['name', 'kind', 'upstream', 'can be revoked', 'used by'], rows))
     }),
   )
+}
+
+function truth(revocation: string): string {
+  return revocation === 'immediate' ? 'at once' : revocation === 'policy' ? 'by a policy' : 'no: it expires'
 }

@@ -1,19 +1,19 @@
 import type { Command } from 'commander'
-import { receipts, routes } from '../../api/schema.ts'
+import { routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { plain, print, printJson } from '../output.ts'
-import { receiptLines } from '../receipts.ts'
+import { colours, print, printJson } from '../output/terminal.ts'
+import { plain } from '../output/text.ts'
+import { printReceipts } from '../receipts.ts'
 
 export function removeCommand(): Command {
-  return command('remove', 'take a server out: what runs of it ends, its leases are revoked', 'jit remove github')
+  return command('remove', 'take a server out: what runs of it ends, its credentials are revoked', 'jit remove github')
     .argument('<server>', 'name of the server')
     .action(
-      action(async ({ client, json }, name: string) => {
+      action(async ({ client, json, args: [name = ''] }) => {
         const answer = await client.call(routes.removeServer, { parameters: { name } })
         if (json) return printJson(answer)
-        print(`${plain(name)} is removed`)
-        const ended = receipts.parse(answer).receipts
-        if (ended.length > 0) print(receiptLines(ended))
+        print(`${colours.green('✓')} ${plain(name)} is removed`)
+        printReceipts(answer)
       }),
     )
 }

@@ -2,27 +2,24 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { routes, serverView } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { print, printJson, table } from '../output.ts'
+import { table } from '../output/layout.ts'
+import { print, printJson } from '../output/terminal.ts'
 
 export function serversCommand(): Command {
   return command('servers', 'list the MCP servers behind jit', 'jit servers').action(
     action(async ({ client, json }) => {
       const found = z.array(serverView).parse(await client.call(routes.servers))
       if (json) return printJson(found)
-      if (found.length === 0) return print('No server is behind jit. `jit add` puts one there.')
-      print(
-        table(
-          ['name', 'provider', 'mode', 'allow', 'ask', 'command'],
-          found.map((view) => [
-            view.name,
-            view.provider || '-',
-            view.mode || '-',
-            String(view.allow.length),
-            String(view.ask.length),
-            view.url || view.run.join(' '),
-          ]),
-        ),
-      )
+      if (found.length === 0) return print('No server is behind jit. `jit add --help` says how to put one there.')
+      const rows = found.map(({ name, provider, mode, allow, ask, url, run }) => [
+        name,
+        provider || '-',
+        mode || '-',
+        String(allow.length),
+        String(ask.length),
+        url || run.join(' '),
+      ])
+      print(table(['name', 'provider', 'mode', 'allowed', 'ask', 'command'], rows))
     }),
   )
 }

@@ -1,43 +1,84 @@
-import colours from 'picocolors'
+import { userInfo } from 'node:os'
 import type { Command } from 'commander'
-import { routes, statusView } from '../../api/schema.ts'
+import { routes, type StatusView, statusView } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { ago, card, plain, print, printJson, table } from '../output.ts'
+import { card, table } from '../output/layout.ts'
+import { colours, print, printJson } from '../output/terminal.ts'
+import { count, plain } from '../output/text.ts'
+import { since } from '../output/time.ts'
 
 export function statusCommand(): Command {
-  return command('status', 'what runs, and what needs attention', 'jit status').action(
+  return command('status', 'what runs, and what needs attention; never starts a daemon', 'jit status').action(
     action(async ({ client, json }) => {
       const status = statusView.parse(await client.call(routes.status, { noStart: true }))
-      if (json) return printJson(status)
-      for (const warning of status.warnings) print(`${colours.yellow('!')} ${plain(warning)}`)
-      if (status.warnings.length > 0) print()
-      const { leases } = status
-      print(
-        card([
-          ['daemon', `${status.version}, pid ${status.pid}, started ${ago(status.startedAt)}`],
-          ['config', `${status.config.file}, in force since ${ago(status.config.appliedAt).replace(' ago', '')}`],
-          ['store', `${status.store.state}; ${status.store.note}`],
-          ['trail', `${status.audit.records} records`],
-          [
-            'leases',
-            `${leases.live} live${leases.minting > 0 ? `, ${leases.minting} being minted` : ''}${leases.outstanding > 0 ? `, ${leases.outstanding} to revoke` : ''}${leases.lost > 0 ? `, ${leases.lost} unknown` : ''}`,
-          ],
-          ['approvals', status.approvals === 0 ? '' : `${status.approvals} wait: jit approvals`],
-        ]),
-      )
-      if (status.sessions.length > 0)
-        print(
-          `\n${table(
-            ['session', 'agent', 'pid', 'connections'],
-            status.sessions.map((session) => [session.session, session.agent, String(session.pid), String(session.connections)]),
-          )}`,
-        )
-      const lanes = status.servers.flatMap((server) =>
-        server.lanes.length === 0
-          ? [[server.name, '-', '-', '-', server.lastError]]
-          : server.lanes.map((lane) => [server.name, String(lane.pid), lane.partition || '-', String(lane.inFlight), server.lastError]),
-      )
-      if (lanes.length > 0) print(`\n${table(['server', 'pid', 'partition', 'in flight', 'last error'], lanes)}`)
+      if (json) printJson(status)
+      else print(statusScreen(status))
     }),
   )
+}
+
+/** Warnings first, then the daemon, then who uses what. */
+export function statusScreen(status: StatusView, now = Date.now()): string {
+  const blocks = [
+    status.warnings.map((warning) => `${colours.yellow('!')} ${plain(warning)}`).join('\n'),
+    daemonCard(status, now),
+    sessionTable(status),
+    serverTable(status, now),
+    lastErrors(status),
+  ]
+  return blocks.filter((block) => block !== '').join('\n\n')
+}
+
+function daemonCard({ version, pid, node, startedAt, config, store, audit, leases, approvals, home }: StatusView, now: number): string {
+  const live = [
+    count(leases.live, 'live credential'),
+    ...(leases.minting > 0 ? [`${leases.minting} being minted`] : []),
+    ...(leases.outstanding > 0 ? [colours.yellow(`${leases.outstanding} still to be revoked`)] : []),
+    ...(leases.lost > 0 ? [colours.red(`${leases.lost} of unknown fate`)] : []),
+  ]
+  return card([
+    ['daemon', `${colours.green('●')} ${plain(version)} on Node ${plain(node.replace(/^v/, ''))}, pid ${pid}, up ${since(startedAt, now)}`],
+    ['config', `${plain(short(config.file))}, in force for ${since(config.appliedAt, now)}`],
+    ['store', `${store.state === 'open' ? 'open' : colours.yellow('sealed')}; ${plain(store.note)}`],
+    ['trail', `${count(audit.records, 'record')}${audit.writable ? '' : colours.red(', not writable')}`],
+    ['leases', live.join(', ')],
+    ['approvals', approvals === 0 ? '' : colours.yellow(`${count(approvals, 'call')} waiting: jit approvals`)],
+    ['log', plain(short(home.log))],
+  ])
+}
+
+function sessionTable({ sessions }: StatusView): string {
+  if (sessions.length === 0) return ''
+  return table(
+    ['agent', 'pid', 'for', 'servers', 'session'],
+    sessions.map(({ agent, pid, human, connections, session }) => [agent, String(pid), human, String(connections), session]),
+  )
+}
+
+function serverTable({ servers }: StatusView, now: number): string {
+  if (servers.length === 0) return ''
+  const rows = servers.flatMap(({ name, lanes }) =>
+    lanes.length === 0
+      ? [[name, { text: 'idle', paint: colours.dim }, '', '', '']]
+      : lanes.map(({ pid, startedAt, inFlight, partition }) => [
+          name,
+          `pid ${pid}`,
+          since(startedAt, now),
+          String(inFlight),
+          partition || '-',
+        ]),
+  )
+  return table(['server', 'process', 'age', 'in flight', 'lane'], rows)
+}
+
+function lastErrors({ servers }: StatusView): string {
+  return servers
+    .filter(({ lastError }) => lastError !== '')
+    .map(({ name, lastError }) => `${colours.red('✗')} ${plain(name)}: ${plain(lastError)}`)
+    .join('\n')
+}
+
+function short(path: string): string {
+  const home = userInfo().homedir
+  return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path
 }

@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 import { routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { print, printJson } from '../output.ts'
+import { colours, print, printJson } from '../output/terminal.ts'
 
 export function unlockCommand(): Command {
-  return command('unlock', 'end `jit lock`', 'jit unlock').action(
+  return command('unlock', 'end `jit lock`; the policy decides again', 'jit unlock').action(
     action(async ({ client, json }) => {
       const answer = await client.call(routes.unlock)
       if (json) printJson(answer)
-      else print('unlocked: the policy decides again')
+      else print(`${colours.green('✓')} unlocked: the policy decides again`)
     }),
   )
 }

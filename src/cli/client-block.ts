@@ -1,0 +1,35 @@
+import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
+import { delimiter, isAbsolute, join } from 'node:path'
+
+export interface ClientBlock {
+  readonly command: string
+  readonly args: readonly string[]
+}
+
+/** What an MCP client's configuration needs: `jit` by its name where every shell finds this one, by its path otherwise. */
+export function clientBlock(server: string): ClientBlock {
+  const launcher = findLauncher()
+  return { command: isOnPath(launcher, process.env['PATH'] ?? '') ? 'jit' : launcher, args: ['connect', server] }
+}
+
+/** src/shim/jit.js, from source and from dist. */
+function findLauncher(): string {
+  const places = [join(import.meta.dirname, '../shim/jit.js'), join(import.meta.dirname, '../../../src/shim/jit.js')]
+  return places.findLast((path) => existsSync(path)) ?? 'jit'
+}
+
+/** A client sees the PATH of a login at best: what npm adds while it runs a script is not on it. */
+export function isOnPath(launcher: string, path: string): boolean {
+  const folders = path.split(delimiter).filter((folder) => isAbsolute(folder) && !/node_modules\/\.bin|\/_npx\//.test(folder))
+  const first = folders.map((folder) => join(folder, 'jit')).find(isExecutable)
+  return first !== undefined && realpathSync(first) === realpathSync(launcher)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}

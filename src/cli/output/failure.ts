@@ -1,0 +1,46 @@
+import { z } from 'zod'
+import type { ApplyView } from '../../api/schema.ts'
+import { applyView } from '../../api/schema.ts'
+import { JitError, toJitError } from '../../core/errors.ts'
+import { errorColours } from './terminal.ts'
+import { plain } from './text.ts'
+
+/** Says what failed and what to do, and ends the command with the error's own exit code. */
+export function fail(thrown: unknown, json: boolean): void {
+  const error = understand(thrown)
+  process.stderr.write(json ? `${JSON.stringify(error.toBody())}\n` : `${failureText(error)}\n`)
+  process.exitCode = error.exitCode
+}
+
+export function failureText(error: JitError): string {
+  const lines = [`${errorColours.red('error:')} ${plain(error.message)}`]
+  const problems = applyView.shape.problems.safeParse(error.details['problems'])
+  for (const problem of problems.data ?? []) {
+    const text = plain(problemText(problem))
+    if (!error.message.includes(problem.message)) lines.push(`       ${text}`)
+  }
+  if (error.hint !== '') lines.push(`${errorColours.yellow('hint:')}  ${plain(error.hint)}`)
+  return lines.join('\n')
+}
+
+/** `jit.yaml:12:5: servers.github.alow: unknown key. Did you mean "allow"?` */
+export function problemText({ file, line, column, path, message, suggestion }: ApplyView['problems'][number]): string {
+  return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}${suggestion === undefined ? '' : `. ${suggestion}`}`
+}
+
+function understand(thrown: unknown): JitError {
+  if (thrown instanceof z.ZodError) {
+    const [issue] = thrown.issues
+    return new JitError(
+      'internal',
+      `the daemon’s answer is not of the form that this jit knows (${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''})`,
+      {
+        hint: 'A daemon of another version may be running: `jit stop`, then try again.',
+      },
+    )
+  }
+  // What @inquirer/prompts throws at Ctrl-C.
+  if (thrown instanceof Error && thrown.name === 'ExitPromptError')
+    return new JitError('cancelled', 'cancelled', { hint: 'Nothing was changed.' })
+  return toJitError(thrown)
+}

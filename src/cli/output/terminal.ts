@@ -1,0 +1,34 @@
+import type { WriteStream } from 'node:tty'
+import colour from 'picocolors'
+
+/** Colours of what goes to stdout, and to stderr: none where that is no terminal, or where NO_COLOR asks for none. */
+export const colours = colour.createColors(wantsColour(process.stdout))
+export const errorColours = colour.createColors(wantsColour(process.stderr))
+
+/** Columns of the terminal that stdout is; undefined where lines may be as long as they are. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns : undefined
+}
+
+/** Somebody is there to be asked. */
+export function isInteractive(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY
+}
+
+export function print(text = ''): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** For people on a terminal indented, for programs on one line. */
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined))
+}
+
+/** What a person should know beside the answer; on stderr, so that it is in no pipe. */
+export function note(text: string): void {
+  process.stderr.write(`${errorColours.yellow('note:')} ${text}\n`)
+}
+
+function wantsColour(stream: WriteStream): boolean {
+  return stream.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
+}

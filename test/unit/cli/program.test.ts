@@ -1,0 +1,86 @@
+import type { Command } from 'commander'
+import { describe, expect, it } from 'vitest'
+import { createProgram } from '../../../src/cli/program.ts'
+import { failureText, problemText } from '../../../src/cli/output/failure.ts'
+import { JitError } from '../../../src/core/errors.ts'
+
+const promised =
+  'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock audit approvals approve deny config doctor'.split(
+    ' ',
+  )
+
+function all(parent: Command): Command[] {
+  return parent.commands.flatMap((child) => [child, ...all(child)])
+}
+
+describe('the program', () => {
+  const visible = all(createProgram()).filter((each) => each.name() !== 'help')
+
+  it('has every command that was promised', () => {
+    expect(
+      createProgram()
+        .commands.map((each) => each.name())
+        .filter((name) => name !== 'help')
+        .sort(),
+    ).toEqual([...promised].sort())
+    expect(visible.map((each) => each.name())).toEqual(expect.arrayContaining(['verify', 'trace', 'check', 'apply', 'path']))
+  })
+
+  it.each(visible.map((each) => [each.name(), each] as const))(
+    'jit … %s has a summary, an example and, where it prints, --json',
+    (_, each) => {
+      let help = ''
+      each.configureOutput({ writeOut: (text) => (help += text) })
+      each.outputHelp()
+      expect(each.description()).not.toBe('')
+      expect(help).toMatch(/\nExamples?:\n {2}\$ jit /)
+      if (each.commands.length === 0) expect(each.options.map((option) => option.long)).toContain('--json')
+    },
+  )
+
+  it.each([
+    ['an unknown command', ['statsu'], /unknown command 'statsu'/, 'Did you mean status?'],
+    ['an unknown option', ['revoke', '--al'], /unknown option '--al'/, 'Did you mean --all?'],
+    ['a command of a command', ['config', 'aply'], /unknown command 'aply'/, 'Did you mean apply?'],
+    ['a missing argument', ['explain', 'github'], /missing required argument 'tool'/, '`jit explain --help` shows how it is used.'],
+    ['an argument too many', ['leases', 'x'], /too many arguments/, '`jit leases --help` shows how it is used.'],
+    ['an option without its value', ['audit', '--since'], /argument missing/, '`jit audit --help` shows how it is used.'],
+    ['no command of a command', ['config'], /`jit config` needs a command/, 'There is check, apply, path.'],
+    ['help on what is not there', ['help', 'x'], /there is no command "x"/, '`jit --help` lists them.'],
+  ])('answers %s with what to do', async (_, words, message, hint) => {
+    const error: unknown = await createProgram()
+      .parseAsync(words, { from: 'user' })
+      .catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'usage', hint })
+    expect(String(error)).toMatch(message)
+    expect(String(error)).not.toContain('error:')
+  })
+})
+
+describe('an error', () => {
+  const problem = {
+    file: 'jit.yaml',
+    line: 3,
+    column: 5,
+    path: 'servers.github.alow',
+    message: 'unknown key',
+    suggestion: 'Did you mean "allow"?',
+  }
+
+  it('is one line of what, one of what to do', () => {
+    expect(failureText(new JitError('locked', 'everything\u001b[2J is locked'))).toBe(
+      'error: everything\\u001b[2J is locked\nhint:  Everything is denied until `jit unlock`.',
+    )
+  })
+
+  it('names each problem of a config once', () => {
+    const second = { ...problem, line: 9, message: 'another' }
+    const text = failureText(new JitError('config.invalid', `jit.yaml:3:5: unknown key`, { details: { problems: [problem, second] } }))
+    expect(text.split('\n').filter((line) => line.includes('unknown key'))).toHaveLength(1)
+    expect(text).toContain('       jit.yaml:9:5: servers.github.alow: another. Did you mean "allow"?')
+  })
+
+  it('in a config says where and what was meant', () => {
+    expect(problemText(problem)).toBe('jit.yaml:3:5: servers.github.alow: unknown key. Did you mean "allow"?')
+  })
+})

@@ -1,0 +1,230 @@
+import { describe, expect, it } from 'vitest'
+import type { ExplainView, StatusView } from '../../../src/api/schema.ts'
+import { pick } from '../../../src/cli/answer.ts'
+import { type Approval, approvalCard } from '../../../src/cli/approval-card.ts'
+import { explanation } from '../../../src/cli/commands/explain.ts'
+import { report } from '../../../src/cli/commands/doctor.ts'
+import { statusScreen } from '../../../src/cli/commands/status.ts'
+import { scopeText } from '../../../src/cli/output/scope.ts'
+import { receiptSummary, receiptTable, type ReceiptView } from '../../../src/cli/receipts.ts'
+
+const scope = { repositories: ['acme/web'], permissions: { issues: 'read' } }
+
+describe('a scope', () => {
+  it.each([
+    ['of GitHub', scope, 'issues: read on acme/web'],
+    ['for public data', { public: true }, 'public data'],
+    ['of another provider', { policies: ['x\u001b'] }, '{"policies":["x\\u001b"]}'],
+    ['that is none', undefined, ''],
+  ])('%s is said in words', (_, value, text) => {
+    expect(scopeText(value)).toBe(text)
+  })
+})
+
+describe('receipts', () => {
+  const receipt: ReceiptView = {
+    lease: 'lease_1',
+    provider: 'acme',
+    server: 'github',
+    scope,
+    cut: true,
+    outcome: 'revoked',
+    verified: true,
+    lived: 1234,
+  }
+
+  it.each([
+    [{ ...receipt }, 'revoked, verified'],
+    [{ ...receipt, verified: false }, 'revoked; not verified'],
+    [{ ...receipt, outcome: 'accepted' as const, verified: false }, 'could not be confirmed'],
+    [
+      { ...receipt, outcome: 'pending' as const, verified: false, validUntil: 1, detail: '503' },
+      'no answer yet, tried again; may be valid until',
+    ],
+    [{ ...receipt, outcome: 'expires' as const, verified: false, validUntil: 1 }, 'cannot be revoked there; valid until'],
+    [{ ...receipt, outcome: 'irrevocable' as const, verified: false, validUntil: 1 }, 'never confirmed; may be valid until'],
+  ])('tell the truth about each outcome', (value, words) => {
+    expect(receiptTable([value])).toContain(words)
+    expect(receiptTable([value])).toContain('lease_1')
+  })
+
+  it('are summed up without making it sound better than it is', () => {
+    expect(receiptSummary([])).toBe('nothing was live')
+    expect(receiptSummary([receipt])).toBe('1 credential cut here; 1 dead upstream')
+    const open: ReceiptView = { ...receipt, outcome: 'pending', verified: false, validUntil: 1 }
+    expect(receiptSummary([receipt, open])).toMatch(/^2 credentials cut here; 1 dead upstream, 1 may be accepted there until \d\d:/)
+    expect(receiptSummary([open])).toContain('none dead upstream')
+  })
+})
+
+describe('an approval', () => {
+  const approval: Approval = {
+    id: 'approval_7k2m9x0q4r8s1t5v',
+    call: 'call_1',
+    server: 'github',
+    tool: 'create_issue',
+    resource: 'acme/web',
+    args: { owner: 'acme', title: 'x'.repeat(1000), body: '\u001b[8mhidden' },
+    digest: 'd',
+    human: 'ada(1000)',
+    agent: 'claude',
+    session: 'session_1',
+    scope,
+    requests: ['POST https://api.github.com/repos/acme/web/issues'],
+    askedAt: 1000,
+    expiresAt: 121_000,
+  }
+
+  it('shows what would happen, one argument a line, and says what it cuts', () => {
+    const text = approvalCard(approval, 11_000)
+    for (const part of [
+      'create_issue',
+      'owner = "acme"',
+      'issues: read on acme/web',
+      'POST https://api.github.com',
+      'denied by itself in 2 min',
+      '602 more characters',
+    ])
+      expect(text).toContain(part)
+    expect(text).not.toContain('\u001b[8m')
+  })
+
+  it('is found by its id, or by the first letters where only one has them', () => {
+    const other = { ...approval, id: 'approval_7k2zzzzzzzzzzzzz' }
+    expect(pick([approval, other], approval.id)).toBe(approval)
+    expect(pick([approval, other], '7k2m')).toBe(approval)
+    expect(pick([approval, other], 'approval_7k2m9')).toBe(approval)
+    expect(() => pick([approval, other], '7k2')).toThrow('no call waits')
+    expect(() => pick([approval, { ...approval, id: 'approval_7k2m9zzzzzzzzzzz' }], '7k2m9')).toThrow('beginning of 2 ids')
+    expect(() => pick([], 'approval_x')).toThrow('no call waits under "approval_x"')
+  })
+})
+
+describe('jit explain', () => {
+  const view: ExplainView = {
+    effect: 'allow',
+    rule: { source: 'config', path: 'servers.github.allow[0]' },
+    reason: '',
+    resource: 'acme/web#42',
+    used: { owner: 'acme' },
+    grant: {
+      credential: 'lease',
+      provider: 'acme',
+      scope,
+      requests: ['GET https://api.github.com/repos/acme/web/issues/42'],
+      ttl: 300_000,
+      lifetime: 'call',
+      partition: 'acme/web',
+    },
+  }
+
+  it('shows decision, rule, scope, requests and life', () => {
+    expect(explanation(view)).toBe(
+      [
+        'decision    ✓ allow',
+        'rule        servers.github.allow[0] (config)',
+        'touches     acme/web#42',
+        'looked at   owner = "acme"',
+        'credential  from acme',
+        'scope       issues: read on acme/web',
+        'requests    GET https://api.github.com/repos/acme/web/issues/42',
+        'lives       for this call, at most 5 min',
+        'lane        acme/web',
+      ].join('\n'),
+    )
+  })
+
+  it('shows why a call is denied', () => {
+    const text = explanation({ ...view, effect: 'deny', reason: 'repo is "secret"', resource: '', grant: undefined })
+    expect(text).toContain('✗ deny\nbecause    repo is "secret"')
+    expect(text).not.toContain('credential')
+  })
+
+  it('says when nothing goes upstream', () => {
+    expect(
+      explanation({
+        ...view,
+        grant: { credential: 'lease', provider: 'acme', scope, requests: [], ttl: 1, lifetime: 'ttl', partition: '' },
+      }),
+    ).toContain('none: nothing goes upstream')
+    expect(
+      explanation({
+        ...view,
+        grant: { credential: 'none', provider: '', scope: {}, requests: [], ttl: 0, lifetime: 'call', partition: '' },
+      }),
+    ).toContain('gets no credential')
+  })
+})
+
+describe('jit status', () => {
+  const status: StatusView = {
+    version: '0.1.0',
+    pid: 7,
+    startedAt: 0,
+    node: 'v24.0.0',
+    home: { config: '/c/jit.yaml', state: '/s', runtime: '/s/run', log: '/s/jit.log' },
+    locked: false,
+    store: { state: 'open', key: 'file', note: 'the key is a file' },
+    config: { file: '/c/jit.yaml', digest: 'd', appliedAt: 0, pending: false, problems: 0 },
+    audit: { records: 3, writable: true, head: 'h' },
+    leases: { live: 1, minting: 0, outstanding: 0, lost: 0 },
+    approvals: 0,
+    sessions: [],
+    servers: [],
+    warnings: [],
+  }
+
+  it('is a few lines where all is well', () => {
+    expect(statusScreen(status, 60_000)).toBe(
+      [
+        'daemon  ● 0.1.0 on Node 24.0.0, pid 7, up 60 s',
+        'config  /c/jit.yaml, in force for 60 s',
+        'store   open; the key is a file',
+        'trail   3 records',
+        'leases  1 live credential',
+        'log     /s/jit.log',
+      ].join('\n'),
+    )
+  })
+
+  it('begins with what needs attention, and names idle servers and last errors', () => {
+    const lane = { lane: 'lane_1', pid: 9, partition: 'acme/web', inFlight: 1, startedAt: 0 }
+    const text = statusScreen(
+      {
+        ...status,
+        warnings: ['locked: every call is denied until `jit unlock`'],
+        approvals: 2,
+        leases: { live: 0, minting: 1, outstanding: 2, lost: 3 },
+        sessions: [{ session: 'session_1', agent: 'claude', pid: 5, human: 'ada(1000)', connections: 2 }],
+        servers: [
+          { name: 'github', lanes: [lane], pin: '', lastError: '' },
+          { name: 'files', lanes: [], pin: '', lastError: 'it ended with code 3\u001b[2J' },
+        ],
+      },
+      60_000,
+    )
+    expect(text.split('\n')[0]).toBe('! locked: every call is denied until `jit unlock`')
+    for (const part of [
+      '2 calls waiting: jit approvals',
+      '1 being minted',
+      '2 still to be revoked',
+      '3 of unknown fate',
+      'claude',
+      'pid 9',
+      'acme/web',
+      'idle',
+      '✗ files: it ended with code 3\\u001b[2J',
+    ])
+      expect(text).toContain(part)
+  })
+})
+
+describe('jit doctor', () => {
+  it('marks each finding and sums up', () => {
+    const ok = { name: 'folders', state: 'ok' as const, found: 'fine', advice: '' }
+    const weak = { name: 'store key', state: 'warn' as const, found: 'a file', advice: 'Use a passphrase.' }
+    expect(report([ok])).toContain('✓  fine\n\nnothing found')
+    expect(report([ok, weak])).toContain('!  a file. Use a passphrase.\n\nnothing broken, 1 weak point')
+    expect(report([weak, { ...ok, state: 'fail' }])).toContain('1 broken')
+  })
+})

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import { displayWidth } from '../../../src/cli/output/text.ts'
+import { trailLine } from '../../../src/cli/trail.ts'
+
+const call = {
+  type: 'call.close',
+  time: '2026-11-21T10:00:00.000Z',
+  principal: { human: 'ada(1000)', agent: { name: 'claude' } },
+  server: 'github',
+  tool: 'get_issue',
+  resource: 'acme/web#42',
+  result: 'ok',
+  requests: [{}],
+  took: 12,
+  lease: { id: 'lease_x', token: 'fp_1' },
+}
+
+describe('a line of the trail', () => {
+  it('reads human → agent → server → tool → resource → result, with token and requests', () => {
+    expect(trailLine(call, false, undefined)).toMatch(
+      /^\d\d:\d\d:\d\d  ada\(1000\) → claude → github → get_issue → acme\/web#42 → ok \(1 request, fp_1, 12 ms\)$/,
+    )
+  })
+
+  it('is folded where the terminal is narrower', () => {
+    const lines = trailLine(call, false, 80).split('\n')
+    expect(lines).toHaveLength(2)
+    expect(lines[1]).toBe('          ok (1 request, fp_1, 12 ms)')
+    for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(80)
+    expect(trailLine(call, false, 120)).not.toContain('\n')
+  })
+
+  it('says why a call was denied', () => {
+    const denied = {
+      ...call,
+      result: 'denied',
+      requests: [],
+      decision: { effect: 'deny', reason: 'repo is "secret"; it may be web' },
+      lease: undefined,
+    }
+    expect(trailLine(denied, false, undefined)).toContain('→ denied (12 ms) repo is "secret"; it may be web')
+  })
+
+  it('shows a refusal with what was tried and why', () => {
+    const refused = {
+      type: 'egress.refused',
+      time: call.time,
+      server: 'rogue',
+      reason: 'no call in flight',
+      request: { method: 'GET', origin: 'https://a.example', path: '/x' },
+    }
+    expect(trailLine(refused, false, undefined)).toContain('rogue tried GET https://a.example/x → refused no call in flight')
+  })
+
+  it('keeps quiet about what only --all shows', () => {
+    const issued = { type: 'lease.issued', time: call.time, call: 'call_1' }
+    expect(trailLine(issued, false)).toBe('')
+    expect(trailLine(issued, true, undefined)).toContain('lease.issued call_1')
+  })
+
+  it('shows a hostile resource as text', () => {
+    const line = trailLine({ ...call, resource: 'a\u001b[2K\r→ ok', tool: 'x\u202e' }, false, undefined)
+    expect(line).not.toMatch(/[\u001b\r\u202e]/)
+  })
+})
