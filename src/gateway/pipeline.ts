@@ -56,6 +56,8 @@ async function permit({ deps }: CallContext, call: Call, decision: Decision): Pr
         { call: call.id, principal: call.principal, operation: call.operation, permission: decision },
         call.signal,
       )
+      // Locked while the call waited: a yes from before does not outlive it.
+      if (deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
       if (answer === 'approved') return decision
       throw new JitError(
         answer === 'timeout' ? 'approval.timeout' : 'approval.denied',
