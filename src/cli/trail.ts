@@ -77,6 +77,6 @@ function attempt({ server = '', request }: TrailRecord): string {
 
 function particulars({ call, server, tool, lease, by, detail }: TrailRecord): string {
   const names = [server, tool, call, lease?.id, by === undefined ? undefined : `by ${by}`].filter((part) => part !== undefined)
-  const more = detail === undefined ? '' : ` ${colours.dim(plain(JSON.stringify(detail)))}`
+  const more = detail === undefined || JSON.stringify(detail) === '{}' ? '' : ` ${colours.dim(plain(JSON.stringify(detail)))}`
   return `${names.map(plain).join(' ')}${more}`
 }

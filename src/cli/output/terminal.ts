@@ -29,6 +29,7 @@ export function note(text: string): void {
   process.stderr.write(`${errorColours.yellow('note:')} ${text}\n`)
 }
 
-function wantsColour(stream: WriteStream): boolean {
-  return stream.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
+/** Never undefined, which `isTTY` is on a pipe: picocolors would then decide by itself, and paint wherever CI is set. */
+function wantsColour(stream: Partial<WriteStream>): boolean {
+  return stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb'
 }
