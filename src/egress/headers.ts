@@ -1,87 +1,99 @@
-/** Headers that end with this hop, or that would tell the upstream of another one. */
-const dropped = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'host',
-  'expect',
-  'cookie',
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-real-ip',
-  'accept-encoding',
-  'content-length',
-])
-
-/** Where a credential may stand; any value in one of these that is not the placeholder refuses the request. */
-const credentialHeaders = new Set([
-  'authorization',
-  'private-token',
-  'x-api-key',
-  'x-vault-token',
-  'x-github-token',
-  'job-token',
-  'api-key',
-  'x-auth-token',
-])
+import { carriesCredential, type CredentialSite, findSite } from './credential.ts'
 
 export type HeaderReading =
-  | { readonly ok: true; readonly headers: readonly (readonly [string, string])[]; readonly sites: readonly CredentialSite[] }
-  | { readonly ok: false; readonly reason: string }
+  | {
+      readonly ok: true
+      /** What travels on, flat like `rawHeaders`; credentials, length and hop headers are not among them. */
+      readonly headers: readonly string[]
+      readonly sites: readonly CredentialSite[]
+      readonly host: string
+      /** How the body is delimited. */
+      readonly body: 'none' | 'chunked' | number
+      readonly contentType: string
+    }
+  | { readonly ok: false; readonly status: number; readonly reason: string }
 
-/** A header in which the placeholder stands, and how to write it with the real token. */
-export interface CredentialSite {
-  readonly name: string
-  with(token: string): string
-}
+/** As many as the parser is set to keep: there may have been more. */
+export const headerCap = 100
 
-/** Checks what Node's parser lets through and two readers read differently, and finds where the placeholder stands. */
+/** Headers that end with this hop, that would tell the upstream of another one, or that would have it read another request. */
+const dropped = words(
+  'connection keep-alive te trailer transfer-encoding content-length host expect accept-encoding cookie cookie2 via forwarded x-real-ip',
+  'true-client-ip client-ip x-client-ip x-http-method x-http-method-override x-method-override x-original-url x-rewrite-url',
+  'x-csrf-token x-xsrf-token http2-settings',
+)
+const droppedShape = /^(proxy-|x-forwarded-)/
+
+/** Headers of which a second one means that two readers could read two requests. */
+const single = words('host content-length transfer-encoding authorization content-type content-encoding expect upgrade')
+
+/**
+ * Checks what Node's parser lets through and two readers could read differently, leaves out what must not travel on, and finds
+ * where the placeholder stands. Any other credential refuses the request.
+ */
 export function readHeaders(rawHeaders: readonly string[], placeholder: string): HeaderReading {
-  const headers: [string, string][] = []
+  if (rawHeaders.length >= headerCap * 2) return refused(431, `${headerCap} headers or more`)
+  const headers: string[] = []
   const sites: CredentialSite[] = []
-  const seen = new Set<string>()
-  let coding = ''
+  const seen = new Map<string, string>()
+  const hop = namedByConnection(rawHeaders)
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] ?? '').toLowerCase()
+    const name = rawHeaders[index] ?? ''
     const value = rawHeaders[index + 1] ?? ''
-    if (single.has(name) && seen.has(name)) return { ok: false, reason: `two ${name} headers` }
-    seen.add(name)
-    if (name === 'transfer-encoding') coding = value.trim().toLowerCase()
-    if (name === 'upgrade') return { ok: false, reason: 'an upgrade of the protocol' }
-    if (dropped.has(name)) continue
-    const plain = name.replaceAll(/[_.]/g, '-')
-    if (credentialHeaders.has(plain)) {
-      if (plain !== name) return { ok: false, reason: `a credential header in an odd spelling: ${name}` }
-      const site = credentialSite(name, value, placeholder)
-      if (site === undefined) return { ok: false, reason: 'another credential than this lane’s placeholder' }
+    const lower = name.toLowerCase()
+    if (single.has(lower) && seen.has(lower)) return refused(400, `two ${lower} headers`)
+    seen.set(lower, value)
+    const plain = lower.replaceAll(/[_.]/g, '-')
+    if (plain !== lower && (carriesCredential(plain) || dropped.has(plain) || droppedShape.test(plain)))
+      return refused(400, `the header ${lower} in an odd spelling`)
+    if (dropped.has(lower) || droppedShape.test(lower)) continue
+    if (carriesCredential(plain)) {
+      const site = findSite(name, value, placeholder)
+      if (site === undefined || hop.has(lower))
+        return refused(403, `another credential than this lane’s placeholder in the header ${lower}`)
       sites.push(site)
-    } else if (value.includes(placeholder)) return { ok: false, reason: `the placeholder in the header ${name}` }
-    else headers.push([name, value])
+    } else if (hop.has(lower)) continue
+    else if (value.includes(placeholder)) return refused(403, `the placeholder in the header ${lower}, where no credential belongs`)
+    else headers.push(name, value)
   }
-  if (coding !== '' && coding !== 'chunked') return { ok: false, reason: 'a transfer coding other than chunked' }
-  if (coding !== '' && seen.has('content-length')) return { ok: false, reason: 'a length and a transfer coding' }
-  return { ok: true, headers, sites }
+  const framing = readFraming(seen)
+  if (typeof framing === 'string') return refused(400, framing)
+  return {
+    ok: true,
+    headers,
+    sites,
+    host: (seen.get('host') ?? '').toLowerCase(),
+    body: framing.body,
+    contentType: seen.get('content-type') ?? '',
+  }
 }
 
-const single = new Set(['host', 'content-length', 'transfer-encoding', 'authorization', 'content-type', 'proxy-authorization'])
+function readFraming(seen: ReadonlyMap<string, string>): { body: 'none' | 'chunked' | number } | string {
+  const coding = seen.get('transfer-encoding')
+  const length = seen.get('content-length')
+  if (seen.has('upgrade') || seen.has('http2-settings')) return 'an upgrade of the protocol'
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return 'a transfer coding other than chunked'
+  if (coding !== undefined && length !== undefined) return 'a length and a transfer coding'
+  if (coding !== undefined) return { body: 'chunked' }
+  if (length === undefined) return { body: 'none' }
+  return /^\d{1,15}$/.test(length) ? { body: Number(length) } : 'a content-length that is no number'
+}
 
-function credentialSite(name: string, value: string, placeholder: string): CredentialSite | undefined {
-  if (name !== 'authorization') return value === placeholder ? { name, with: (token) => token } : undefined
-  const [, scheme = '', rest = ''] = /^(\S+) +(\S+)$/.exec(value.trim()) ?? []
-  if (/^(bearer|token)$/i.test(scheme)) return rest === placeholder ? { name, with: (token) => `${scheme} ${token}` } : undefined
-  if (!/^basic$/i.test(scheme)) return undefined
-  const pair = Buffer.from(rest, 'base64').toString('utf8').split(':')
-  if (pair.length !== 2 || !pair.includes(placeholder)) return undefined
-  return {
-    name,
-    with: (token) => `Basic ${Buffer.from(pair.map((part) => (part === placeholder ? token : part)).join(':')).toString('base64')}`,
+/** What `Connection` says belongs to this hop. */
+function namedByConnection(rawHeaders: readonly string[]): Set<string> {
+  const named = new Set<string>()
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]?.toLowerCase() !== 'connection') continue
+    for (const token of (rawHeaders[index + 1] ?? '').split(',')) named.add(token.trim().toLowerCase())
   }
+  for (const kept of ['close', 'keep-alive', 'content-type']) named.delete(kept)
+  return named
+}
+
+function refused(status: number, reason: string): HeaderReading {
+  return { ok: false, status, reason }
+}
+
+function words(...lines: readonly string[]): ReadonlySet<string> {
+  return new Set(lines.flatMap((line) => line.split(' ')))
 }

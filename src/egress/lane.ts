@@ -1,44 +1,91 @@
 import type { Duplex } from 'node:stream'
+import type { Refusals } from './refusals.ts'
 import type { InFlightCall, LaneEgress } from './types.ts'
+
+/** A request under way with a call's token. */
+export interface Running {
+  /** The call it is booked on; another one with the same lease takes over when that call ends. */
+  owner: InFlightCall
+  /** Whether another call in flight could have made it too. */
+  couldBe(call: InFlightCall): boolean
+  /** Destroys both sides. */
+  stop(): void
+}
+
+/** Requests of one call: those under way, and how many there were. */
+interface Bookings {
+  readonly running: Set<Running>
+  count: number
+}
 
 /** What egress knows of one lane while it lives. */
 export class Lane {
   readonly options: LaneEgress
   readonly nonce: string
-  readonly calls = new Set<InFlightCall>()
-  readonly sockets = new Set<Duplex>()
-  /** Requests under way, by call, so that they end with it. */
-  readonly running = new Map<string, Set<() => void>>()
+  readonly refusals: Refusals
+  readonly #calls = new Map<InFlightCall, Bookings>()
+  readonly #sockets = new Set<Duplex>()
+  #closed = false
 
-  constructor(options: LaneEgress, nonce: string) {
+  constructor(options: LaneEgress, nonce: string, refusals: Refusals) {
     this.options = options
     this.nonce = nonce
+    this.refusals = refusals
+  }
+
+  get calls(): readonly InFlightCall[] {
+    return [...this.#calls.keys()]
+  }
+
+  get sockets(): number {
+    return this.#sockets.size
   }
 
   begin(call: InFlightCall): () => void {
-    this.calls.add(call)
-    return () => {
-      if (!this.calls.delete(call)) return
-      for (const stop of this.running.get(call.call) ?? []) stop()
-      this.running.delete(call.call)
-    }
+    if (!this.#closed) this.#calls.set(call, { running: new Set(), count: 0 })
+    return () => this.#end(call)
   }
 
+  /** Keeps a client's connection, to destroy it with the lane. */
   keep(socket: Duplex): void {
-    this.sockets.add(socket)
-    socket.once('close', () => this.sockets.delete(socket))
+    if (this.#closed) return void socket.destroy()
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
   }
 
-  /** Remembers how to stop a request; the answer forgets it again. */
-  track(call: string, stop: () => void): () => void {
-    const stops = this.running.get(call) ?? new Set()
-    this.running.set(call, stops)
-    stops.add(stop)
-    return () => stops.delete(stop)
+  /** Books a request on its call; the returned function takes it off again. False: the call has ended meanwhile. */
+  run(running: Running): (() => void) | false {
+    const bookings = this.#calls.get(running.owner)
+    if (bookings === undefined) return false
+    bookings.running.add(running)
+    bookings.count += 1
+    return () => this.#calls.get(running.owner)?.running.delete(running)
+  }
+
+  /** How many requests were booked on a call so far. */
+  load(call: InFlightCall): number {
+    return this.#calls.get(call)?.count ?? 0
   }
 
   close(): void {
-    this.calls.clear()
-    for (const socket of this.sockets) socket.destroy()
+    this.#closed = true
+    for (const call of this.calls) this.#end(call)
+    for (const socket of this.#sockets) socket.destroy()
+    this.refusals.flush()
+  }
+
+  /** Equal calls may share a lease: the request of one that still runs must not die with another. */
+  #end(call: InFlightCall): void {
+    const bookings = this.#calls.get(call)
+    if (bookings === undefined) return
+    this.#calls.delete(call)
+    for (const running of bookings.running) {
+      const heir = this.calls.find((other) => other.lease.id === call.lease.id && running.couldBe(other))
+      if (heir === undefined) running.stop()
+      else {
+        running.owner = heir
+        this.#calls.get(heir)?.running.add(running)
+      }
+    }
   }
 }

@@ -1,0 +1,145 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Json } from '../core/json.ts'
+import type { Scrubber } from '../core/scrub.ts'
+import type { Route } from './exchange.ts'
+import type { Charge, Sending } from './judge.ts'
+import { atPointer } from './match.ts'
+
+/** Answers up to this size are read whole and leave in one piece. */
+const pieceCap = 64 * 1024
+/** Answers that a rule captures from, and no larger ones, are read for it. */
+const captureCap = 8 * 1024 * 1024
+
+const dropped =
+  /^(connection|keep-alive|transfer-encoding|content-length|content-encoding|set-cookie2?|trailer|upgrade|proxy-.*|alt-svc|strict-transport-security)$/i
+
+/** Gives the upstream's answer to the server: without secrets, cookies and hop headers. Throws when the upstream breaks off. */
+export async function deliver(
+  route: Route,
+  sending: Sending,
+  answer: IncomingMessage,
+  response: ServerResponse,
+  scrubber: Scrubber,
+): Promise<void> {
+  const coding = answer.headers['content-encoding'] ?? 'identity'
+  if (coding !== 'identity' && coding !== '') {
+    answer.destroy()
+    throw new Error('the upstream compressed its answer although it was asked not to')
+  }
+  const status = answer.statusCode ?? 502
+  const headers = cleanHeaders(route, answer, scrubber)
+  const length = Number(answer.headers['content-length'] ?? Number.NaN)
+  if (sending.method === 'HEAD' || status === 204 || status === 304) {
+    answer.resume()
+    response.writeHead(status, sending.method === 'HEAD' && length >= 0 ? [...headers, 'Content-Length', String(length)] : headers).end()
+    return
+  }
+  const captured = new Captured(sending.charge, status)
+  if (length <= pieceCap) {
+    const body = await readAll(answer)
+    captured.push(body)
+    captured.keep()
+    const clean = cleanWhole(scrubber, body)
+    response.writeHead(status, [...headers, 'Content-Length', String(clean.length)]).end(clean)
+    return
+  }
+  response.writeHead(status, headers)
+  response.flushHeaders()
+  await pass(answer, response, scrubber, captured)
+}
+
+async function pass(answer: IncomingMessage, response: ServerResponse, scrubber: Scrubber, captured: Captured): Promise<void> {
+  const stream = scrubber.stream()
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    captured.push(chunk)
+    const clean = stream.push(chunk)
+    if (clean.length > 0 && !response.write(clean) && !response.destroyed) await roomIn(response)
+    if (response.destroyed) return
+  }
+  captured.keep()
+  response.end(stream.end())
+}
+
+function cleanHeaders(route: Route, answer: IncomingMessage, scrubber: Scrubber): string[] {
+  const headers: string[] = []
+  const { rawHeaders } = answer
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (dropped.test(name)) continue
+    headers.push(name, translate(route, name, scrubber.scrubText(rawHeaders[index + 1] ?? '')))
+  }
+  return headers
+}
+
+/** Base-URL lanes: addresses of the upstream become addresses of the endpoint, so that the server comes back to it. */
+export function translate({ endpoint, origin }: Pick<Route, 'endpoint' | 'origin'>, name: string, value: string): string {
+  if (endpoint === undefined || !/^(link|location|content-location)$/i.test(name)) return value
+  const base = `${endpoint.url}${endpoint.prefix}`
+  const escaped = origin.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
+  const absolute = value.replace(new RegExp(`${escaped}(?=[/?#>;"]|$)`, 'gi'), () => base)
+  if (absolute !== value) return absolute
+  if (/^link$/i.test(name)) return value.replace(/<\/(?!\/)/g, () => `<${endpoint.prefix}/`)
+  return /^\/(?!\/)/.test(value) ? `${endpoint.prefix}${value}` : value
+}
+
+function cleanWhole(scrubber: Scrubber, body: Buffer): Buffer {
+  const stream = scrubber.stream()
+  const start = stream.push(body)
+  const end = stream.end()
+  return end.length === 0 ? start : Buffer.concat([start, end])
+}
+
+/** Waits until the client has taken what was written, or is gone. */
+function roomIn(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })
+}
+
+function readAll(answer: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = []
+    answer.on('data', (part: Buffer) => parts.push(part))
+    answer.once('end', () => resolve(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts)))
+    answer.once('error', reject)
+    answer.once('close', () => reject(new Error('the upstream broke off')))
+  })
+}
+
+/** Keeps an answer's body for the values that a rule captures from it, when there are any. */
+class Captured {
+  readonly #charge: Charge | undefined
+  #parts: Buffer[] | undefined
+  #size = 0
+
+  constructor(charge: Charge | undefined, status: number) {
+    this.#charge = charge
+    this.#parts = charge?.rule.capture !== undefined && status >= 200 && status < 300 ? [] : undefined
+  }
+
+  push(chunk: Buffer): void {
+    this.#size += chunk.length
+    if (this.#size > captureCap) this.#parts = undefined
+    this.#parts?.push(chunk)
+  }
+
+  /** Remembers the values before the server has the whole answer, so that its next request may use them. */
+  keep(): void {
+    const { call, rule } = this.#charge ?? {}
+    if (this.#parts === undefined || rule?.capture === undefined) return
+    let value: Json
+    try {
+      value = JSON.parse(Buffer.concat(this.#parts).toString('utf8'))
+    } catch {
+      return
+    }
+    for (const [name, pointer] of Object.entries(rule.capture)) {
+      const found = atPointer(value, pointer)
+      if (typeof found === 'string' || (typeof found === 'number' && Number.isSafeInteger(found))) call?.seen.set(name, String(found))
+    }
+  }
+}

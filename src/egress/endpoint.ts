@@ -1,0 +1,28 @@
+import { createServer, type Server } from 'node:net'
+import type { Inner } from './inner.ts'
+import type { Lane } from './lane.ts'
+import { listenOnLoopback } from './listen.ts'
+import { socketsPerLane } from './proxy.ts'
+import type { LaneEgress } from './types.ts'
+
+export interface Endpoint {
+  /** `http://127.0.0.1:port`, of this lane alone. */
+  readonly url: string
+  close(): void
+}
+
+/**
+ * Opens a lane's base-URL listener. Whoever connects still needs the lane's placeholder in each request; Host must be the
+ * listener's own address, so that no page in a browser reaches it under another name.
+ */
+export async function openEndpoint(inner: Inner, lane: Lane, options: NonNullable<LaneEgress['endpoint']>): Promise<Endpoint> {
+  let host = ''
+  const server: Server = createServer({ noDelay: true }, (socket) => {
+    if (lane.sockets >= socketsPerLane) return void socket.destroy()
+    lane.keep(socket)
+    const origin = new URL(options.upstream).origin
+    inner.attach(socket, { lane, origin, host, misdirected: false, endpoint: { prefix: options.prefix, url: `http://${host}` } })
+  })
+  host = `127.0.0.1:${await listenOnLoopback(server)}`
+  return { url: `http://${host}`, close: () => server.close() }
+}

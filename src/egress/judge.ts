@@ -1,0 +1,100 @@
+import type { Lease } from '../broker/types.ts'
+import type { Json } from '../core/json.ts'
+import type { RequestRule } from '../core/types.ts'
+import { attribute, needsBody } from './attribute.ts'
+import { readBoundBody } from './body.ts'
+import type { Exchange, Route } from './exchange.ts'
+import { readHeaders } from './headers.ts'
+import { isPlain, readTarget, type WireRequest } from './target.ts'
+import type { InFlightCall } from './types.ts'
+
+export type Verdict = Sending | { readonly ok: false; readonly status: number; readonly reason: string; readonly call?: string | undefined }
+
+/** A request that may go upstream, taken apart and put together anew. */
+export interface Sending {
+  readonly ok: true
+  readonly method: string
+  readonly path: string
+  /** Flat like `rawHeaders`, with the token in place of the placeholder. */
+  readonly headers: readonly string[]
+  /** Read already, since a rule binds it; otherwise how the client delimits what is streamed. */
+  readonly body: Buffer | 'none' | 'chunked' | number
+  /** Absent for open origins, which get no credential. */
+  readonly charge: Charge | undefined
+}
+
+/** On whose account a request goes. */
+export interface Charge {
+  readonly call: InFlightCall
+  readonly rule: RequestRule
+  readonly wire: WireRequest
+  readonly json: Json | undefined
+}
+
+const refusedMethods = new Set(['TRACE', 'TRACK', 'CONNECT'])
+
+/** Looks at one request as if its connection had carried none before. Throws when the client breaks off. */
+export async function judge(exchange: Exchange): Promise<Verdict> {
+  const { route, request } = exchange
+  const { lane, origin } = route
+  const method = request.method ?? ''
+  const target = request.url ?? ''
+  if (request.httpVersion !== '1.1') return no(505, `HTTP/${request.httpVersion}`)
+  if (refusedMethods.has(method)) return no(405, `the method ${method}`)
+  const reading = readHeaders(request.rawHeaders, lane.options.placeholder)
+  if (!reading.ok) return reading
+  if (route.misdirected || reading.host !== route.host) return no(421, 'another host than the connection is for')
+  const path = withoutPrefix(target, route)
+  if (path === undefined || !isPlain(path)) return no(400, 'a path that two readers could read differently, or outside of the base URL')
+  const wire = readTarget(method, origin, path)
+  if (mentions(path, wire, lane.options.placeholder)) return no(403, 'the placeholder in the address')
+
+  const { headers, sites, body } = reading
+  if (sites.length === 0) {
+    if (lane.options.open.has(origin)) return { ok: true, method, path, headers, body, charge: undefined }
+    return no(403, 'no credential: the placeholder is missing')
+  }
+  if (!lane.options.origins.has(origin)) return no(403, 'a credential for an origin that gets none')
+  if (wire === undefined) return no(400, 'a path that two readers could read differently')
+
+  const bound = needsBody(lane.calls, wire)
+  if (bound) exchange.wantBody()
+  const content = bound ? await readBoundBody(request, reading.contentType, lane.options.placeholder) : undefined
+  if (content?.ok === false) return content
+  const found = attribute(lane.calls, wire, content?.value, (call) => lane.load(call))
+  if (!found.ok) return no(403, found.reason, found.call)
+  const token = tokenOf(found.call.lease)
+  if (token === undefined) return no(403, 'the lease holds no credential that fits into a header', found.call.call)
+  return {
+    ok: true,
+    method,
+    path,
+    headers: [...headers, ...sites.flatMap((site) => [site.name, site.write(token)])],
+    body: content?.bytes ?? body,
+    charge: { call: found.call, rule: found.rule, wire, json: content?.value },
+  }
+}
+
+/** Base-URL lanes: the prefix is taken off; undefined for what lies outside of it. */
+function withoutPrefix(target: string, { endpoint }: Route): string | undefined {
+  if (endpoint === undefined || endpoint.prefix === '') return target
+  return target.startsWith(`${endpoint.prefix}/`) ? target.slice(endpoint.prefix.length) : undefined
+}
+
+function mentions(path: string, wire: WireRequest | undefined, placeholder: string): boolean {
+  return (
+    path.includes(placeholder) ||
+    (wire !== undefined && [...wire.segments, ...wire.query.flat()].some((text) => text.includes(placeholder)))
+  )
+}
+
+/** The part called `token`, or the only one; undefined when it could break out of a header. */
+function tokenOf({ secrets }: Lease): string | undefined {
+  const parts = Object.values(secrets)
+  const token = (secrets['token'] ?? (parts.length === 1 ? parts[0] : undefined))?.reveal()
+  return token !== undefined && /^[\x21-\x7e]+$/.test(token) ? token : undefined
+}
+
+function no(status: number, reason: string, call?: string): Verdict {
+  return { ok: false, status, reason, call }
+}

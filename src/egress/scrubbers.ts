@@ -1,0 +1,30 @@
+import type { Lease } from '../broker/types.ts'
+import { createScrubber, type Scrubber } from '../core/scrub.ts'
+import type { Secret } from '../core/secret.ts'
+
+export interface LiveSecrets {
+  /** Every secret to remove from answers. */
+  liveSecrets(): readonly Secret[]
+  /** Changes whenever they do. */
+  secretsVersion(): number
+}
+
+/** The scrubber over every live secret and those of one lease, compiled anew only when the set of them changed. */
+export function createScrubbers(secrets: LiveSecrets): (lease: Lease | undefined) => Scrubber {
+  let version = Number.NaN
+  let live: ReadonlySet<Secret> = new Set()
+  let shared = createScrubber([])
+  let own = new WeakMap<Lease['secrets'], Scrubber>()
+  return (lease) => {
+    if (version !== secrets.secretsVersion()) {
+      version = secrets.secretsVersion()
+      live = new Set(secrets.liveSecrets())
+      shared = createScrubber([...live])
+      own = new WeakMap()
+    }
+    if (lease === undefined || Object.values(lease.secrets).every((secret) => live.has(secret))) return shared
+    const made = own.get(lease.secrets) ?? createScrubber([...live, ...Object.values(lease.secrets)])
+    own.set(lease.secrets, made)
+    return made
+  }
+}

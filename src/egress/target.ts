@@ -1,0 +1,63 @@
+/** A request as egress took it apart: decoded path segments in order, query parameters as they came. */
+export interface WireRequest {
+  readonly method: string
+  readonly origin: string
+  /** The last one is empty when the path ends with a slash. */
+  readonly segments: readonly string[]
+  readonly query: readonly (readonly [name: string, value: string])[]
+}
+
+/**
+ * Takes a request target apart; undefined when two readers could read it differently: absolute form, fragment, backslash,
+ * control or non-ASCII characters, invalid percent escapes, escaped slashes, dots, backslashes or percent signs, empty and dot
+ * segments (also with path parameters, `..;`), and `;` in a query, which some readers split at.
+ */
+export function readTarget(method: string, origin: string, target: string): WireRequest | undefined {
+  if (!isPlain(target)) return undefined
+  const cut = target.indexOf('?')
+  const segments = readSegments(cut === -1 ? target : target.slice(0, cut))
+  const query = cut === -1 ? [] : readQuery(target.slice(cut + 1))
+  return segments === undefined || query === undefined ? undefined : { method, origin, segments, query }
+}
+
+/** Origin form in printable ASCII without fragment and backslash: enough where no rule reads the path. */
+export function isPlain(target: string): boolean {
+  return target.startsWith('/') && /^[!"$-[\]-~]*$/.test(target)
+}
+
+function readSegments(path: string): string[] | undefined {
+  if (path === '/') return []
+  if (/%2e/i.test(path)) return undefined
+  const segments: string[] = []
+  const raw = path.slice(1).split('/')
+  for (const [index, text] of raw.entries()) {
+    const segment = decode(text)
+    if (segment === undefined || /[/\\%\p{Cc}]/u.test(segment) || /^\.{1,2}(;|$)/.test(segment)) return undefined
+    if (segment === '' && index < raw.length - 1) return undefined
+    segments.push(segment)
+  }
+  return segments
+}
+
+function readQuery(text: string): [string, string][] | undefined {
+  const query: [string, string][] = []
+  if (text.includes(';')) return undefined
+  for (const part of text.split('&')) {
+    if (part === '') continue
+    const equals = part.indexOf('=')
+    const name = decode((equals === -1 ? part : part.slice(0, equals)).replaceAll('+', ' '))
+    const value = decode((equals === -1 ? '' : part.slice(equals + 1)).replaceAll('+', ' '))
+    if (name === undefined || value === undefined || /\p{Cc}/u.test(name)) return undefined
+    query.push([name, value])
+  }
+  return query
+}
+
+/** Strict: UTF-8 and complete escapes only. */
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}

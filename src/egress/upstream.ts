@@ -1,0 +1,96 @@
+import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { Network } from '../network/network.ts'
+import type { Sending } from './judge.ts'
+
+export type UpstreamNetwork = Pick<Network, 'httpsAgent' | 'httpAgent' | 'timeout'>
+
+/** What was found in a streamed body after it had been let through: it ends the request. */
+export class BodyRefused extends Error {}
+
+const staleTries = 3
+
+/**
+ * Sends a request and answers with the upstream's head; its body is not read yet. Never follows a redirect. A kept connection that
+ * turns out dead is replaced where nothing can have happened yet (GET and HEAD without a body). Rejects when no answer comes.
+ */
+export async function ask(
+  network: UpstreamNetwork,
+  origin: string,
+  sending: Sending,
+  source: IncomingMessage,
+  placeholder: string,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await once(network, origin, sending, source, placeholder, signal)
+    } catch (error) {
+      if (!(error instanceof StaleConnection) || tries >= staleTries) throw error instanceof StaleConnection ? error.cause : error
+    }
+  }
+}
+
+class StaleConnection extends Error {}
+
+function once(
+  network: UpstreamNetwork,
+  origin: string,
+  sending: Sending,
+  source: IncomingMessage,
+  placeholder: string,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { protocol, hostname, port, host } = new URL(origin)
+  const secure = protocol === 'https:'
+  const options = {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? (secure ? 443 : 80) : Number(port),
+    method: sending.method,
+    path: sending.path,
+    headers: ['Host', host, 'Accept-Encoding', 'identity', ...sending.headers, ...framing(sending)],
+    agent: secure ? network.httpsAgent : network.httpAgent,
+    timeout: network.timeout,
+    setHost: false,
+    signal,
+  }
+  return new Promise((resolve, reject) => {
+    const outgoing = secure ? httpsRequest(options) : httpRequest(options)
+    outgoing.once('response', resolve)
+    outgoing.on('error', (error) => {
+      const stale = outgoing.reusedSocket && isReplayable(sending) && /^(ECONNRESET|EPIPE)$/.test(String(Reflect.get(error, 'code')))
+      reject(stale ? new StaleConnection('', { cause: error }) : error)
+    })
+    outgoing.once('timeout', () => outgoing.destroy(new Error(`the upstream was silent for ${network.timeout} ms`)))
+    if (Buffer.isBuffer(sending.body)) outgoing.end(sending.body)
+    else if (sending.body === 'none') outgoing.end()
+    else stream(source, outgoing, placeholder)
+  })
+}
+
+/** A request that changes nothing and can be sent again as it is. */
+export function isReplayable({ method, body }: Sending): boolean {
+  return (method === 'GET' || method === 'HEAD') && body === 'none'
+}
+
+function framing({ method, body }: Sending): string[] {
+  if (Buffer.isBuffer(body)) return ['Content-Length', String(body.length)]
+  if (body === 'chunked') return ['Transfer-Encoding', 'chunked']
+  if (typeof body === 'number') return ['Content-Length', String(body)]
+  return /^(POST|PUT|PATCH)$/.test(method) ? ['Content-Length', '0'] : []
+}
+
+/** Passes the body on as it comes, at the upstream's pace; a placeholder in it ends the request. */
+function stream(source: IncomingMessage, outgoing: ClientRequest, placeholder: string): void {
+  let tail = ''
+  source.on('data', (chunk: Buffer) => {
+    const text = tail + chunk.toString('latin1')
+    if (text.includes(placeholder)) return void outgoing.destroy(new BodyRefused('the placeholder in the body'))
+    tail = text.slice(1 - placeholder.length)
+    if (!outgoing.write(chunk)) source.pause()
+  })
+  outgoing.on('drain', () => source.resume())
+  source.once('end', () => outgoing.end())
+  // The upstream may answer and close before it read everything: what still comes is thrown away.
+  outgoing.once('close', () => source.removeAllListeners('data').resume())
+}
