@@ -20,36 +20,19 @@ export interface Trail {
 
 export function record(context: CallContext, call: Call): Trail {
   const { deps } = context
-  const { operation } = call
   const requests: UpstreamRequest[] = []
   let decision: Decision | undefined
   let lease: LeaseFields | undefined
   let closed = false
+  let intent: (CallFields & { readonly type: 'call.intent' }) | undefined
 
-  const fields = (): CallFields => ({
-    call: call.id,
-    principal: call.principal,
-    connection: context.connection,
-    server: operation.server,
-    ...(context.pin() === '' ? {} : { pin: context.pin() }),
-    kind: operation.kind,
-    tool: operation.name,
-    resource: decision !== undefined && decision.effect !== 'deny' ? decision.resource : '',
-    digest: operation.digest,
-    policy: call.policy,
-    decision: decisionFields(decision),
-    ...argumentFields(deps.config().audit.arguments, decision, operation.args),
-    ...(decision === undefined || decision.effect === 'deny' || decision.grant.credential === 'none'
-      ? {}
-      : { provider: decision.grant.provider, scope: decision.grant.scope }),
-  })
-  const write = async (result: CloseFields['result'], error?: JitError): Promise<void> => {
-    if (closed) return
+  const write = (result: CloseFields['result'], error?: JitError): Promise<void> => {
+    if (closed) return Promise.resolve()
     closed = true
     call.done()
-    await deps.audit.stage({
+    return deps.audit.stage({
+      ...(intent !== undefined && intent.pin === pinOf(context) ? intent : fieldsOf(context, call, decision)),
       type: 'call.close',
-      ...fields(),
       result,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
       ...(lease === undefined ? {} : { lease }),
@@ -61,17 +44,13 @@ export function record(context: CallContext, call: Call): Trail {
     decided: (made) => {
       decision = made
     },
-    intend: () => deps.audit.stage({ type: 'call.intent', ...fields() }),
+    intend() {
+      intent = fieldsOf(context, call, decision)
+      return deps.audit.stage(intent)
+    },
     leased: (made) => {
       if (made === undefined) return
-      lease = {
-        id: made.id,
-        provider: made.provider,
-        scope: made.scope,
-        token: made.fingerprint,
-        ...(made.upstreamHash === '' ? {} : { upstreamHash: made.upstreamHash }),
-        expiresAt: new Date(made.expiresAt).toISOString(),
-      }
+      lease = leaseFields(made)
     },
     requested: (request) => void requests.push({ ...request, took: Math.round(request.took * 1000) / 1000 }),
     close: (result) => write(result),
@@ -84,6 +63,52 @@ export function record(context: CallContext, call: Call): Trail {
         return error.code === 'audit.unwritable'
       }
     },
+  }
+}
+
+const known = new WeakMap<Lease, LeaseFields>()
+
+/** The same for every call that has the lease. */
+function leaseFields(lease: Lease): LeaseFields {
+  const made = known.get(lease) ?? {
+    id: lease.id,
+    provider: lease.provider,
+    scope: lease.scope,
+    token: lease.fingerprint,
+    ...(lease.upstreamHash === '' ? {} : { upstreamHash: lease.upstreamHash }),
+    expiresAt: new Date(lease.expiresAt).toISOString(),
+  }
+  known.set(lease, made)
+  return made
+}
+
+/** Undefined until a child has been started. */
+function pinOf(context: CallContext): string | undefined {
+  const pin = context.pin()
+  return pin === '' ? undefined : pin
+}
+
+function fieldsOf(context: CallContext, call: Call, decision: Decision | undefined): CallFields & { readonly type: 'call.intent' } {
+  const { operation } = call
+  const pin = pinOf(context)
+  const permission = decision === undefined || decision.effect === 'deny' ? undefined : decision
+  return {
+    type: 'call.intent',
+    call: call.id,
+    principal: call.principal,
+    connection: context.connection,
+    server: operation.server,
+    ...(pin === undefined ? {} : { pin }),
+    kind: operation.kind,
+    tool: operation.name,
+    resource: permission?.resource ?? '',
+    digest: operation.digest,
+    policy: call.policy,
+    decision: decisionFields(decision),
+    ...argumentFields(context.deps.config().audit.arguments, decision, operation.args),
+    ...(permission === undefined || permission.grant.credential === 'none'
+      ? {}
+      : { provider: permission.grant.provider, scope: permission.grant.scope }),
   }
 }
 
