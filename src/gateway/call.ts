@@ -33,44 +33,48 @@ export interface CallContext {
   forget(id: Id): void
 }
 
-export interface Call {
-  readonly id: string
+/** One governed request on its way: its id, its operation (arguments frozen, digest made), its principal, and how it is ended. */
+export class Call {
+  readonly id = newId('call')
   readonly request: GovernedRequest
   readonly operation: Operation
   readonly principal: Principal
+  /** Monotonic milliseconds. */
   readonly started: number
+  /** Digest of the policy that decides. */
   readonly policy: string
-  /** Aborts with a JitError: cancelled, revoked, expired, locked, or the server's end. */
-  readonly signal: AbortSignal
-  endWith(signal: AbortSignal): void
-  /** No more abort reaches the call. */
-  done(): void
-}
+  readonly #abort = new AbortController()
+  readonly #untrack: () => void
+  #leased: AbortSignal | undefined
 
-/** Gives the request its id, its operation (arguments frozen, digest made) and its principal. */
-export function identify(context: CallContext, request: GovernedRequest): Call {
-  const abort = new AbortController()
-  const untrack = context.track(request.id, (reason) => abort.abort(reason))
-  let leased: AbortSignal | undefined
-  const follow = (): void => abort.abort(leased?.reason)
-  return {
-    id: newId('call'),
-    request,
-    operation: operationOf(context, request),
-    principal: context.principal,
-    started: context.deps.clock.monotonic(),
-    policy: context.deps.policy().digest,
-    signal: abort.signal,
-    endWith(signal) {
-      leased = signal
-      if (signal.aborted) follow()
-      else signal.addEventListener('abort', follow, { once: true })
-    },
-    done() {
-      untrack()
-      leased?.removeEventListener('abort', follow)
-    },
+  constructor(context: CallContext, request: GovernedRequest) {
+    this.request = request
+    this.operation = operationOf(context, request)
+    this.principal = context.principal
+    this.started = context.deps.clock.monotonic()
+    this.policy = context.deps.policy().digest
+    this.#untrack = context.track(request.id, (reason) => this.#abort.abort(reason))
   }
+
+  /** Aborts with a JitError: cancelled, revoked, expired, locked, or the server's end. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** From now on the end of the lease is the end of the call. */
+  endWith(signal: AbortSignal): void {
+    this.#leased = signal
+    if (signal.aborted) this.#follow()
+    else signal.addEventListener('abort', this.#follow, { once: true })
+  }
+
+  /** No more abort reaches the call. */
+  done(): void {
+    this.#untrack()
+    this.#leased?.removeEventListener('abort', this.#follow)
+  }
+
+  readonly #follow = (): void => this.#abort.abort(this.#leased?.reason)
 }
 
 function operationOf(context: CallContext, { method, params }: GovernedRequest): Operation {

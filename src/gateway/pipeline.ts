@@ -2,10 +2,10 @@ import type { Lease } from '../broker/types.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Decision, Operation, Permission } from '../core/types.ts'
-import { identify, type Call, type CallContext, type GovernedRequest } from './call.ts'
+import { Call, type CallContext, type GovernedRequest } from './call.ts'
 import { forward } from './forward.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
-import { record, type Trail } from './record.ts'
+import { Trail } from './record.ts'
 
 /**
  * One governed request, from the client's message to its answer:
@@ -16,16 +16,18 @@ import { record, type Trail } from './record.ts'
  * answer leaves.
  */
 export async function runCall(context: CallContext, request: GovernedRequest): Promise<void> {
-  const call = identify(context, request)
-  const trail = record(context, call)
+  const call = new Call(context, request)
+  const trail = new Trail(context, call)
   try {
     const decision = decide(context, call.operation)
     trail.decided(decision)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
     await trail.intend()
     const lease = await obtainLease(context, call, permission)
-    if (lease !== undefined) call.endWith(lease.signal)
-    trail.leased(lease)
+    if (lease !== undefined) {
+      call.endWith(lease.signal)
+      trail.leased(lease)
+    }
     try {
       const answer = await forward(context, call, permission, lease, trail)
       const clean = context.scrubber().scrubText(answer.line)

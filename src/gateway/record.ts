@@ -5,66 +5,70 @@ import type { Json } from '../core/json.ts'
 import type { Decision } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
 
-/** One call's part in the trail. Each method that writes rejects with `audit.unwritable` when it could not. */
-export interface Trail {
-  decided(decision: Decision): void
-  /** Before any effect upstream. */
-  intend(): Promise<void>
-  leased(lease: Lease | undefined): void
-  requested(request: UpstreamRequest): void
-  /** Before the answer is released. */
-  close(result: CloseFields['result']): Promise<void>
-  /** Closes with an error; false when even that could not be written. */
-  fail(error: JitError): Promise<boolean>
-}
+/** One call's part in the trail: an intent before any effect upstream, and exactly one close. */
+export class Trail {
+  readonly #context: CallContext
+  readonly #call: Call
+  readonly #requests: UpstreamRequest[] = []
+  #decision: Decision | undefined
+  #intent: IntentRecord | undefined
+  #lease: LeaseFields | undefined
+  #closed = false
 
-export function record(context: CallContext, call: Call): Trail {
-  const { deps } = context
-  const requests: UpstreamRequest[] = []
-  let decision: Decision | undefined
-  let lease: LeaseFields | undefined
-  let closed = false
-  let intent: (CallFields & { readonly type: 'call.intent' }) | undefined
+  constructor(context: CallContext, call: Call) {
+    this.#context = context
+    this.#call = call
+  }
 
-  const write = (result: CloseFields['result'], error?: JitError): Promise<void> => {
-    if (closed) return Promise.resolve()
-    closed = true
-    call.done()
+  decided(decision: Decision): void {
+    this.#decision = decision
+  }
+
+  /** Before any effect upstream. Rejects with `audit.unwritable`. */
+  intend(): Promise<void> {
+    this.#intent = intentOf(this.#context, this.#call, this.#decision)
+    return this.#context.deps.audit.stage(this.#intent)
+  }
+
+  leased(lease: Lease): void {
+    this.#lease = leaseFields(lease)
+  }
+
+  requested(request: UpstreamRequest): void {
+    this.#requests.push({ ...request, took: microseconds(request.took) })
+  }
+
+  /** Before the answer is released. Rejects with `audit.unwritable`. */
+  close(result: CloseFields['result'], error?: JitError): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    this.#closed = true
+    this.#call.done()
+    const { deps } = this.#context
+    const intent = this.#intent?.pin === pinOf(this.#context) ? this.#intent : undefined
     return deps.audit.stage({
-      ...(intent !== undefined && intent.pin === pinOf(context) ? intent : fieldsOf(context, call, decision)),
+      ...(intent ?? intentOf(this.#context, this.#call, this.#decision)),
       type: 'call.close',
       result,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
-      ...(lease === undefined ? {} : { lease }),
-      requests,
-      took: Math.round((deps.clock.monotonic() - call.started) * 1000) / 1000,
+      ...(this.#lease === undefined ? {} : { lease: this.#lease }),
+      requests: this.#requests,
+      took: microseconds(deps.clock.monotonic() - this.#call.started),
     })
   }
-  return {
-    decided: (made) => {
-      decision = made
-    },
-    intend() {
-      intent = fieldsOf(context, call, decision)
-      return deps.audit.stage(intent)
-    },
-    leased: (made) => {
-      if (made === undefined) return
-      lease = leaseFields(made)
-    },
-    requested: (request) => void requests.push({ ...request, took: Math.round(request.took * 1000) / 1000 }),
-    close: (result) => write(result),
-    async fail(error) {
-      try {
-        await write(resultOf(error), error)
-        return true
-      } catch (failure) {
-        deps.log.error('closing record not written', { call: call.id, error: String(failure) })
-        return error.code === 'audit.unwritable'
-      }
-    },
+
+  /** Closes with an error; false when even that could not be written. */
+  async fail(error: JitError): Promise<boolean> {
+    try {
+      await this.close(resultOf(error), error)
+      return true
+    } catch (failure) {
+      this.#context.deps.log.error('closing record not written', { call: this.#call.id, error: String(failure) })
+      return error.code === 'audit.unwritable'
+    }
   }
 }
+
+type IntentRecord = CallFields & { readonly type: 'call.intent' }
 
 const known = new WeakMap<Lease, LeaseFields>()
 
@@ -88,7 +92,7 @@ function pinOf(context: CallContext): string | undefined {
   return pin === '' ? undefined : pin
 }
 
-function fieldsOf(context: CallContext, call: Call, decision: Decision | undefined): CallFields & { readonly type: 'call.intent' } {
+function intentOf(context: CallContext, call: Call, decision: Decision | undefined): IntentRecord {
   const { operation } = call
   const pin = pinOf(context)
   const permission = decision === undefined || decision.effect === 'deny' ? undefined : decision
@@ -110,6 +114,11 @@ function fieldsOf(context: CallContext, call: Call, decision: Decision | undefin
       ? {}
       : { provider: permission.grant.provider, scope: permission.grant.scope }),
   }
+}
+
+/** Milliseconds with three digits. */
+function microseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000
 }
 
 function resultOf({ code }: JitError): CloseFields['result'] {
