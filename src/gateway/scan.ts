@@ -127,7 +127,7 @@ function placeBelow(parent: Level | undefined, key: string): Place | undefined {
 }
 
 /** Go's JSON folds case by Unicode's simple folding, which maps U+017F to s and U+212A to k; NFKC covers full-width forms. */
-function fold(key: string): string {
+export function fold(key: string): string {
   if (ascii.test(key)) return key.toLowerCase()
   return key.normalize('NFKC').replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase()
 }
