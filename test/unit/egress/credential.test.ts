@@ -16,7 +16,10 @@ afterAll(() => bench.close())
 const path = '/repos/acme/web'
 const pair = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 
-async function withCall(asking: Parameters<typeof ask>[1], mine = call([`GET ${path} ?q`, `POST ${path}`])): Promise<Awaited<ReturnType<typeof ask>>> {
+async function withCall(
+  asking: Parameters<typeof ask>[1],
+  mine = call([`GET ${path} ?q`, `POST ${path}`]),
+): Promise<Awaited<ReturnType<typeof ask>>> {
   const lane = await bench.lane()
   const end = lane.begin(mine)
   const answer = await ask(lane, { path, ...asking })
@@ -30,7 +33,11 @@ describe('the token', () => {
     ['Authorization: Bearer', { authorization: `Bearer ${placeholder}` }, { authorization: `Bearer ${token}` }],
     ['Authorization: token', { authorization: `token ${placeholder}` }, { authorization: `token ${token}` }],
     ['Authorization alone', { authorization: placeholder }, { authorization: token }],
-    ['a Basic pair as its password', { authorization: pair('x-access-token', placeholder) }, { authorization: pair('x-access-token', token) }],
+    [
+      'a Basic pair as its password',
+      { authorization: pair('x-access-token', placeholder) },
+      { authorization: pair('x-access-token', token) },
+    ],
     ['a Basic pair of an address', { authorization: pair('me@acme.test', placeholder) }, { authorization: pair('me@acme.test', token) }],
     ['a Basic pair as its name', { authorization: pair(placeholder, 'x-oauth-basic') }, { authorization: pair(token, 'x-oauth-basic') }],
     ['a Basic pair without a password', { authorization: pair(placeholder, '') }, { authorization: pair(token, '') }],
