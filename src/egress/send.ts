@@ -31,7 +31,7 @@ export async function send(deps: SendDeps, exchange: Exchange, sending: Sending)
   try {
     if (!Buffer.isBuffer(sending.body) && sending.body !== 'none') exchange.wantBody()
     const answer = await askWhileFresh(deps, exchange, sending, life)
-    await deliver(route, sending, answer, response, scrubber)
+    await deliver({ route, sending, answer, response, scrubber, remember: (name, value) => life.remember(name, value) })
   } catch (error) {
     life.report(0, '')
     if (life.over || response.destroyed || response.headersSent) return void request.socket.destroy()
@@ -122,6 +122,11 @@ class Life implements Running {
     const { route } = this.#exchange
     const { method, path } = this.#sending
     this.#owner?.onRequest({ method, url: `${route.origin}${path}`, status, requestId, took: this.#deps.clock.monotonic() - this.#started })
+  }
+
+  /** Keeps a captured value for later requests of the call that this one is booked on by now. */
+  remember(name: string, value: string): void {
+    this.#owner?.seen.set(name, value)
   }
 
   /** Destroys both sides at once. */

@@ -56,7 +56,11 @@ function once(
   }
   return new Promise((resolve, reject) => {
     const outgoing = secure ? httpsRequest(options) : httpRequest(options)
-    outgoing.once('response', resolve)
+    outgoing.once('response', (answer) => {
+      // Answered before its body was there: what is to come of that would outlive the call and its lease.
+      answer.once('end', () => (outgoing.writableFinished ? undefined : outgoing.destroy()))
+      resolve(answer)
+    })
     outgoing.on('error', (error) => {
       const stale = outgoing.reusedSocket && isReplayable(sending) && /^(ECONNRESET|EPIPE)$/.test(String(Reflect.get(error, 'code')))
       reject(stale ? new StaleConnection('', { cause: error }) : error)
