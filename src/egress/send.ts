@@ -8,7 +8,7 @@ import { ruleFor } from './attribute.ts'
 import { type Exchange, refuse } from './exchange.ts'
 import type { Charge, Sending } from './judge.ts'
 import type { Running } from './lane.ts'
-import { ask, BodyRefused, isReplayable, type UpstreamNetwork } from './upstream.ts'
+import { ask, RequestRefused, isReplayable, type UpstreamNetwork } from './upstream.ts'
 
 export interface SendDeps {
   readonly network: UpstreamNetwork
@@ -35,7 +35,7 @@ export async function send(deps: SendDeps, exchange: Exchange, sending: Sending)
   } catch (error) {
     life.report(0, '')
     if (life.over || response.destroyed || response.headersSent) return void request.socket.destroy()
-    if (error instanceof BodyRefused) return refuse(exchange, { status: 403, reason: error.message, call: sending.charge?.call.call })
+    if (error instanceof RequestRefused) return refuse(exchange, { status: 403, reason: error.message, call: sending.charge?.call.call })
     const reason = scrubber.scrubText(error instanceof Error ? error.message : String(error))
     deps.log.info('upstream failed', { server: route.lane.options.server, origin: route.origin, reason })
     response.writeHead(502, { 'content-type': 'application/json; charset=utf-8' }).end(`${JSON.stringify({ message: `jit: ${reason}` })}\n`)
@@ -57,6 +57,7 @@ async function askWhileFresh(deps: SendDeps, { route, request }: Exchange, sendi
     if (answer.statusCode !== 401 || !fresh || !isReplayable(sending) || clock.monotonic() - started + wait > retryFor) return answer
     answer.resume()
     await pause(clock, wait, life.signal)
+    if (sending.charge !== undefined && !life.owner.current()) throw new RequestRefused('policy or tool changed since the decision')
   }
 }
 

@@ -234,6 +234,7 @@ export async function ask(lane: LaneNetwork, asking: Asking = {}): Promise<Answe
         headers: {
           host,
           ...(asking.socket === undefined ? {} : { connection: 'keep-alive' }),
+          ...(asking.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(asking.body)) }),
           ...(asking.headers ?? { authorization: `Bearer ${placeholder}` }),
         },
         createConnection: () => socket,
