@@ -24,6 +24,7 @@ import { createApi } from './api.ts'
 import { openConfiguration } from './configuration.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
 import { createLauncher } from './launch.ts'
+import { storeLock } from './lock.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
 import { Registry } from './registry.ts'
@@ -218,6 +219,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   }
   await audit.close()
   await network?.close()
+  storeLock(daemon)
   for (const socket of [paths.connectSocket, paths.apiSocket]) rmSync(socket, { force: true })
   store.close()
   process.exit(0)

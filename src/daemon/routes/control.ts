@@ -2,6 +2,7 @@ import { sealRequest, unsealRequest } from '../../api/schema.ts'
 import { JitError } from '../../core/errors.ts'
 import { Secret } from '../../core/secret.ts'
 import { byCommandLine, type Routes } from '../api.ts'
+import { storeLock } from '../lock.ts'
 import type { Daemon } from '../types.ts'
 
 const deadline = 10_000
@@ -15,13 +16,6 @@ export function controlRoutes(daemon: Daemon): Routes {
       daemon.log.error('event not recorded', { type, error: String(error) })
     }
   }
-  const remember = (locked: boolean): void => {
-    try {
-      daemon.store.meta.set('locked', locked ? 'yes' : 'no')
-    } catch (error) {
-      daemon.log.error('lock not stored', { error: String(error) })
-    }
-  }
   return {
     stop: (_, reply) => {
       reply.raw.once('close', () => daemon.stop())
@@ -29,7 +23,7 @@ export function controlRoutes(daemon: Daemon): Routes {
     },
     lock: async () => {
       daemon.broker.locked = true
-      remember(true)
+      storeLock(daemon)
       const receipts = await daemon.broker.revoke({ all: true }, 'locked', deadline)
       note('daemon.locked')
       return { locked: true, receipts }
