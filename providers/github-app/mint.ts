@@ -26,6 +26,8 @@ const minted = z.object({
   repositories: z.array(z.object({ id: z.number(), full_name: z.string() })).optional(),
 })
 
+const undoTimeout = 10_000
+
 const levels = { read: 1, write: 2, admin: 3 } as const
 /** A rename or transfer shows after this long; until then the check after the mint catches it. */
 const repositoryIdLife = 600_000
@@ -157,7 +159,11 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       const found = await findInstallation(signal)
       const first = await post({ permissions: { metadata: 'read' } }, signal)
       const token = new Secret(first.token)
-      const listed = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal)
+      const listed = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal).catch(async (error: unknown) => {
+        // A proof that failed, also one that took too long, leaves no token behind.
+        await revoke(token, AbortSignal.timeout(undoTimeout)).catch(() => undefined)
+        throw error
+      })
       const ended = await revoke(token, signal)
       const total = z.object({ total_count: z.number() }).safeParse(listed.data)
       return {

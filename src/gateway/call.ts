@@ -40,6 +40,8 @@ export interface Call {
   readonly principal: Principal
   readonly started: number
   readonly policy: string
+  /** What shaped its server when it was decided: another server's change does not end it. */
+  readonly rules: string
   /** Aborts with a JitError: cancelled, revoked, expired, locked, or the server's end. */
   readonly signal: AbortSignal
   endWith(signal: AbortSignal): void
@@ -60,6 +62,7 @@ export function identify(context: CallContext, request: GovernedRequest): Call {
     principal: context.principal,
     started: context.deps.clock.monotonic(),
     policy: context.deps.policy().digest,
+    rules: rulesOf(context),
     signal: abort.signal,
     endWith(signal) {
       leased = signal
@@ -71,6 +74,11 @@ export function identify(context: CallContext, request: GovernedRequest): Call {
       leased?.removeEventListener('abort', follow)
     },
   }
+}
+
+/** Digest of all that shapes the server of the call, as it is now; empty when there is none any more. */
+export function rulesOf({ deps, server }: CallContext): string {
+  return deps.policy().servers.get(server)?.digest ?? ''
 }
 
 function operationOf(context: CallContext, { method, params }: GovernedRequest): Operation {

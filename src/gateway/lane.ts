@@ -237,12 +237,13 @@ export class Lane {
     const lease = await this.#deps.broker.acquire({ grant, call, principal, server, tool: '$startup' }, signal)
     const requests: { method: string; url: string; status: number; requestId: string; took: number }[] = []
     const started = this.#deps.clock.monotonic()
-    const policy = this.#deps.policy().digest
+    const rules = (): string => this.#deps.policy().servers.get(server)?.digest ?? ''
+    const before = rules()
     const end = this.#network.begin({
       call,
       lease,
       requests: grant.requests,
-      current: () => this.#deps.policy().digest === policy,
+      current: () => rules() === before,
       seen: new Map(),
       onRequest: (request) => void requests.push(request),
     })

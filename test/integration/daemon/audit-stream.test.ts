@@ -7,7 +7,7 @@ import { makeHome, type RunningDaemon, startDaemon } from './running-daemon.ts'
 describe('the stream of the trail', () => {
   it('is cut when the trail cannot be read, and the daemon goes on', async () => {
     const daemon = await startDaemon(makeHome())
-    const [segment = ''] = readdirSync(join(daemon.home, 'audit')).filter((name) => name.endsWith('.jsonl') && /^\d/.test(name))
+    const segment = readdirSync(join(daemon.home, 'audit')).find((name) => /^\d+\.jsonl$/.test(name)) ?? ''
     rmSync(join(daemon.home, 'audit', segment))
     mkdirSync(join(daemon.home, 'audit', segment))
     await expect(daemon.ask('GET', '/v1/audit')).rejects.toThrow(/aborted|hang up|reset/)

@@ -84,14 +84,13 @@ async function endDaemon(child: ChildProcess, ended: Promise<unknown>): Promise<
 
 /** Asks until the API answers; a daemon that ended does not. */
 async function ready(daemon: RunningDaemon, ended: Promise<unknown>): Promise<void> {
-  let over = false
-  void ended.then(() => (over = true))
-  for (let attempt = 0; attempt < 400 && !over; attempt += 1) {
+  for (let attempt = 0; attempt < 400; attempt += 1) {
+    if (!daemon.alive()) return void (await ended)
     const answer = await daemon.ask('GET', '/v1/kinds').catch(() => undefined)
     if (answer !== undefined) return
     await new Promise((settle) => setTimeout(settle, 50))
   }
-  if (!over) throw new Error(`the daemon did not answer: ${daemon.stderr()} ${daemon.log()}`)
+  throw new Error(`the daemon did not answer: ${daemon.stderr()} ${daemon.log()}`)
 }
 
 function ask(socketPath: string, method: string, path: string, options: AskOptions = {}): Promise<Answer> {
