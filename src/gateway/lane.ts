@@ -250,7 +250,11 @@ export class Lane {
     return () => {
       end()
       this.#deps.broker.release(lease)
-      this.#deps.audit.append({ type: 'call.close', ...fields, result: 'ok', requests, took: this.#deps.clock.monotonic() - started })
+      try {
+        this.#deps.audit.append({ type: 'call.close', ...fields, result: 'ok', requests, took: this.#deps.clock.monotonic() - started })
+      } catch (error) {
+        this.#deps.log.error('end of a startup not recorded', { server, lane: this.id, error: String(error) })
+      }
     }
   }
 }
