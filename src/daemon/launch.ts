@@ -149,11 +149,19 @@ async function install(folder: string, spec: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const npm = findCommand('npm')
   const options = [
-    ...['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--save-exact', '--prefix', folder],
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+    '--save-exact',
+    '--prefix',
+    folder,
     // What npm remembers of a registry is up to five minutes old, and an update asks for what is there now.
     '--prefer-online',
     // npm would spend minutes on a tarball that is not the one promised.
-    ...['--fetch-retries=2', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=2000'],
+    '--fetch-retries=2',
+    '--fetch-retry-mintimeout=500',
+    '--fetch-retry-maxtimeout=2000',
   ]
   await promisify(execFile)(npm, ['install', ...options, spec], { timeout: 180_000, cwd: folder }).catch((error: unknown) => {
     const { code, said } = lastWords(error)

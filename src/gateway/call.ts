@@ -43,6 +43,8 @@ export class Call {
   readonly started: number
   /** Digest of the policy that decides. */
   readonly policy: string
+  /** What shaped its server when it was decided: another server's change does not end it. */
+  readonly rules: string
   readonly #abort = new AbortController()
   readonly #untrack: () => void
   #leased: AbortSignal | undefined
@@ -53,6 +55,7 @@ export class Call {
     this.principal = context.principal
     this.started = context.deps.clock.monotonic()
     this.policy = context.deps.policy().digest
+    this.rules = rulesOf(context)
     this.#untrack = context.track(request.id, (reason) => this.#abort.abort(reason))
   }
 
@@ -75,6 +78,11 @@ export class Call {
   }
 
   readonly #follow = (): void => this.#abort.abort(this.#leased?.reason)
+}
+
+/** Digest of all that shapes the server of the call, as it is now; empty when there is none any more. */
+export function rulesOf({ deps, server }: CallContext): string {
+  return deps.policy().servers.get(server)?.digest ?? ''
 }
 
 function operationOf(context: CallContext, { method, params }: GovernedRequest): Operation {

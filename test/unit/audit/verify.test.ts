@@ -72,11 +72,7 @@ describe('verify notices', () => {
     ['a removed line', (all: string[]) => all.toSpliced(3, 1), 'stands where record 4 belongs'],
     ['two lines that changed places', (all: string[]) => all.with(3, all[4] ?? '').with(4, all[3] ?? ''), 'stands where record 4 belongs'],
     ['a line twice', (all: string[]) => all.toSpliced(3, 0, all[2] ?? ''), 'record 3 stands where record 4 belongs'],
-    [
-      'a forged line in a place of its own',
-      (all: string[]) => all.with(3, forged()),
-      'was changed, removed or put in',
-    ],
+    ['a forged line in a place of its own', (all: string[]) => all.with(3, forged()), 'was changed, removed or put in'],
   ])('%s', async (_, change, message) => {
     const found = await problems({ '000001.jsonl': `${change(lines('000001.jsonl')).join('\n')}\n` })
     expect(found[0]).toMatchObject({ file: '000001.jsonl', line: 4, message: expect.stringContaining(message) })
