@@ -1,9 +1,9 @@
-import type { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Scrubber } from '../core/scrub.ts'
 import type { Operation, Principal } from '../core/types.ts'
 import { makeOperation } from '../policy/operation.ts'
+import { Ending } from './ending.ts'
 import type { Id } from './jsonrpc.ts'
 import type { LanePool } from './lanes.ts'
 import type { GatewayDeps } from './types.ts'
@@ -26,8 +26,8 @@ export interface CallContext {
   /** SHA-256 of the tool's definition as last listed. */
   definition(tool: string): string
   scrubber(): Scrubber
-  /** Registers how to end a call from outside (cancel, disconnect, lock); the answer forgets it. */
-  track(id: Id, abort: (reason: JitError) => void): () => void
+  /** Registers a request, to be ended from outside (cancel, disconnect, lock); the returned function forgets it. */
+  track(id: Id, ending: Ending): () => void
   answer(id: Id, line: string): void
   /** The client does not want an answer any more. */
   forget(id: Id): void
@@ -45,9 +45,9 @@ export class Call {
   readonly policy: string
   /** What shaped its server when it was decided: another server's change does not end it. */
   readonly rules: string
-  readonly #abort = new AbortController()
+  /** Cancelled, revoked, expired, locked, or the server's end. */
+  readonly ending = new Ending()
   readonly #untrack: () => void
-  #leased: AbortSignal | undefined
 
   constructor(context: CallContext, request: GovernedRequest) {
     this.request = request
@@ -56,28 +56,14 @@ export class Call {
     this.started = context.deps.clock.monotonic()
     this.policy = context.deps.policy().digest
     this.rules = rulesOf(context)
-    this.#untrack = context.track(request.id, (reason) => this.#abort.abort(reason))
+    this.#untrack = context.track(request.id, this.ending)
   }
 
-  /** Aborts with a JitError: cancelled, revoked, expired, locked, or the server's end. */
-  get signal(): AbortSignal {
-    return this.#abort.signal
-  }
-
-  /** From now on the end of the lease is the end of the call. */
-  endWith(signal: AbortSignal): void {
-    this.#leased = signal
-    if (signal.aborted) this.#follow()
-    else signal.addEventListener('abort', this.#follow, { once: true })
-  }
-
-  /** No more abort reaches the call. */
+  /** Nothing ends it any more. */
   done(): void {
     this.#untrack()
-    this.#leased?.removeEventListener('abort', this.#follow)
+    this.ending.unfollow()
   }
-
-  readonly #follow = (): void => this.#abort.abort(this.#leased?.reason)
 }
 
 /** Digest of all that shapes the server of the call, as it is now; empty when there is none any more. */

@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net'
 import { CONTROL, frame, frameReader, MESSAGE, responseFrame } from '../api/frames.js'
+import { Outlet } from '../api/outlet.js'
 import { type HelloFrame, helloFrame } from '../api/schema.ts'
 import { type ErrorCode, JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
-import { batchedWriter } from './batched.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
+import { Ending } from './ending.ts'
 import { errorAnswer, type Id, type Message, parseMessage } from './jsonrpc.ts'
 import type { Handshake, Lane } from './lane.ts'
 import { LanePool } from './lanes.ts'
@@ -35,24 +36,24 @@ export class Connection {
   readonly lanes: LanePool
   readonly #deps: GatewayDeps
   readonly #socket: Socket
-  readonly #send: (data: Buffer) => boolean
+  readonly #outlet: Outlet
   readonly #principal: Principal
   readonly #handshake: Handshake = { initialize: undefined, initialized: false }
-  readonly #inFlight = new Map<string, (reason: JitError) => void>()
+  readonly #inFlight = new Map<string, Ending>()
   /** Id of a request in flight → its progress token, both as JSON. */
   readonly #progress = new Map<string, string>()
   readonly #definitions = new Map<string, string>()
   /** Lanes that wait until the client has taken what is buffered. */
   readonly #paused = new Set<Lane>()
-  readonly #abort = new AbortController()
   readonly #context: CallContext
   readonly #serverMessages: ServerMessages
   #pin = ''
+  #closed = false
 
   constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
     this.#deps = deps
     this.#socket = socket
-    this.#send = batchedWriter(socket)
+    this.#outlet = new Outlet(socket)
     this.#principal = principal
     this.server = hello.server
     const scrubber = currentScrubber(deps.broker)
@@ -85,22 +86,22 @@ export class Connection {
       pin: () => this.#pin,
       definition: (tool) => this.#definitions.get(tool) ?? '',
       scrubber,
-      track: (id, abort) => {
+      track: (id, ending) => {
         const key = JSON.stringify(id)
-        this.#inFlight.set(key, abort)
+        this.#inFlight.set(key, ending)
         return () => {
           this.#inFlight.delete(key)
           this.#progress.delete(key)
         }
       },
       answer: (id, line) => this.#answer(id, line),
-      forget: (id) => this.#send(responseFrame(JSON.stringify(id), '')),
+      forget: (id) => this.#outlet.send(responseFrame(JSON.stringify(id), '')),
     }
   }
 
   /** One message of the client. */
   receive(payload: Buffer): void {
-    if (this.#abort.signal.aborted) return
+    if (this.#closed) return
     const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
       this.#note(parsed.error)
@@ -130,13 +131,13 @@ export class Connection {
   }
 
   async close(reason: JitError): Promise<void> {
+    this.#closed = true
     this.abortAll(reason)
-    this.#abort.abort(reason)
     await this.lanes.close(reason)
   }
 
   abortAll(reason: JitError): void {
-    for (const abort of this.#inFlight.values()) abort(reason)
+    for (const ending of this.#inFlight.values()) ending.end(reason)
   }
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
@@ -144,18 +145,18 @@ export class Connection {
     const said = comesBack.has(error.code)
       ? { bye: 1 }
       : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
-    this.#socket.end(frame(CONTROL, JSON.stringify(said)))
+    this.#outlet.end(frame(CONTROL, JSON.stringify(said)))
   }
 
   /** What policy has no say in travels byte for byte; lists are filtered on their way back. */
   async #pass(message: Message & { kind: 'request' }, bytes: Buffer): Promise<void> {
     const { id, method } = message
-    const abort = new AbortController()
-    const untrack = this.#context.track(id, (reason) => abort.abort(reason))
+    const ending = new Ending()
+    const untrack = this.#context.track(id, ending)
     if (method === 'initialize') this.#handshake.initialize = undefined
     try {
-      const lane = await this.lanes.primary(AbortSignal.any([abort.signal, this.#abort.signal]))
-      const answer = await lane.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, abort.signal)
+      const lane = await this.lanes.primary(ending)
+      const answer = await lane.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending)
       if (method === 'initialize') this.#handshake.initialize = message.value
       const line = isList(method) ? this.#filtered(method, answer.value) : answer.line
       untrack()
@@ -194,7 +195,7 @@ export class Connection {
   #notify(message: Message & { kind: 'notification' }, bytes: Buffer): void {
     if (message.method === 'notifications/cancelled') {
       const id = message.params['requestId']
-      return this.#inFlight.get(JSON.stringify(id))?.(new JitError('cancelled', 'the client cancelled the call'))
+      return this.#inFlight.get(JSON.stringify(id))?.end(new JitError('cancelled', 'the client cancelled the call'))
     }
     if (message.method === 'notifications/progress') return this.#serverMessages.progress(message)
     if (message.method === 'notifications/initialized') this.#handshake.initialized = true
@@ -206,7 +207,7 @@ export class Connection {
   }
 
   #answer(id: Id | null, line: string): void {
-    this.#send(responseFrame(JSON.stringify(id), line))
+    this.#outlet.send(responseFrame(JSON.stringify(id), line))
   }
 
   #fail(id: Id, error: JitError): void {
@@ -215,7 +216,7 @@ export class Connection {
 
   /** A server that floods is not read faster than the client takes it. */
   #write(line: string, lane: Lane): void {
-    if (this.#send(frame(MESSAGE, line)) || this.#paused.has(lane)) return
+    if (this.#outlet.send(frame(MESSAGE, line)) || this.#paused.has(lane)) return
     if (this.#paused.size === 0) this.#socket.once('drain', () => this.#resume())
     this.#paused.add(lane)
     lane.pause()

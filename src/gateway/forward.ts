@@ -1,7 +1,9 @@
+import type { UpstreamRequest } from '../audit/event.ts'
 import type { Lease } from '../broker/types.ts'
-import type { JsonObject } from '../core/json.ts'
-import type { Permission } from '../core/types.ts'
 import { JitError } from '../core/errors.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { Permission, RequestRule } from '../core/types.ts'
+import type { InFlightCall } from '../egress/types.ts'
 import { type Call, type CallContext, rulesOf } from './call.ts'
 import type { Trail } from './record.ts'
 
@@ -17,24 +19,52 @@ export async function forward(
   trail: Trail,
 ): Promise<{ line: string; value: JsonObject }> {
   const { lanes } = context
-  const lane = await lanes.take(partitionOf(context, permission, lease), injectsAtStart(context) ? lease : undefined, call.signal)
-  const end =
-    lease === undefined || lane.network === undefined || permission.grant.credential === 'none'
+  const partition = partitionOf(context, permission, lease)
+  const startedFor = injectsAtStart(context) ? lease : undefined
+  const wire =
+    lease === undefined || permission.grant.credential === 'none'
       ? undefined
-      : lane.network.begin({
-          call: call.id,
-          lease,
-          requests: permission.grant.requests,
-          current: () => rulesOf(context) === call.rules && context.definition(call.operation.name) === call.operation.definition,
-          seen: new Map(),
-          onRequest: (request) => trail.requested(request),
-        })
+      : new OnWire(context, call, lease, permission.grant.requests, trail)
+  const lane = lanes.takeNow(partition, startedFor, wire) ?? (await lanes.take(partition, startedFor, call.ending, wire))
   try {
     if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
-    return await lane.request(call.request.id, governedLine(call), call.signal)
+    return await lane.request(call.request.id, governedLine(call), call.ending)
   } finally {
-    end?.()
-    lanes.release(lane)
+    lanes.release(lane, wire)
+  }
+}
+
+/** The call as egress knows it while it runs. */
+class OnWire implements InFlightCall {
+  readonly call: string
+  readonly lease: Lease
+  readonly requests: readonly RequestRule[]
+  readonly #context: CallContext
+  readonly #call: Call
+  readonly #trail: Trail
+  #seen: Map<string, string> | undefined
+
+  constructor(context: CallContext, call: Call, lease: Lease, requests: readonly RequestRule[], trail: Trail) {
+    this.call = call.id
+    this.lease = lease
+    this.requests = requests
+    this.#context = context
+    this.#call = call
+    this.#trail = trail
+  }
+
+  get seen(): Map<string, string> {
+    this.#seen ??= new Map()
+    return this.#seen
+  }
+
+  current(): boolean {
+    const { rules, operation } = this.#call
+    return rulesOf(this.#context) === rules && this.#context.definition(operation.name) === operation.definition
+  }
+
+  onRequest(request: UpstreamRequest): void {
+    this.#trail.requested(request)
   }
 }
 

@@ -3,6 +3,7 @@ import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { InFlightCall, LaneNetwork } from '../egress/types.ts'
+import { Ending } from './ending.ts'
 import { injectedEnvironment } from './inject/environment.ts'
 import { classify, type Id, type Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
@@ -48,7 +49,7 @@ export class Lane {
   readonly #waiting = new Map<string, Waiting>()
   readonly #turns: Turns
   readonly #onWire = new Map<InFlightCall, () => void>()
-  readonly #abort = new AbortController()
+  readonly #ending = new Ending()
   readonly #warn: (message: string, text: () => string) => void
   #child: Child | undefined
   #network: LaneNetwork | undefined
@@ -80,12 +81,12 @@ export class Lane {
   async start(): Promise<{ pin: string }> {
     const { server, handshake } = this.#options
     const cancel = this.#deps.clock.after(startTimeout, () =>
-      this.#abort.abort(new JitError('server.start', `server ${server} did not answer its handshake within ${startTimeout / 1000} s`)),
+      this.#ending.end(new JitError('server.start', `server ${server} did not answer its handshake within ${startTimeout / 1000} s`)),
     )
     try {
       const pin = await this.#spawn()
       if (handshake.initialize !== undefined) {
-        const { value } = await this.request(replayId, JSON.stringify({ ...handshake.initialize, id: replayId }), this.#abort.signal)
+        const { value } = await this.request(replayId, JSON.stringify({ ...handshake.initialize, id: replayId }), this.#ending)
         if ('error' in value) throw new JitError('server.start', `server ${server} refused the handshake in another lane`)
         if (handshake.initialized) this.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
       }
@@ -97,10 +98,18 @@ export class Lane {
   }
 
   /** Puts the call on the wire once no other could be taken for it. Throws `server.busy` after `wait` milliseconds. */
-  async enter(call: InFlightCall, wait: number, signal: AbortSignal): Promise<void> {
-    if (this.#network === undefined) return
-    await this.#turns.enter(call, wait, signal)
-    this.#onWire.set(call, this.#network.begin(call))
+  async enter(call: InFlightCall, wait: number, ending: Ending): Promise<void> {
+    if (this.tryEnter(call)) return
+    await this.#turns.wait(call, wait, ending.signal)
+    this.#begin(call)
+  }
+
+  /** The same where nothing has to be waited for; false when it has. */
+  tryEnter(call: InFlightCall): boolean {
+    if (this.#network === undefined) return true
+    if (!this.#turns.tryEnter(call)) return false
+    this.#begin(call)
+    return true
   }
 
   leave(call: InFlightCall): void {
@@ -109,20 +118,24 @@ export class Lane {
     this.#turns.leave(call)
   }
 
+  #begin(call: InFlightCall): void {
+    if (this.#network !== undefined) this.#onWire.set(call, this.#network.begin(call))
+  }
+
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
-  request(id: Id, line: string | Buffer, signal: AbortSignal): Promise<{ line: string; value: JsonObject }> {
+  request(id: Id, line: string | Buffer, ending: Ending): Promise<{ line: string; value: JsonObject }> {
     const key = JSON.stringify(id)
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
-      if (signal.aborted) return reject(signal.reason)
-      const abort = (): void => {
+      if (ending.reason !== undefined) return reject(ending.reason)
+      const cancel = (reason: JitError): void => {
         this.#waiting.delete(key)
         this.send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }))
-        reject(signal.reason)
+        reject(reason)
       }
-      signal.addEventListener('abort', abort, { once: true })
+      ending.on(cancel)
       this.#waiting.set(key, (answer) => {
-        signal.removeEventListener('abort', abort)
+        ending.off(cancel)
         if (answer instanceof JitError) reject(answer)
         else resolve(answer)
       })
@@ -268,7 +281,7 @@ export class Lane {
   #end(error: JitError): void {
     if (this.#ended !== undefined) return
     this.#ended = error
-    this.#abort.abort(error)
+    this.#ending.end(error)
     this.#endStartup()
     this.#network?.close()
     for (const waiting of this.#waiting.values()) waiting(error)
@@ -282,12 +295,12 @@ export class Lane {
   }
 
   async #beginStartup(): Promise<void> {
-    const startup = await beginStartup(this.#deps, this.#options.server, this.id, this.#abort.signal)
+    const startup = await beginStartup(this.#deps, this.#options.server, this.id, this.#ending.signal)
     if (startup === undefined) return
     this.#startup = startup
     if (this.ended) this.#endStartup()
     this.#throwIfEnded()
-    await this.enter(startup.call, 0, this.#abort.signal)
+    await this.enter(startup.call, 0, this.#ending)
   }
 
   #endStartup(): void {

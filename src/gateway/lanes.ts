@@ -1,6 +1,7 @@
 import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
 import type { InFlightCall } from '../egress/types.ts'
+import type { Ending } from './ending.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import type { GatewayDeps } from './types.ts'
 
@@ -40,10 +41,10 @@ export class LanePool {
   }
 
   /** The lane for the handshake, for lists and for everything that policy has no say in. It never holds a credential. */
-  async primary(signal: AbortSignal): Promise<Lane> {
+  async primary(ending: Ending): Promise<Lane> {
     if (this.#closed !== undefined) throw this.#closed
     const entry = this.#first() ?? this.#open(undefined, undefined)
-    if (entry.starting !== undefined) await unlessAborted(entry.starting, signal)
+    if (entry.starting !== undefined) await unlessAborted(entry.starting, ending.signal)
     return entry.lane
   }
 
@@ -51,15 +52,24 @@ export class LanePool {
    * The lane of a partition, with the call on its wire; waits for room and for the call's turn. The caller releases both.
    * `lease`: mode env, where a child is started for it. Throws `server.busy` after `queueTimeout`.
    */
-  async take(key: string, lease: Lease | undefined, signal: AbortSignal, call?: InFlightCall): Promise<Lane> {
+  async take(key: string, lease: Lease | undefined, ending: Ending, call?: InFlightCall): Promise<Lane> {
     const deadline = this.#deps.clock.monotonic() + this.#config().queueTimeout
     for (;;) {
       if (this.#closed !== undefined) throw this.#closed
-      signal.throwIfAborted()
+      ending.throwIfEnded()
       const entry = this.#find(key, lease) ?? this.#makeRoom(key, lease)
-      if (entry === undefined) await this.#room(deadline, signal)
-      else if (await this.#board(entry, deadline, signal, call)) return entry.lane
+      if (entry === undefined) await this.#room(deadline, ending.signal)
+      else if (await this.#board(entry, deadline, ending, call)) return entry.lane
     }
+  }
+
+  /** What `take` answers when nothing has to be waited for; undefined when it has. */
+  takeNow(key: string, lease: Lease | undefined, call?: InFlightCall): Lane | undefined {
+    const entry = this.#closed === undefined ? this.#find(key, lease) : undefined
+    if (entry === undefined || entry.starting !== undefined || entry.lane.ended) return undefined
+    if (call !== undefined && !entry.lane.tryEnter(call)) return undefined
+    entry.lane.inUse += 1
+    return entry.lane
   }
 
   release(lane: Lane, call?: InFlightCall): void {
@@ -76,11 +86,11 @@ export class LanePool {
   }
 
   /** False when the lane ended while the call waited: nothing was sent, so another lane may have it. */
-  async #board({ lane, starting }: Entry, deadline: number, signal: AbortSignal, call: InFlightCall | undefined): Promise<boolean> {
+  async #board({ lane, starting }: Entry, deadline: number, ending: Ending, call: InFlightCall | undefined): Promise<boolean> {
     lane.inUse += 1
     try {
-      if (starting !== undefined) await unlessAborted(starting, signal)
-      if (call !== undefined) await lane.enter(call, deadline - this.#deps.clock.monotonic(), signal)
+      if (starting !== undefined) await unlessAborted(starting, ending.signal)
+      if (call !== undefined) await lane.enter(call, deadline - this.#deps.clock.monotonic(), ending)
     } catch (error) {
       this.release(lane)
       throw error

@@ -25,7 +25,7 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     await trail.intend()
     const lease = await obtainLease(context, call, permission)
     if (lease !== undefined) {
-      call.endWith(lease.signal)
+      call.ending.follow(lease.signal)
       trail.leased(lease)
     }
     try {
@@ -53,7 +53,7 @@ async function permit({ deps }: CallContext, call: Call, decision: Decision): Pr
     throw new JitError(decision.code, decision.reason, { hint: hintFor(call, decision.code), details: { hidden: decision.hidden } })
   const { answer, by } = await deps.approvals.ask(
     { call: call.id, principal: call.principal, operation: call.operation, permission: decision },
-    call.signal,
+    call.ending.signal,
   )
   // Locked while the call waited: a yes from before does not outlive it.
   if (deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
@@ -67,7 +67,7 @@ async function permit({ deps }: CallContext, call: Call, decision: Decision): Pr
 function obtainLease({ deps }: CallContext, call: Call, { grant }: Permission): Lease | undefined | Promise<Lease> {
   if (grant.credential === 'none') return undefined
   const ask = { grant, call: call.id, principal: call.principal, server: call.operation.server, tool: call.operation.name }
-  return deps.broker.cached(ask) ?? deps.broker.acquire(ask, call.signal)
+  return deps.broker.cached(ask) ?? deps.broker.acquire(ask, call.ending.signal)
 }
 
 async function refuse(context: CallContext, call: Call, trail: Trail, error: JitError): Promise<void> {

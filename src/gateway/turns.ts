@@ -23,10 +23,11 @@ export class Turns {
     this.#server = server
   }
 
-  /** Resolves when it is the call's turn; `leave` ends it. Throws `server.busy` after `wait` milliseconds. */
-  async enter(call: InFlightCall, wait: number, signal: AbortSignal): Promise<void> {
-    if (this.#holder(call) === undefined) this.#running.add(call)
-    else await this.#wait(call, wait, signal)
+  /** True: it is the call's turn, and `leave` ends it. False: it would have to wait. */
+  tryEnter(call: InFlightCall): boolean {
+    if (this.#holder(call) !== undefined) return false
+    this.#running.add(call)
+    return true
   }
 
   leave(call: InFlightCall): void {
@@ -52,7 +53,8 @@ export class Turns {
     return undefined
   }
 
-  #wait(call: InFlightCall, wait: number, signal: AbortSignal): Promise<void> {
+  /** For a call that could not enter: resolves when it is its turn. Throws `server.busy` after `wait` milliseconds. */
+  wait(call: InFlightCall, wait: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         cancel()

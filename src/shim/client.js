@@ -1,3 +1,5 @@
+import { Outlet } from '../api/outlet.js'
+
 /** More than this not yet taken by the client, and the daemon is not read. */
 const fullAt = 1024 * 1024
 /** A client that takes nothing is not waited for longer at the end. */
@@ -13,6 +15,7 @@ export class Client {
   /** The client closed its end. */
   onEnd = nothing
   onDrained = nothing
+  #outlet = new Outlet(process.stdout)
   #leaving = false
 
   start() {
@@ -28,7 +31,7 @@ export class Client {
   }
 
   get isFull() {
-    return process.stdout.writableLength > fullAt
+    return this.#outlet.pending > fullAt
   }
 
   /** @param {boolean} held do not read the client */
@@ -44,9 +47,7 @@ export class Client {
    */
   write(message) {
     if (this.#leaving) return
-    batch(process.stdout)
-    process.stdout.write(message)
-    process.stdout.write('\n')
+    this.#outlet.send(message, '\n')
   }
 
   /**
@@ -68,29 +69,9 @@ export class Client {
     process.exitCode = code
     process.stdin.destroy()
     setTimeout(() => process.exit(code), flushFor)
-    const flushed = new Promise((resolve) => process.stdout.end(() => resolve(undefined)))
+    const flushed = new Promise((resolve) => this.#outlet.end(undefined, () => resolve(undefined)))
     void Promise.all([flushed, others]).then(() => process.exit(code))
   }
-}
-
-/** @type {WeakSet<import('node:stream').Writable>} */
-const held = new WeakSet()
-
-/**
- * Lets all that is written in this turn of the event loop leave in one system call.
- * @template {import('node:stream').Writable} Stream
- * @param {Stream} stream
- * @returns {Stream}
- */
-export function batch(stream) {
-  if (held.has(stream)) return stream
-  held.add(stream)
-  stream.cork()
-  process.nextTick(() => {
-    held.delete(stream)
-    stream.uncork()
-  })
-  return stream
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { CONTROL, frame, frameReader, MESSAGE, readResponse, RESPONSE } from '../api/frames.js'
-import { batch } from './client.js'
+import { Outlet } from '../api/outlet.js'
 import { failure } from './errors.js'
 
 /** More than this not yet taken by the daemon, and the client is not read. */
@@ -30,6 +30,7 @@ export class Link {
   onBye = nothing
   onClose = nothing
   #socket
+  #outlet
   #closed = false
   /** @type {() => Handshake} */
   #handshake = () => undefined
@@ -40,6 +41,7 @@ export class Link {
   /** @param {import('node:net').Socket} socket connected */
   constructor(socket) {
     this.#socket = socket
+    this.#outlet = new Outlet(socket)
     const read = frameReader((kind, payload) => this.#take(kind, payload))
     socket.on('data', (chunk) => {
       try {
@@ -76,12 +78,12 @@ export class Link {
   }
 
   get isFull() {
-    return this.#socket.writableLength > fullAt
+    return this.#outlet.pending > fullAt
   }
 
   /** @param {Buffer} message */
   send(message) {
-    batch(this.#socket).write(frame(MESSAGE, message))
+    this.#outlet.send(frame(MESSAGE, message))
   }
 
   pause() {
@@ -98,7 +100,7 @@ export class Link {
     clearTimeout(this.#deadline)
     return new Promise((resolve) => {
       this.#socket.once('close', resolve)
-      this.#socket.end()
+      this.#outlet.end()
       this.#socket.resume()
     })
   }

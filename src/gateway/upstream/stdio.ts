@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
+import { Outlet } from '../../api/outlet.js'
 import type { Clock } from '../../core/clock.ts'
 import { JitError } from '../../core/errors.ts'
 import type { Logger } from '../../core/types.ts'
 import type { ChildTable } from '../../store/store.ts'
-import { batchedWriter } from '../batched.ts'
 import { lineReader } from '../lines.ts'
 import type { LaunchSpec } from '../types.ts'
 
@@ -36,7 +36,7 @@ type Started = ChildProcess & { readonly stdin: Writable; readonly stdout: Reada
 export class Child {
   readonly #process: Started
   readonly #options: ChildOptions
-  readonly #write: (data: Buffer | string) => boolean
+  readonly #outlet: Outlet
   #words: string[] = []
   #exited = false
   #ended = false
@@ -50,7 +50,7 @@ export class Child {
     const { stdin, stdout, stderr, pid } = this.#process
     for (const stream of [stdout, stderr]) stream.on('error', () => undefined)
     stdin.on('error', () => this.#turnDeaf())
-    this.#write = batchedWriter(stdin)
+    this.#outlet = new Outlet(stdin)
     this.#process.once('error', (error) => this.#end(`it could not be started: ${error.message}`))
     this.#process.once('exit', () => this.#bury())
     this.#process.once('close', (code, signal) =>
@@ -86,9 +86,7 @@ export class Child {
   /** False when the child reads too slowly: then wait for `drained`. */
   send(line: string | Buffer): boolean {
     if (!this.#process.stdin.writable) return true
-    if (typeof line === 'string') return this.#write(`${line}\n`)
-    this.#write(line)
-    return this.#write('\n')
+    return this.#outlet.send(line, '\n')
   }
 
   /** Calls back once the child has read what was sent, or will never read it. */
@@ -115,7 +113,7 @@ export class Child {
     if (this.#ended) return Promise.resolve()
     if (!this.#closing) {
       this.#closing = true
-      this.#process.stdin.end()
+      this.#outlet.end()
       // Nobody reads a paused stream to its end, and before that no process counts as closed.
       this.#process.stdout.removeAllListeners('data').resume()
       this.#options.clock.after(grace, () => this.#signal('SIGTERM'))
