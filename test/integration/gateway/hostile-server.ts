@@ -28,6 +28,8 @@ interface Arguments {
   readonly times?: number
   readonly answer?: string | false
   readonly exit?: number
+  /** `fetch` asks once the tools were listed again. */
+  readonly afterList?: boolean
   readonly closeInput?: boolean
   /** Leaves a process that holds the pipes: in its group, or in one of its own. */
   readonly background?: 'group' | 'detached'
@@ -35,10 +37,11 @@ interface Arguments {
 
 const options: Behaviour = JSON.parse(process.argv[2] ?? '{}')
 const journal: string[] = []
+let listed = (): void => undefined
 let description = 'asks the upstream'
 let pages = [['say', 'fetch', 'raw', 'journal', 'self', 'describe', 'hidden']]
 
-if (options.ignoreTerm) process.on('SIGTERM', () => undefined)
+if (options.ignoreTerm) process.on('SIGTERM', () => process.stderr.write('SIGTERM is ignored\n'))
 if (options.ignoreEnd) setInterval(() => undefined, 1000)
 if (options.atStart !== undefined) process.stdout.write(options.atStart)
 if (options.atStart === '') process.exit(4)
@@ -69,6 +72,8 @@ function list(id: Id, page: number): void {
     inputSchema: { type: 'object' },
   }))
   answer(id, { tools, ...(page + 1 < pages.length ? { nextCursor: String(page + 1) } : {}) })
+  // Its answer is on the way; what comes now comes after it.
+  setTimeout(listed, 50)
 }
 
 async function call(id: Id, name: string, args: Arguments): Promise<void> {
@@ -80,6 +85,7 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
     pages = args.pages ?? pages
     return text(id, 'described')
   }
+  if (name === 'fetch' && args.afterList === true) await new Promise<void>((resolve) => (listed = resolve))
   if (name === 'fetch') return text(id, JSON.stringify(await ask(`/repos/${args.repo}/${args.item}`)))
   if (name !== 'raw') return text(id, `no such tool: ${name}`)
   if (args.closeInput) {

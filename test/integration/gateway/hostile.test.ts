@@ -160,7 +160,7 @@ describe('a server that does not listen', () => {
     client.leave()
     await eventually(() => bench.gateway.lanes('hostile').length === 0)
     await bench.clock.advance(2000)
-    expect(alive(pid)).toBe(true)
+    await eventually(() => bench.log.lines.some((line) => line.fields['text'] === 'SIGTERM is ignored'))
     await bench.clock.advance(2000)
     await eventually(() => !alive(pid))
   })

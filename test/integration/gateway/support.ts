@@ -42,6 +42,7 @@ export interface Bench {
   readonly broker: Broker
   readonly approvals: Approvals
   readonly gateway: Gateway
+  readonly deps: GatewayDeps
   /** Mints and revokes; what it minted. */
   readonly provider: FakeUpstream
   /** Where the server's own requests arrive. */
@@ -133,6 +134,7 @@ export async function openBench(servers = plain): Promise<Bench> {
     broker,
     approvals,
     gateway,
+    deps,
     provider,
     upstream,
     behaviour: {},
