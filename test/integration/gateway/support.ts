@@ -68,7 +68,7 @@ export const plain = `  hostile:
 /** Each tool in the partition of its argument `repo`; only `fetch` may ask the upstream, for one item. */
 export function guarded(options: { inject?: string; more?: string; lifetime?: string } = {}): string {
   const scope = '{ repository: "${args.repo}" }'
-  const rows = ['say', 'raw', 'journal', 'self'].map((tool) => `      ${tool}: { scope: ${scope}, requests: [] }\n`).join('')
+  const rows = ['say', 'raw', 'journal', 'self', 'describe'].map((tool) => `      ${tool}: { scope: ${scope}, requests: [] }\n`).join('')
   return `  hostile:
     run: [x]
     provider: acme
@@ -77,7 +77,6 @@ export function guarded(options: { inject?: string; more?: string; lifetime?: st
     allow: [fetch, say, raw, journal, self, describe]
 ${options.more ?? ''}    tools:
       fetch: { scope: ${scope}, requests: ["GET /repos/\${args.repo}/\${args.item}"] }
-      describe: { credential: none }
 ${rows}`
 }
 
