@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto'
 import { Octokit } from '@octokit/rest'
 import { SignJWT } from 'jose'
 import { z } from 'zod'
-import { JitError, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import { JitError, neverSent, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
 import type { GithubAppConfig } from './config.ts'
 
 type Authorization = { readonly app: true } | { readonly token: Secret }
@@ -69,6 +69,7 @@ function explain(error: unknown, route: string, host: ProviderHost): JitError {
     return new JitError(
       'provider.unavailable',
       `GitHub gave no proper answer to ${route}: ${quote(error instanceof Error ? error.message : String(error))}`,
+      neverSent(error) ? { details: { sent: false } } : {},
     )
   }
   const { status } = parsed.data

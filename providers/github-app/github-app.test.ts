@@ -3,8 +3,10 @@ import { createEmulator } from 'emulate'
 import { SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
-import { Secret, type Provider, type ProviderHost } from '../../src/provider/index.ts'
+import { JitError, type JsonObject, type Provider, type ProviderHost, Secret } from '../../src/provider/index.ts'
 import { describeProviderContract } from '../../test/conformance/provider-contract.ts'
+import { createNetwork } from '../../src/network/network.ts'
+import { createTestAuthority } from '../../test/support/certificates.ts'
 import { expectRequests } from '../../test/support/http.ts'
 import { acmeFixture } from './fake/fixture.ts'
 import { type GithubStandIn, startGithub } from './fake/github.ts'
@@ -19,6 +21,13 @@ const lines: string[] = []
 for (const tokenFormat of ['classic', 'stateless'] as const) {
   describeProviderContract(`github-app, ${tokenFormat} tokens`, async () => {
     const github = await startGithub({ ...acmeFixture({ publicKeyPem }), tokenFormat })
+    const authority = await createTestAuthority(['api.github.test'])
+    const secure = await startGithub({ ...acmeFixture({ publicKeyPem }), tls: authority })
+    const network = createNetwork({ hosts: { 'api.github.test': `127.0.0.1:${secure.port}` }, ca: [], timeout: 5000 }, '/')
+    const away =
+      (apiUrl: string, fetch: ProviderHost['fetch'] = network.fetch) =>
+      (): Provider =>
+        githubApp.open({ appId: 4242, installation: 9001, apiUrl }, { ...host(), fetch })
     return {
       plugin: githubApp,
       provider: githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, host()),
@@ -35,16 +44,27 @@ for (const tokenFormat of ['classic', 'stateless'] as const) {
         { repositories: ['acme/web'], permissions: { issues: 'all' } },
         { repositories: ['acme/web'], permissions: { issues: 'read' }, more: true },
       ],
+      unreachable: {
+        refused: away(`http://127.0.0.1:${await closedPort()}`, fetch),
+        'no such name': away('https://nothing.invalid'),
+        'untrusted certificate': away('https://api.github.test'),
+      },
       isAlive: (secret) => github.isAlive(secret),
+      alive: () => github.tokens().filter((token) => token.alive).length,
       mints: () => github.journal.filter((entry) => entry.path.endsWith('/access_tokens')).length,
       requests: () => github.journal.length,
-      fail(way) {
-        const fault = github.fault({ match: { path: /access_tokens$/ }, ...way })
+      fail(way, what = 'mint') {
+        const match = what === 'mint' ? { path: /access_tokens$/ } : { method: 'DELETE', path: '/installation/token' }
+        const fault = github.fault({ match, ...way })
         return () => fault.remove()
       },
       logged: () => lines.join('\n'),
       secrets: [pem.split('\n')[5] ?? ''],
-      close: () => github.close(),
+      async close() {
+        await network.close()
+        await secure.close()
+        await github.close()
+      },
     }
   })
 }
@@ -70,6 +90,24 @@ describe('github-app', () => {
     const before = github.journal.length
     await mint(provider, scope)
     expect(github.journal.length).toBe(before + 1)
+  })
+
+  it.each([
+    ['the lookup of the installation', 'GET', '/users/acme/installation', 502, { sent: false, status: 502 }, 0],
+    ['the mint that names the repository', 'POST', /access_tokens$/, 502, { status: 502 }, 0],
+    ['the end of the token that named the repository', 'DELETE', '/installation/token', 500, {}, 1],
+    ['the end of the token for a public repository', 'DELETE', '/installation/token', 500, {}, 1],
+    ['the list for a public repository', 'GET', '/installation/repositories', 502, { sent: false, status: 502 }, 0],
+  ] as const)('when %s fails, it says what is certain of the mint', async (step, method, path, status, details, left) => {
+    const fresh = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, host())
+    const alive = (): number => github.tokens().filter((token) => token.alive).length
+    const before = alive()
+    const fault = github.fault({ match: { method, path }, status })
+    const error = await mint(fresh, step.endsWith('public repository') ? { public: true } : scope).catch((thrown: unknown) => thrown)
+    fault.remove()
+    expect(error).toMatchObject({ code: 'provider.unavailable' })
+    expect(error instanceof JitError && error.details).toEqual(details)
+    expect(alive() - before).toBe(left)
   })
 
   it.each([
@@ -241,11 +279,18 @@ describe('the stand-in and npm’s emulate', () => {
   })
 })
 
-function mint(provider: Provider, asked: typeof scope): ReturnType<Provider['mint']> {
+function mint(provider: Provider, asked: JsonObject): ReturnType<Provider['mint']> {
   return provider.mint(
     { lease: 'lease_test', scope: asked, ttl: 300_000, principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' } },
     AbortSignal.timeout(5000),
   )
+}
+
+/** A port that nobody listens on. */
+async function closedPort(): Promise<number> {
+  const gone = await startGithub({ apps: [], installations: [] })
+  await gone.close()
+  return gone.port
 }
 
 function host(): ProviderHost {

@@ -26,6 +26,11 @@ const minted = z.object({
   repositories: z.array(z.object({ id: z.number(), full_name: z.string() })).optional(),
 })
 
+/** Milliseconds for taking back what was minted in passing. */
+const undoTimeout = 10_000
+
+const repositoryList = z.object({ total_count: z.number().optional(), repositories: z.array(z.object({ id: z.number() })) })
+
 const levels = { read: 1, write: 2, admin: 3 } as const
 /** A rename or transfer shows after this long; until then the check after the mint catches it. */
 const repositoryIdLife = 600_000
@@ -39,8 +44,12 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
     if (known !== undefined) return known
     const { installation: wanted } = config
     const route = typeof wanted === 'number' ? 'GET /app/installations/{id}' : 'GET /users/{login}/installation'
-    const { data } = await api(route, typeof wanted === 'number' ? { id: wanted } : { login: wanted }, { app: true }, signal)
-    known = parse(installation, data, route)
+    try {
+      const { data } = await api(route, typeof wanted === 'number' ? { id: wanted } : { login: wanted }, { app: true }, signal)
+      known = parse(installation, data, route)
+    } catch (error) {
+      throw nothingMinted(error)
+    }
     return known
   }
   const post = async (body: Record<string, unknown>, signal: AbortSignal): Promise<z.infer<typeof minted>> => {
@@ -63,6 +72,31 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       (error: unknown) => error instanceof JitError && error.details['status'] === 401,
     )
 
+  /**
+   * Mints a token that is only a means, uses it and ends it. Fails when the token may be left alive (lost, for the broker);
+   * a failure after which it is certainly dead says so.
+   */
+  const inPassing = async <T>(
+    body: Record<string, unknown>,
+    signal: AbortSignal,
+    use: (answer: z.infer<typeof minted>, token: Secret) => T | Promise<T>,
+  ): Promise<{ value: T; verified: boolean }> => {
+    const answer = await post(body, signal)
+    const token = new Secret(answer.token)
+    const used = await new Promise<T>((resolve) => resolve(use(answer, token))).then(
+      (value) => ({ value }),
+      (failure: unknown) => ({ failure }),
+    )
+    // Also when `signal` has cut the use short: no token stays behind.
+    const { verified } = await revoke(token, AbortSignal.timeout(undoTimeout)).catch((cause: unknown) => {
+      throw new JitError('provider.unavailable', `a token that provider ${host.name} minted to look something up could not be revoked`, {
+        cause,
+      })
+    })
+    if ('failure' in used) throw nothingMinted(used.failure)
+    return { value: used.value, verified }
+  }
+
   /** A name is resolved under the installation's own account, by a token that can do nothing but name that repository. */
   const repositoryId = async (fullName: string, signal: AbortSignal): Promise<number> => {
     const key = fullName.toLowerCase()
@@ -77,27 +111,25 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
         { hint: 'Register the App’s installation on that account as a provider of its own.' },
       )
     }
-    const answer = await post({ repositories: [name], permissions: { metadata: 'read' } }, signal)
-    await revoke(new Secret(answer.token), signal).catch(() => undefined)
-    const found = answer.repositories?.find((repository) => repository.full_name.toLowerCase() === key)
-    if (found === undefined) throw new JitError('provider.scope', `GitHub resolved ${quote(fullName)} to another repository`)
-    ids.set(key, { id: found.id, until: host.clock.now() + repositoryIdLife })
-    return found.id
+    const { value: id } = await inPassing({ repositories: [name], permissions: { metadata: 'read' } }, signal, (answer) => {
+      const found = answer.repositories?.find((repository) => repository.full_name.toLowerCase() === key)
+      if (found === undefined) throw new JitError('provider.scope', `GitHub resolved ${quote(fullName)} to another repository`)
+      return found.id
+    })
+    ids.set(key, { id, until: host.clock.now() + repositoryIdLife })
+    return id
   }
 
   /** For public reads: a token must be narrowed to some repository, since one without a list means every repository. */
   const anyRepository = async (signal: AbortSignal): Promise<number> => {
     const cached = ids.get('')
     if (cached !== undefined && cached.until > host.clock.now()) return cached.id
-    const { token: text } = await post({ permissions: { metadata: 'read' } }, signal)
-    const token = new Secret(text)
-    const { data } = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal)
-    await revoke(token, signal).catch(() => undefined)
-    const [first] = parse(
-      z.object({ repositories: z.array(z.object({ id: z.number() })) }),
-      data,
-      'GET /installation/repositories',
-    ).repositories
+    const {
+      value: [first],
+    } = await inPassing({ permissions: { metadata: 'read' } }, signal, async (_, token) => {
+      const { data } = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal)
+      return parse(repositoryList, data, 'GET /installation/repositories').repositories
+    })
     if (first === undefined)
       throw new JitError('provider.scope', `the installation of provider ${host.name} has no repository to narrow a public token to`)
     ids.set('', { id: first.id, until: host.clock.now() + repositoryIdLife })
@@ -155,18 +187,17 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       const { data } = await api('GET /app', {}, { app: true }, signal)
       const app = parse(z.object({ slug: z.string() }), data, 'GET /app')
       const found = await findInstallation(signal)
-      const first = await post({ permissions: { metadata: 'read' } }, signal)
-      const token = new Secret(first.token)
-      const listed = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal)
-      const ended = await revoke(token, signal)
-      const total = z.object({ total_count: z.number() }).safeParse(listed.data)
+      const { value: total, verified } = await inPassing({ permissions: { metadata: 'read' } }, signal, async (_, token) => {
+        const { data: listed } = await api('GET /installation/repositories', { per_page: 1 }, { token }, signal)
+        return parse(repositoryList, listed, 'GET /installation/repositories').total_count
+      })
       return {
         app: app.slug,
         account: found.account.login,
         installation: found.id,
-        repositories: total.success ? total.data.total_count : null,
+        repositories: total ?? null,
         permissions: found.permissions,
-        proof: ended.verified ? 'minted a token and revoked it' : 'minted a token; its revocation could not be verified',
+        proof: verified ? 'minted a token and revoked it' : 'minted a token; its revocation could not be verified',
       }
     },
   }
@@ -191,6 +222,13 @@ function parse<T>(schema: z.ZodType<T>, data: unknown, route: string): T {
   const parsed = schema.safeParse(data)
   if (!parsed.success) throw new JitError('provider.unavailable', `GitHub's answer to ${route} has another form than documented`)
   return parsed.data
+}
+
+/** The same failure, of a step that leaves no credential behind. */
+function nothingMinted(error: unknown): unknown {
+  if (!(error instanceof JitError)) return error
+  const { code, message, hint, details, cause } = error
+  return new JitError(code, message, { hint, details: { ...details, sent: false }, ...(cause === undefined ? {} : { cause }) })
 }
 
 function ignoreDead(error: unknown): void {

@@ -148,15 +148,40 @@ async function resolveNpm(deps: LaunchDeps, args: readonly string[], fresh: bool
 async function install(folder: string, spec: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const npm = findCommand('npm')
-  await promisify(execFile)(npm, ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--save-exact', '--prefix', folder, spec], {
-    timeout: 180_000,
-    cwd: folder,
-  }).catch((error: unknown) => {
-    throw new JitError('server.start', `npm could not install ${quote(spec)}`, {
+  const options = [
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+    '--save-exact',
+    '--prefix',
+    folder,
+    // What npm remembers of a registry is up to five minutes old, and an update asks for what is there now.
+    '--prefer-online',
+    // npm would spend minutes on a tarball that is not the one promised.
+    '--fetch-retries=2',
+    '--fetch-retry-mintimeout=500',
+    '--fetch-retry-maxtimeout=2000',
+  ]
+  await promisify(execFile)(npm, ['install', ...options, spec], { timeout: 180_000, cwd: folder }).catch((error: unknown) => {
+    const { code, said } = lastWords(error)
+    throw new JitError('server.start', `npm could not install ${quote(spec)}${said === '' ? '' : `: ${code} ${quote(said, 240)}`}`, {
       cause: error,
-      hint: 'Check the name and the network, then `jit update`.',
+      hint:
+        code === 'EINTEGRITY'
+          ? 'The package is not the one that its registry promises. Do not use it before its authors know why.'
+          : 'Check the name and the network, then `jit update`.',
     })
   })
+}
+
+/** npm's own code and first line about a failure. */
+function lastWords(error: unknown): { code: string; said: string } {
+  const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
+  return {
+    code: /^npm (?:error|ERR!) code (\w+)$/m.exec(stderr)?.[1] ?? '',
+    said: /^npm (?:error|ERR!) (?!code )(.+)$/m.exec(stderr)?.[1] ?? '',
+  }
 }
 
 function findCommand(command: string): string {

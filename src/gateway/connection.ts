@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { CONTROL, frame, frameReader, MESSAGE, responseFrame } from '../api/frames.js'
 import { type HelloFrame, helloFrame } from '../api/schema.ts'
-import { JitError, toJitError } from '../core/errors.ts'
+import { type ErrorCode, JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
@@ -19,6 +19,8 @@ import type { GatewayDeps } from './types.ts'
 
 const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
 const inFlightCap = 1024
+/** Why a connection ends that the client's next request opens again. */
+const comesBack = new Set<ErrorCode>(['daemon.restarted', 'policy.changed'])
 
 export interface ConnectionEvents {
   onPin(server: string, pin: string): void
@@ -139,10 +141,9 @@ export class Connection {
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
   drop(error: JitError): void {
-    const said =
-      error.code === 'daemon.restarted'
-        ? { bye: 1 }
-        : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
+    const said = comesBack.has(error.code)
+      ? { bye: 1 }
+      : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
     this.#socket.end(frame(CONTROL, JSON.stringify(said)))
   }
 
@@ -257,6 +258,8 @@ export function acceptConnection(
     if (kind !== CONTROL || connection !== undefined) return void socket.destroy()
     try {
       const hello = helloFrame.parse(JSON.parse(payload.toString('utf8')))
+      const { broken } = deps.policy()
+      if (broken !== undefined) throw broken
       if (!deps.policy().servers.has(hello.server))
         throw new JitError(
           deps.policy().servers.size === 0 ? 'config.missing' : 'not-found',

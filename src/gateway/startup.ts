@@ -32,6 +32,8 @@ export async function beginStartup(deps: GatewayDeps, server: string, lane: stri
     provider: grant.provider,
     scope: grant.scope,
   }
+  const rules = (): string => deps.policy().servers.get(server)?.digest ?? ''
+  const before = rules()
   const started = deps.clock.monotonic()
   const requests: UpstreamRequest[] = []
   const close = (outcome: { result: 'ok' } | { result: 'error'; error: JitError }): void => {
@@ -46,7 +48,7 @@ export async function beginStartup(deps: GatewayDeps, server: string, lane: stri
         call,
         lease,
         requests: grant.requests,
-        current: () => deps.policy().digest === digest,
+        current: () => rules() === before,
         seen: new Map(),
         onRequest: (request) => void requests.push(request),
       },

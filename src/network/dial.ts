@@ -20,7 +20,10 @@ export interface DialDeps {
   readonly refuse?: (address: string) => string | undefined
 }
 
-/** Answers a socket that is connected, with TLS also verified for `name`. Throws JitError `egress.upstream`. */
+/**
+ * Answers a socket that is connected, with TLS also verified for `name`. Throws JitError `egress.upstream` with
+ * `details.sent: false`: before that, nothing of a request leaves this process.
+ */
 export type Dial = (name: string, port: number, tls: boolean) => Promise<Socket>
 
 /**
@@ -136,6 +139,7 @@ async function resolveName(name: string): Promise<string[]> {
 
 function failure(name: string, port: number, why: string, hint?: string, cause?: unknown): JitError {
   return new JitError('egress.upstream', `${quote(`${name}:${port}`)}: ${why}`, {
+    details: { sent: false },
     ...(hint === undefined ? {} : { hint }),
     ...(cause === undefined ? {} : { cause }),
   })

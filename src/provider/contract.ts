@@ -67,6 +67,16 @@ export interface Provider {
    * Mints a credential of exactly the asked scope: never more, never cached, never retried here.
    * Throws JitError `provider.refused` (4xx: asking again will not help), `provider.unavailable` (5xx, 429, network, time:
    * `details.retryAfter` in milliseconds where the upstream says so) or `provider.scope`. No error carries a secret.
+   *
+   * A mint that failed is `lost` when a credential may exist that nobody holds: the broker then reports it until the longest
+   * it can live. `provider.unavailable` is taken for lost, unless the provider says what it knows in `details`:
+   * - `sent: false`: it is certain that this mint left no credential. Either the request that mints was never sent (a step
+   *   before it failed; `neverSent(error)`: no address, no connection, no trusted certificate), or the upstream turned it
+   *   away unread (429). Never set after a connection that was cut, a time-out or an abort: the upstream may have acted.
+   * - `status`: what the upstream answered, a number. 4xx and 5xx mean that it made nothing, but 502 and 504, which a
+   *   gateway gives for an upstream that may have acted.
+   * What a provider mints only to find something out is ended before `mint` returns; where that fails, `mint` fails, without
+   * either detail.
    */
   mint(request: MintRequest, signal: AbortSignal): Promise<Credential>
   /** Ends one credential upstream. Ending a dead one is no error. Absent: the upstream has no such thing. */

@@ -2,7 +2,8 @@ import { format, inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { JitError } from '../../src/core/errors.ts'
 import type { JsonObject } from '../../src/core/json.ts'
-import type { Credential, Provider, ProviderPlugin } from '../../src/provider/contract.ts'
+import { mayHaveMinted } from '../../src/broker/lost.ts'
+import type { Credential, MintRequest, Provider, ProviderPlugin } from '../../src/provider/contract.ts'
 
 /** What the suite needs of one provider and its fake upstream. */
 export interface ContractSubject {
@@ -16,12 +17,16 @@ export interface ContractSubject {
   readonly malformed: readonly JsonObject[]
   /** Whether the upstream would accept this credential now. */
   isAlive(secret: string): boolean
+  /** A provider like the first whose upstream cannot be reached, in each way in which that can happen. */
+  readonly unreachable: Readonly<Record<string, () => Provider>>
+  /** How many credentials the upstream would accept now. */
+  alive(): number
   /** How often the upstream was asked to mint. */
   mints(): number
   /** How many requests the upstream has seen. */
   requests(): number
-  /** From here on the upstream answers this way; the returned function ends it. */
-  fail(way: { status?: number; cut?: boolean; delay?: number }): () => void
+  /** From here on the upstream answers this way to a mint, or to the end of a credential; the returned function ends it. */
+  fail(way: { status?: number; cut?: boolean; delay?: number }, what?: 'mint' | 'revoke'): () => void
   /** Everything the provider logged, as text. */
   logged(): string
   /** Long-lived secrets that may stand nowhere. */
@@ -39,11 +44,14 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
     afterAll(async () => {
       await subject.close()
     })
+    const request = (scope: JsonObject): MintRequest => ({
+      lease: 'lease_test',
+      scope,
+      ttl: 300_000,
+      principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' },
+    })
     const mint = (scope: JsonObject = subject.scope, signal = AbortSignal.timeout(5000)): Promise<Credential> =>
-      subject.provider.mint(
-        { lease: 'lease_test', scope, ttl: 300_000, principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' } },
-        signal,
-      )
+      subject.provider.mint(request(scope), signal)
     const reveal = (credential: Credential): string => Object.values(credential.secrets)[0]?.seal((value) => value) ?? ''
 
     it('open does no I/O', () => {
@@ -104,6 +112,41 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       } finally {
         end()
       }
+    })
+
+    it.each([
+      ['500', { status: 500 }, false],
+      ['502', { status: 502 }, true],
+      ['504', { status: 504 }, true],
+      ['429', { status: 429 }, false],
+      ['422', { status: 422 }, false],
+      ['a cut connection', { cut: true }, true],
+    ] as const)('after %s the broker knows whether a credential may be left: %s', async (_, way, lost) => {
+      const end = subject.fail(way)
+      const error = await mint().catch((thrown: unknown) => thrown)
+      end()
+      expect(error).toBeInstanceOf(JitError)
+      expect(error instanceof JitError && mayHaveMinted(error)).toBe(lost)
+    })
+
+    it('an upstream that cannot be reached was asked nothing, and the provider says so', async () => {
+      expect(Object.keys(subject.unreachable)).toEqual(['refused', 'no such name', 'untrusted certificate'])
+      for (const [why, open] of Object.entries(subject.unreachable)) {
+        const error = await open()
+          .mint(request(subject.scope), AbortSignal.timeout(5000))
+          .catch((thrown: unknown) => thrown)
+        expect(error, why).toMatchObject({ code: 'provider.unavailable', details: { sent: false } })
+        expect(error instanceof JitError && mayHaveMinted(error), why).toBe(false)
+      }
+    })
+
+    it('does not call a registration proved, or a mint undone, while something that it minted on the way may be alive', async () => {
+      const before = subject.alive()
+      const end = subject.fail({ cut: true }, 'revoke')
+      const error = await subject.provider.prove(AbortSignal.timeout(5000)).catch((thrown: unknown) => thrown)
+      end()
+      const left = subject.alive() - before
+      expect(error instanceof JitError && mayHaveMinted(error)).toBe(left > 0)
     })
 
     it('honours an abort at once', async () => {

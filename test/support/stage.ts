@@ -20,8 +20,12 @@ export interface Stage {
   close(): Promise<void>
 }
 
-export async function openStage(options: { tokenFormat?: 'classic' | 'stateless' } = {}): Promise<Stage> {
-  const home = mkdtempSync(join(tmpdir(), 'jit-demo-'))
+/** `within`: the folder to make the home in; the system's for temporary files when absent. */
+export async function openStage({
+  within = tmpdir(),
+  ...options
+}: { tokenFormat?: 'classic' | 'stateless'; within?: string } = {}): Promise<Stage> {
+  const home = mkdtempSync(join(within, 'jit-demo-'))
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const keyFile = join(home, 'app.private-key.pem')
   writeFileSync(keyFile, privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })

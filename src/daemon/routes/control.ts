@@ -15,13 +15,6 @@ export function controlRoutes(daemon: Daemon): Routes {
       daemon.log.error('event not recorded', { type, error: String(error) })
     }
   }
-  const remember = (locked: boolean): void => {
-    try {
-      daemon.store.meta.set('locked', locked ? 'yes' : 'no')
-    } catch (error) {
-      daemon.log.error('lock not stored', { error: String(error) })
-    }
-  }
   return {
     stop: (_, reply) => {
       reply.raw.once('close', () => daemon.stop())
@@ -29,13 +22,13 @@ export function controlRoutes(daemon: Daemon): Routes {
     },
     lock: async () => {
       daemon.broker.locked = true
-      remember(true)
+      daemon.lock.lock()
       const receipts = await daemon.broker.revoke({ all: true }, 'locked', deadline)
       note('daemon.locked')
       return { locked: true, receipts }
     },
     unlock: () => {
-      daemon.store.meta.set('locked', 'no')
+      daemon.lock.unlock()
       daemon.broker.locked = false
       note('daemon.unlocked')
       return { locked: false }
@@ -46,7 +39,7 @@ export function controlRoutes(daemon: Daemon): Routes {
       const receipts = await daemon.broker.revoke({ all: true }, 'revoked', deadline)
       // The trail goes on; its signatures wait until the key is back.
       await daemon.audit.checkpoint()
-      daemon.audit.setSigner(undefined)
+      daemon.signing.stop()
       daemon.vault.seal()
       note('store.sealed')
       return { state: daemon.sealer.state, key: daemon.sealer.key, note: daemon.sealer.note, receipts }

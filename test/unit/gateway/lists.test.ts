@@ -7,6 +7,7 @@ import type { CompiledServer } from '../../../src/policy/types.ts'
 
 const server: CompiledServer = {
   name: 'github',
+  digest: '',
   visible: (tool) => tool === 'get_issue',
   resourceVisible: (uri) => uri.startsWith('file:///public/'),
   promptVisible: (name) => name === 'summary',
