@@ -31,6 +31,7 @@ interface Arguments {
   /** `fetch` asks once the tools were listed again. */
   readonly afterList?: boolean
   readonly closeInput?: boolean
+  readonly pauseInput?: boolean
   /** Leaves a process that holds the pipes: in its group, or in one of its own. */
   readonly background?: 'group' | 'detached'
 }
@@ -89,9 +90,10 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
   if (name === 'fetch') return text(id, JSON.stringify(await ask(`/repos/${args.repo}/${args.item}`)))
   if (name !== 'raw') return text(id, `no such tool: ${name}`)
   if (args.closeInput) {
-    process.stdin.pause()
+    process.stdin.on('error', () => undefined).pause()
     closeSync(0)
   }
+  if (args.pauseInput === true) process.stdin.pause()
   if (args.background) spawn('sleep', ['60'], { stdio: 'inherit', detached: args.background === 'detached' }).unref()
   const bytes = String(args.write ?? '').replaceAll('ID', JSON.stringify(id))
   for (let count = 0; count < (args.times ?? 1); count += 1) process[args.to ?? 'stdout'].write(bytes)

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { alive, type Bench, type Client, eventually, openBench, readSelf } from './support.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { JitError } from '../../../src/core/errors.ts'
+import { alive, type Bench, type Client, eventually, openBench, plain, readSelf } from './support.ts'
 
 let bench: Bench
 let client: Client
@@ -70,6 +71,7 @@ describe('a server that writes', () => {
   it.each([
     ['rubbish', 'this is not JSON\n{"jsonrpc":"2.0"\n\u0000\u0001\n[]\n7\n"x"\nnull\n{}\n'],
     ['a batch', '[{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"forged"}]}}]\n'],
+    ['an answer without a version', '{"id":ID,"result":{"content":[{"type":"text","text":"forged"}]}}\n'],
     ['an answer to nothing', '{"jsonrpc":"2.0","id":4711,"result":{}}\n{"jsonrpc":"2.0","id":null,"result":{}}\n'],
     ['an answer under the id as text', '{"jsonrpc":"2.0","id":"ID","result":{"content":[{"type":"text","text":"forged"}]}}\n'],
     [
@@ -128,6 +130,7 @@ describe('a server that writes', () => {
 
 describe('a server that does not listen', () => {
   it('and closes its input: its calls fail and it is ended', async () => {
+    bench.behaviour = { ignoreEnd: true }
     await connected()
     const [lane] = bench.gateway.lanes('hostile')
     await client.call('raw', { closeInput: true })
@@ -141,6 +144,18 @@ describe('a server that does not listen', () => {
     })
     expect(answer).toMatch(/ended \(it closed its input\)/)
     expect(alive(lane?.pid ?? 0)).toBe(false)
+  })
+
+  it('and reads nothing more: its client is not read faster, and goes on when the child is gone', async () => {
+    await connected()
+    const { pid } = readSelf(await client.call('self'))
+    await client.call('raw', { pauseInput: true })
+    const long = 'x'.repeat(100_000)
+    for (let count = 0; count < 50; count += 1) client.notify('notifications/x', { long })
+    const next = client.call('say', { text: 'here' })
+    await eventually(() => client.socket.writableLength > 0)
+    process.kill(pid, 'SIGKILL')
+    expect(await next).toBe('here')
   })
 
   it('and never answers: the call runs until its client cancels it', async () => {
@@ -169,9 +184,14 @@ describe('a server that does not listen', () => {
 describe('what cannot be recorded', () => {
   it('does not run: no row in the table of children, no child', async () => {
     client = await bench.client()
-    bench.store.fail((operation) => operation === 'children')
-    await expect(client.initialize()).rejects.toThrow(/the test made the store refuse/)
-    bench.store.heal()
+    let pid = 0
+    const refusal = vi.spyOn(bench.store.children, 'add').mockImplementation((row) => {
+      ;({ pid } = row)
+      throw new JitError('store.unavailable', 'the disk is full')
+    })
+    await expect(client.initialize()).rejects.toThrow('the disk is full')
+    await eventually(() => !alive(pid))
+    refusal.mockRestore()
     expect(bench.gateway.lanes('hostile')).toEqual([])
     await client.initialize()
   })
@@ -195,6 +215,17 @@ describe('a client that is gone', () => {
     client.leave()
     await eventually(() => !alive(pid))
     expect(bench.audit.ofType('call.close').map((event) => event.result)).toEqual(['ok', 'aborted'])
+  })
+
+  it('while a call waits for a person: nobody is asked any more, and the call is closed as aborted', async () => {
+    bench.configure(plain.replace('allow: [say, ', 'ask: [say]\n    allow: ['))
+    await connected()
+    client.request('tools/call', { name: 'say', arguments: { text: 'x' } })
+    await eventually(() => bench.approvals.waiting().length === 1)
+    client.leave()
+    await eventually(() => bench.audit.ofType('call.close').length === 1)
+    expect(bench.audit.ofType('call.close')).toMatchObject([{ result: 'aborted' }])
+    expect(bench.approvals.waiting()).toEqual([])
   })
 
   it('before its server was even found: nothing is started for it', async () => {
