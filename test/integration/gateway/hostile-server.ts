@@ -94,7 +94,8 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
     closeSync(0)
   }
   if (args.pauseInput === true) process.stdin.pause()
-  if (args.background) spawn('sleep', ['60'], { stdio: 'inherit', detached: args.background === 'detached' }).unref()
+  // Longer than a test may take: one that waits for it fails.
+  if (args.background) spawn('sleep', ['90'], { stdio: 'inherit', detached: args.background === 'detached' }).unref()
   const bytes = String(args.write ?? '').replaceAll('ID', JSON.stringify(id))
   for (let count = 0; count < (args.times ?? 1); count += 1) process[args.to ?? 'stdout'].write(bytes)
   if (args.exit !== undefined) process.stdout.write('', () => process.exit(args.exit))
