@@ -151,6 +151,7 @@ describe('a value captured from an answer', () => {
     ['no JSON', 'sha: abc'],
     ['another shape', '{"head":["abc"]}'],
     ['a value that is no text', '{"head":{"sha":{"toString":"abc"}}}'],
+    ['an empty value', '{"head":{"sha":""}}'],
     ['nothing', ''],
   ])('is not there after %s', async (_, body, status) => {
     expect(await afterAnswer(body, ['/commits/abc', '/commits/undefined', '/commits/'], status)).toEqual([403, 403, 403])
