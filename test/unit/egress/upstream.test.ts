@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/core/secret.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { ask, type Bench, call, lease, listen, openBench, placeholder, rule, secure, token } from './support.ts'
+import { ask, type Bench, call, eventually, lease, listen, openBench, placeholder, rule, secure, token } from './support.ts'
 
 const clock = new FakeClock(Date.now())
 let bench: Bench
@@ -25,7 +25,7 @@ const path = '/repos/acme/web'
 async function whileClockRuns<Result>(running: Promise<Result>): Promise<Result> {
   const state = { done: false }
   const asked = running.finally(() => (state.done = true))
-  while (!state.done) {
+  for (let turn = 0; turn < 20_000 && !state.done; turn += 1) {
     if (bench.upstream.journal.length > 0) await clock.advance(100)
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -87,7 +87,7 @@ describe('a fresh token that the upstream does not know yet', () => {
     const end = lane.begin(call([`GET ${path}`], { lease: mine }))
     bench.upstream.answer = (__, response) => response.writeHead(401).end()
     const asked = ask(lane, { path }).catch(() => 'broken')
-    while (clock.pending < 1 || bench.upstream.journal.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await eventually(() => clock.pending > 0 && bench.upstream.journal.length > 0)
     stop({ end, revoke: mine.revoke })
     expect(await asked).toBe('broken')
     await clock.advance(5000)
