@@ -260,12 +260,13 @@ describe('large bodies', () => {
     lane.close()
   })
 
-  it('come down at the server’s pace', async () => {
-    const lane = await bench.lane()
+  it('come down at the server’s pace, also when that is slower than an upstream may be', async () => {
+    const quick = await openBench(clock, 150)
+    const lane = await quick.lane()
     lane.begin(call([`GET ${path}`]))
     let written = 0
     const stuck = new Promise<void>((resolve) => {
-      bench.upstream.answer = (_, response) => {
+      quick.upstream.answer = (_, response) => {
         const more = (): void => {
           while (written < size) {
             written += 65_536
@@ -290,7 +291,7 @@ describe('large bodies', () => {
     socket.resume()
     await once(socket, 'close')
     expect(received).toBeGreaterThan(size)
-    lane.close()
+    await quick.close()
   })
 
   it('that a rule binds are read to 1 MiB', async () => {
