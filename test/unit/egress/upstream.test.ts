@@ -69,7 +69,7 @@ describe('a fresh token that the upstream does not know yet', () => {
 
   it.each<[name: string, method: string, statuses: number[], mintedAt: () => number, body?: string]>([
     ['what may have changed something', 'POST', [401], () => clock.now()],
-    ['what has a body', 'GET', [401], () => clock.now(), 'x'],
+    ['what has a body', 'DELETE', [401], () => clock.now(), 'x'],
     ['what was forbidden', 'GET', [403], () => clock.now()],
     ['what was not found', 'GET', [404], () => clock.now()],
     ['with a token that is older', 'GET', [401], () => clock.now() - 60_000],
