@@ -1,5 +1,7 @@
+import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { RequestRule } from '../../../src/core/types.ts'
+import { parseBody } from '../../../src/egress/body.ts'
 import { ask, type Bench, call, openBench, placeholder, rule } from './support.ts'
 
 let bench: Bench
@@ -120,6 +122,32 @@ describe('a body that a rule binds', () => {
   it('is streamed as it comes where no rule binds it', async () => {
     expect(await post([`POST ${path}`], '{"a":1,"a":2} and more', 'text/plain')).toBe(200)
     expect(bench.upstream.journal).toMatchObject([{ body: '{"a":1,"a":2} and more' }])
+  })
+})
+
+describe('reading a body', () => {
+  const read = (text: string): ReturnType<typeof parseBody> => parseBody(Buffer.from(text))
+
+  it('takes every JSON value whose integers are exact', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
+        const text = JSON.stringify(value, undefined, 1)
+        const reading = read(text)
+        if (reading.ok) expect(JSON.parse(reading.bytes.toString())).toEqual(JSON.parse(text))
+        else expect(text).toMatch(/\d{16}/)
+      }),
+    )
+  })
+
+  it('refuses a key that stands there twice, at any depth and in any spelling', () => {
+    const escaped = (key: string): string =>
+      `"${[...key].map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')}"`
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary-ascii' }), fc.boolean(), fc.nat(5), fc.jsonValue(), (key, spelt, depth, value) => {
+        const twice = `{${JSON.stringify(key)}:${JSON.stringify(value)},${spelt ? escaped(key) : JSON.stringify(key)}:1}`
+        expect(read(`${'[{"a:b":'.repeat(depth)}${twice}${'}]'.repeat(depth)}`).ok).toBe(false)
+      }),
+    )
   })
 })
 
