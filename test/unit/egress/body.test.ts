@@ -130,7 +130,7 @@ describe('reading a body', () => {
 
   it('takes every JSON value whose integers are exact', () => {
     fc.assert(
-      fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
+      fc.property(fc.jsonValue({ stringUnit: fc.constantFrom('a', ':', '"', '\\', '{', ',', '\n', 'é') }), (value) => {
         const text = JSON.stringify(value, undefined, 1)
         const reading = read(text)
         if (reading.ok) expect(JSON.parse(reading.bytes.toString())).toEqual(JSON.parse(text))
