@@ -78,13 +78,14 @@ function cleanHeaders(route: Route, answer: IncomingMessage, scrubber: Scrubber)
 
 /** Base-URL lanes: addresses of the upstream become addresses of the endpoint, so that the server comes back to it. */
 export function translate({ endpoint, origin }: Pick<Route, 'endpoint' | 'origin'>, name: string, value: string): string {
-  if (endpoint === undefined || !/^(link|location|content-location)$/i.test(name)) return value
-  const base = `${endpoint.url}${endpoint.prefix}`
-  const escaped = origin.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
-  const absolute = value.replace(new RegExp(`${escaped}(?=[/?#>;"]|$)`, 'gi'), () => base)
-  if (absolute !== value) return absolute
-  if (/^link$/i.test(name)) return value.replace(/<\/(?!\/)/g, () => `<${endpoint.prefix}/`)
-  return /^\/(?!\/)/.test(value) ? `${endpoint.prefix}${value}` : value
+  if (endpoint === undefined) return value
+  const move = (address: string): string => {
+    const rest = address.toLowerCase().startsWith(origin) ? address.slice(origin.length) : undefined
+    if (rest !== undefined && /^([/?#]|$)/.test(rest)) return `${endpoint.url}${endpoint.prefix}${rest}`
+    return /^\/(?!\/)/.test(address) ? `${endpoint.prefix}${address}` : address
+  }
+  if (/^(content-)?location$/i.test(name)) return move(value)
+  return /^link$/i.test(name) ? value.replace(/<([^>]*)>/g, (_, address: string) => `<${move(address)}>`) : value
 }
 
 function cleanWhole(scrubber: Scrubber, body: Buffer): Buffer {

@@ -1,24 +1,25 @@
 import {
-  type ConstArgumentNode,
-  type ArgumentNode,
   type DocumentNode,
   type FieldNode,
   type FragmentDefinitionNode,
   Kind,
   type OperationDefinitionNode,
   parse,
-  type SelectionSetNode,
+  type SelectionNode,
   type ValueNode,
 } from 'graphql'
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { GraphqlRule } from '../core/types.ts'
 
+type Fragments = ReadonlyMap<string, FragmentDefinitionNode>
+
 const tokenCap = 5000
 
 /**
  * Whether the body of a GraphQL request is one operation of the rule's kind, selects only the rule's root fields (also through
- * fragments; an alias does not rename a field), and gives each bound variable its value. Where the rule binds variables, the
- * arguments of root fields must come from them: a literal or a free variable could name another object. What only pages
+ * fragments; an alias does not rename a field), and gives each bound variable its value. Where the rule binds variables, each
+ * of them must be used below every root field, and no argument at any depth may come from elsewhere: left out, a variable
+ * could be the filter that narrows the answer, and a literal or a free variable could name another object. What only pages
  * through a result (`first`, `after`) and what only chooses among fixed values (booleans, enums) is free. Batches, persisted
  * queries and several operations are refused. Errs towards false.
  */
@@ -39,8 +40,13 @@ function judge(rule: GraphqlRule, body: Json): boolean {
   if (name !== '' && name !== operation.name?.value) return false
   const variables = body['variables'] ?? {}
   if (!isJsonObject(variables)) return false
-  const fields = rootFields(operation.selectionSet, fragmentsOf(document), new Set())
-  return fields.every((field) => admits(rule, field)) && Object.entries(rule.variables).every(([key, value]) => has(variables, key, value))
+  const fragments = fragmentsOf(document)
+  const fields = fieldsIn(operation.selectionSet.selections, fragments, false)
+  return (
+    fields.length > 0 &&
+    fields.every((field) => admits(rule, field, fragments)) &&
+    Object.entries(rule.variables).every(([key, value]) => has(variables, key, value))
+  )
 }
 
 const members = new Set(['query', 'variables', 'operationName'])
@@ -57,7 +63,7 @@ function onlyOperation({ definitions }: DocumentNode): OperationDefinitionNode |
 }
 
 /** Throws when two fragments share a name: which one counts is the upstream's choice. */
-function fragmentsOf({ definitions }: DocumentNode): ReadonlyMap<string, FragmentDefinitionNode> {
+function fragmentsOf({ definitions }: DocumentNode): Fragments {
   const fragments = new Map<string, FragmentDefinitionNode>()
   for (const definition of definitions) {
     if (definition.kind !== Kind.FRAGMENT_DEFINITION) continue
@@ -67,47 +73,56 @@ function fragmentsOf({ definitions }: DocumentNode): ReadonlyMap<string, Fragmen
   return fragments
 }
 
-/** Fields at the root, those in fragments there too. Throws for a fragment that is missing or contains itself. */
-function rootFields(set: SelectionSetNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>, open: ReadonlySet<string>): FieldNode[] {
-  return set.selections.flatMap((selection) => {
-    switch (selection.kind) {
-      case Kind.FIELD:
-        return [selection]
-      case Kind.INLINE_FRAGMENT:
-        return rootFields(selection.selectionSet, fragments, open)
-      case Kind.FRAGMENT_SPREAD: {
-        const name = selection.name.value
-        const fragment = fragments.get(name)
-        if (fragment === undefined || open.has(name)) throw new Error('a fragment that is missing or contains itself')
-        return rootFields(fragment.selectionSet, fragments, new Set([...open, name]))
-      }
+/**
+ * Fields of a selection, those in fragments too; `deep`: and all below them. Each fragment is looked into once: spread often, it
+ * selects the same, and a document that spreads fragments in fragments would unfold without end. Throws for one that is missing.
+ */
+function fieldsIn(selections: readonly SelectionNode[], fragments: Fragments, deep: boolean): FieldNode[] {
+  const fields: FieldNode[] = []
+  const seen = new Set<string>()
+  const waiting = [...selections]
+  for (let selection = waiting.pop(); selection !== undefined; selection = waiting.pop()) {
+    if (selection.kind === Kind.FIELD) {
+      fields.push(selection)
+      if (deep) waiting.push(...(selection.selectionSet?.selections ?? []))
+    } else if (selection.kind === Kind.INLINE_FRAGMENT) waiting.push(...selection.selectionSet.selections)
+    else if (!seen.has(selection.name.value)) {
+      const fragment = fragments.get(selection.name.value)
+      if (fragment === undefined) throw new Error('a fragment that is missing')
+      seen.add(selection.name.value)
+      waiting.push(...fragment.selectionSet.selections)
     }
-  })
+  }
+  return fields
 }
 
-function admits(rule: GraphqlRule, field: FieldNode): boolean {
-  if (field.name.value === '__typename') return true
-  if (!rule.fields.includes(field.name.value)) return false
-  const bound = rule.variables
-  return Object.keys(bound).length === 0 || (field.arguments ?? []).every((argument) => isBound(bound, argument))
+function admits(rule: GraphqlRule, root: FieldNode, fragments: Fragments): boolean {
+  if (root.name.value === '__typename') return true
+  if (!rule.fields.includes(root.name.value)) return false
+  const bound = new Set(Object.keys(rule.variables))
+  if (bound.size === 0) return true
+  const used = new Set<string>()
+  const values = fieldsIn([root], fragments, true)
+    .flatMap((field) => field.arguments ?? [])
+    .filter((argument) => !paging.has(argument.name.value))
+    .map((argument) => argument.value)
+  return values.every((value) => isBound(bound, value, used)) && used.size === bound.size
 }
 
-function isBound(bound: JsonObject, argument: ArgumentNode | ConstArgumentNode): boolean {
-  return paging.has(argument.name.value) || isBoundValue(bound, argument.value)
-}
-
-function isBoundValue(bound: JsonObject, value: ValueNode): boolean {
+/** Whether a value comes from bound variables alone; those it comes from are added to `used`. */
+function isBound(bound: ReadonlySet<string>, value: ValueNode, used: Set<string>): boolean {
   switch (value.kind) {
     case Kind.VARIABLE:
-      return Object.hasOwn(bound, value.name.value)
+      used.add(value.name.value)
+      return bound.has(value.name.value)
     case Kind.BOOLEAN:
     case Kind.ENUM:
     case Kind.NULL:
       return true
     case Kind.LIST:
-      return value.values.every((item) => isBoundValue(bound, item))
+      return value.values.every((item) => isBound(bound, item, used))
     case Kind.OBJECT:
-      return value.fields.every((field) => isBoundValue(bound, field.value))
+      return value.fields.every((field) => isBound(bound, field.value, used))
     default:
       return false
   }

@@ -38,7 +38,10 @@ export function createInner(deps: SendDeps, limits: ServerOptions = serverLimits
     const turn = (turns.get(socket) ?? Promise.resolve()).then(async () => {
       if (!over.has(socket) && !socket.destroyed) await serve(exchange)
     })
-    turns.set(socket, turn)
+    turns.set(
+      socket,
+      turn.catch(() => void socket.destroy()),
+    )
   }
   server.on('request', (request, response) => inTurn(request, response, false, (exchange) => handle(deps, exchange)))
   server.on('checkContinue', (request, response) => inTurn(request, response, true, (exchange) => handle(deps, exchange)))

@@ -57,6 +57,9 @@ export async function judge(exchange: Exchange): Promise<Verdict> {
   if (!lane.options.origins.has(origin)) return no(403, 'a credential for an origin that gets none')
   if (wire === undefined) return no(400, 'a path that two readers could read differently')
 
+  // No rule can bind it, and upstreams differ in whether they read it.
+  if (/^(GET|HEAD)$/.test(method) && body !== 'none' && body !== 0) return no(400, `a body of a ${method}`)
+
   const bound = needsBody(lane.calls, wire)
   if (bound) exchange.wantBody()
   const content = bound ? await readBoundBody(request, reading.contentType, lane.options.placeholder) : undefined

@@ -18,6 +18,7 @@ export interface ProxyDeps {
 }
 
 const handshakeTimeout = 10_000
+const lingering = 1000
 export const socketsPerLane = 64
 const maxConnections = 4096
 
@@ -34,7 +35,9 @@ export function createProxy(deps: ProxyDeps): Server {
     request.resume()
   })
   server.maxConnections = maxConnections
-  server.on('connect', (request, socket, head) => void connect(deps, request, socket, head))
+  server.on('connect', (request, socket, head) => {
+    connect(deps, request, socket, head).catch(() => socket.destroy())
+  })
   server.on('clientError', (_, socket) => socket.destroy())
   return server
 }
@@ -45,7 +48,7 @@ async function connect(deps: ProxyDeps, request: IncomingMessage, raw: Duplex, h
   const path = request.url ?? ''
   const deny = (status: number, reason: string, refusals: Refusals): void => {
     refusals.record({ method: 'CONNECT', origin: target?.origin ?? '', path, reason })
-    answer(raw, status)
+    answer(raw, status, deps.clock)
   }
   const target = readAuthority(path)
   if (known === undefined || !(raw instanceof Socket)) return deny(407, 'wrong or missing proxy credentials', deps.strangers)
@@ -96,11 +99,16 @@ function readAuthority(text: string): { host: string; origin: string } | undefin
   return hostname === given.toLowerCase() ? { host: hostname.replace(/^\[|\]$/g, ''), origin } : undefined
 }
 
-function answer(socket: Duplex, status: number): void {
+/** A client that was refused gets a moment to read why and to leave; it cannot hold the connection. */
+function answer(socket: Duplex, status: number, clock: Clock): void {
   const lines = Object.entries({ ...challenge(status), connection: 'close', 'content-length': '0' }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   )
+  const cancel = clock.after(lingering, () => socket.destroy())
+  socket.once('close', cancel)
+  socket.once('end', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status} ${status === 407 ? 'Proxy Authentication Required' : 'Refused'}\r\n${lines.join('')}\r\n`)
+  socket.resume()
 }
 
 function challenge(status: number): Record<string, string> {

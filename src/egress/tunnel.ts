@@ -29,7 +29,7 @@ export function terminate(raw: Socket, host: string, context: SecureContext, clo
       if (first[0] !== tlsHandshake) return settle({ ok: false, reason: 'a tunnel that carries no TLS' })
       raw.unshift(first)
       const socket = new TLSSocket(raw, { isServer: true, secureContext: context, ALPNProtocols: ['http/1.1'] })
-      socket.once('error', (error) => settle({ ok: false, reason: `a TLS handshake that fails: ${error.message.slice(0, 200)}` }))
+      socket.on('error', (error) => settle({ ok: false, reason: `a TLS handshake that fails: ${error.message.slice(0, 200)}` }))
       socket.once('secure', () => {
         const asked = askedName(socket)
         const expected = isIP(host) === 0 ? host : ''

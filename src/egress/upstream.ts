@@ -56,7 +56,9 @@ function once(
   }
   return new Promise((resolve, reject) => {
     const outgoing = secure ? httpsRequest(options) : httpRequest(options)
+    let unread: IncomingMessage | undefined
     outgoing.once('response', (answer) => {
+      unread = answer
       // Answered before its body was there: what is to come of that would outlive the call and its lease.
       answer.once('end', () => (outgoing.writableFinished ? undefined : outgoing.destroy()))
       resolve(answer)
@@ -67,7 +69,11 @@ function once(
     })
     // One that switches protocols is dropped without an error.
     outgoing.once('close', () => reject(new Error('the upstream gave no answer that is HTTP')))
-    outgoing.once('timeout', () => outgoing.destroy(new Error(`the upstream was silent for ${network.timeout} ms`)))
+    outgoing.on('timeout', () => {
+      // A server that takes its time with what has come already is not the upstream's silence.
+      if ((unread?.readableLength ?? 0) > 0) outgoing.setTimeout(network.timeout)
+      else outgoing.destroy(new Error(`the upstream was silent for ${network.timeout} ms`))
+    })
     if (Buffer.isBuffer(sending.body)) outgoing.end(sending.body)
     else if (sending.body === 'none') outgoing.end()
     else stream(source, outgoing, placeholder)

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { ask, type Bench, call, lease, openBench, placeholder, rule, token } from './support.ts'
+import { ask, type Bench, call, openBench, token } from './support.ts'
 
 let bench: Bench
 beforeAll(async () => {
@@ -44,13 +44,5 @@ describe('a request of a server', () => {
       },
     ])
     expect(bench.upstream.journal).toEqual([])
-  })
-})
-
-describe('calls', () => {
-  it('leases', () => {
-    void lease
-    void rule
-    void placeholder
   })
 })

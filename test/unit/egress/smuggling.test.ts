@@ -75,6 +75,8 @@ describe('what two readers could read differently', () => {
     ['two Authorization headers', 400, [get, host, credential, 'Authorization: Bearer other']],
     ['the same Authorization header twice', 400, [get, host, credential, credential]],
     ['two content types', 400, [get, host, credential, 'Content-Type: a/b', 'Content-Type: application/json']],
+    ['a body of a GET', 400, [get, host, credential, 'Content-Length: 2'], '{}'],
+    ['a body of a GET in chunks', 400, [get, host, credential, 'Transfer-Encoding: chunked'], '2\r\n{}\r\n0\r\n\r\n'],
     ['HTTP/1.0', 505, ['GET /repos/acme/web HTTP/1.0', host, credential]],
     ['HTTP/0.9', 505, ['GET /repos/acme/web']],
     ['HTTP/2 with prior knowledge', 400, ['PRI * HTTP/2.0', '', 'SM']],

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http'
 import { createServer, type Server } from 'node:https'
@@ -271,17 +270,37 @@ export async function exchange(socket: Socket, bytes: string | Buffer, until: (t
   })
 }
 
-/** Collects what a socket receives, and waits for it. */
-export function listen(socket: Socket): { text: () => string; until: (part: string | RegExp) => Promise<string> } {
+/** Collects what a socket receives, and waits for a part of it; throws when the socket closes before that. */
+export function listen(socket: Socket): { text: () => string; until: (part: string | ((text: string) => boolean)) => Promise<string> } {
   let text = ''
-  socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
+  let closed = false
+  let wake: () => void = () => undefined
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1')
+    wake()
+  })
   socket.on('error', () => undefined)
-  const has = (part: string | RegExp): boolean => (typeof part === 'string' ? text.includes(part) : part.test(text))
+  socket.once('close', () => {
+    closed = true
+    wake()
+  })
   return {
     text: () => text,
     async until(part) {
-      while (!has(part)) await once(socket, 'data')
+      const has = typeof part === 'string' ? () => text.includes(part) : () => part(text)
+      for (; !has(); await new Promise<void>((resolve) => (wake = resolve))) {
+        if (closed) throw new Error(`closed after ${JSON.stringify(text)}`)
+      }
       return text
     },
   }
+}
+
+/** Lets other work have its turn until `check` holds; throws when it does not for a long while. */
+export async function eventually(check: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 20_000; turn += 1) {
+    if (check()) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  throw new Error(`never: ${check.toString()}`)
 }
