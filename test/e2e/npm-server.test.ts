@@ -101,7 +101,7 @@ describe('a server from an npm registry', () => {
     expect(updated.before).toBe(first)
     expect(updated.pin).toMatch(/^npm:@acme\/greeter@1\.1\.0 /)
     expect(updated.pin).toContain(newer)
-    expect((await trail(stage)).filter(({ type }) => type === 'server.pinned').at(-1)?.detail).toMatchObject({
+    expect((await trail(stage)).findLast(({ type }) => type === 'server.pinned')?.detail).toMatchObject({
       pin: updated.pin,
       before: first,
     })
