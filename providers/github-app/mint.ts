@@ -26,6 +26,9 @@ const minted = z.object({
   repositories: z.array(z.object({ id: z.number(), full_name: z.string() })).optional(),
 })
 
+/** Milliseconds for taking back what was minted in passing. */
+const undoTimeout = 10_000
+
 const repositoryList = z.object({ total_count: z.number().optional(), repositories: z.array(z.object({ id: z.number() })) })
 
 const levels = { read: 1, write: 2, admin: 3 } as const
@@ -84,7 +87,8 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       (value) => ({ value }),
       (failure: unknown) => ({ failure }),
     )
-    const { verified } = await revoke(token, signal).catch((cause: unknown) => {
+    // Also when `signal` has cut the use short: no token stays behind.
+    const { verified } = await revoke(token, AbortSignal.timeout(undoTimeout)).catch((cause: unknown) => {
       throw new JitError('provider.unavailable', `a token that provider ${host.name} minted to look something up could not be revoked`, {
         cause,
       })

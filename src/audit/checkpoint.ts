@@ -9,6 +9,8 @@ import {
   lstatSync,
   openSync,
   readFileSync,
+  renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -65,10 +67,23 @@ export async function keepKey(folder: string, jwk: PublicJwk): Promise<string | 
   const file = join(folder, keyFile)
   const text = await keyText(jwk)
   if (lstatSync(file, { throwIfNoEntry: false }) === undefined) {
-    writeFileSync(file, text, { flag: 'wx', mode: 0o600 })
+    writeWhole(file, text)
     return undefined
   }
   return readFileSync(file, 'utf8') === text ? undefined : `${keyFile} is not the key that this store signs with`
+}
+
+/** On a full disk no half of a key stays behind, which would look like one that somebody changed. */
+function writeWhole(file: string, text: string): void {
+  const fresh = `${file}.new`
+  try {
+    rmSync(fresh, { force: true })
+    writeFileSync(fresh, text, { flag: 'wx', mode: 0o600, flush: true })
+    renameSync(fresh, file)
+  } catch (error) {
+    rmSync(fresh, { force: true })
+    throw error
+  }
 }
 
 export async function signCheckpoint(checkpoint: Checkpoint, signer: CheckpointSigner): Promise<string> {

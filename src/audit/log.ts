@@ -8,7 +8,7 @@ import { type Disk, systemDisk } from './disk.ts'
 import type { AuditEvent, AuditPosition, AuditRecord, AuditSink } from './event.ts'
 import { News } from './news.ts'
 import { type AuditFilter, matcher, readBetween, readRecords } from './query.ts'
-import { encodeRecord } from './record.ts'
+import { RecordBuffer } from './record.ts'
 import type { TrailPosition } from './segments.ts'
 import { readTail, type Tail } from './tail.ts'
 import { type VerifyReport, verifyFolder } from './verify.ts'
@@ -52,12 +52,12 @@ export interface AuditOptions {
   /** The store's meta table: remembers the last checkpoint, so that cutting all files of the trail back is noticed. */
   readonly meta?: AuditMeta
   readonly disk?: Disk
-  /** Records between two checkpoints; 1000 when absent. */
+  /** After so many records a checkpoint is due; 1000 when absent. */
   readonly checkpointEvery?: number
 }
 
-/** Milliseconds after an append until `sync: batch` makes it durable. */
-const batchDelay = 1000
+/** Milliseconds after an append until `sync: batch` makes it durable, and until a checkpoint that is due is signed. */
+const settleDelay = 1000
 
 /**
  * Opens the trail. A torn last line is set aside in a file of its own and recorded as `trail.repaired`. A trail that was
@@ -74,6 +74,7 @@ class SegmentedLog implements AuditLog {
   readonly #writer: TrailWriter
   readonly #checkpoints: Checkpoints
   readonly #news = new News()
+  readonly #records = new RecordBuffer()
   readonly #problems: string[] = []
   readonly #staged: { readonly event: AuditEvent; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = []
   readonly #checkpointEvery: number
@@ -83,7 +84,7 @@ class SegmentedLog implements AuditLog {
   #writable = true
   #closed = false
   #sinceCheckpoint = 0
-  #cancelFlush: (() => void) | undefined
+  #cancelSettle: (() => void) | undefined
   #signing: Promise<void> | undefined
   #signAgain: Promise<void> | undefined
 
@@ -120,7 +121,7 @@ class SegmentedLog implements AuditLog {
   stage(event: AuditEvent): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#staged.push({ event, resolve, reject })
-      if (this.#staged.length === 1) process.nextTick(() => this.#writeStaged())
+      if (this.#staged.length === 1) setImmediate(() => this.#writeStaged())
     })
   }
 
@@ -196,7 +197,7 @@ class SegmentedLog implements AuditLog {
     this.#writeStaged()
     await this.checkpoint()
     this.#closed = true
-    this.#cancelFlush?.()
+    this.#cancelSettle?.()
     this.#news.end()
     await this.#writer.close()
   }
@@ -204,19 +205,20 @@ class SegmentedLog implements AuditLog {
   #write(events: readonly AuditEvent[]): void {
     const time = new Date(this.#options.clock.now()).toISOString()
     let head = this.#head
-    const lines = events.map((event) => {
-      const { bytes, hash } = encodeRecord(event, head.seq + 1, time, head.hash)
-      head = { seq: head.seq + 1, hash }
-      return bytes
-    })
-    this.#writer.append(lines.length === 1 && lines[0] !== undefined ? lines[0] : Buffer.concat(lines), {
+    this.#records.clear()
+    for (const event of events) {
+      const seq = head.seq + 1
+      head = { seq, hash: this.#records.add(event, seq, time, head.hash) }
+    }
+    this.#writer.append(this.#records.bytes, {
       sync: this.#sync === 'each',
       segmentBytes: this.#segmentBytes,
     })
     this.#head = head
     this.#sinceCheckpoint += events.length
-    if (this.#sinceCheckpoint >= this.#checkpointEvery) void this.checkpoint()
-    else if (this.#sync === 'batch') this.#cancelFlush ??= this.#options.clock.after(batchDelay, () => void this.#flush())
+    if (this.#sync === 'batch' || this.#isCheckpointDue) {
+      this.#cancelSettle ??= this.#options.clock.after(settleDelay, () => void this.#settle())
+    }
     this.#news.tell()
   }
 
@@ -266,8 +268,14 @@ class SegmentedLog implements AuditLog {
     }
   }
 
-  async #flush(): Promise<void> {
-    this.#cancelFlush = undefined
+  get #isCheckpointDue(): boolean {
+    return this.#sinceCheckpoint >= this.#checkpointEvery
+  }
+
+  /** Whatever the load, the disk is asked to settle once in a while and not more: an append waits for a sync of the same file. */
+  async #settle(): Promise<void> {
+    this.#cancelSettle = undefined
+    if (this.#isCheckpointDue) return this.checkpoint()
     try {
       await this.#writer.flush()
     } catch (error) {
@@ -279,8 +287,8 @@ class SegmentedLog implements AuditLog {
   /** Records first, then their signature, then the store's memory of it: each is durable before the next names it. */
   async #sign(): Promise<void> {
     this.#sinceCheckpoint = 0
-    this.#cancelFlush?.()
-    this.#cancelFlush = undefined
+    this.#cancelSettle?.()
+    this.#cancelSettle = undefined
     try {
       const problem = this.#writer.inspect()
       if (problem !== undefined) this.#report(problem)

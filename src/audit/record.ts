@@ -13,14 +13,12 @@ const closing = /^,"hash":"([0-9a-f]{64})"\}$/
 /** Longest match of `opening`, in bytes. */
 const openingLength = 160
 
-/** Invisible, bidirectional and terminal control characters that JSON.stringify leaves as they are; U+2028 and U+2029 too. */
-const unsafe = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\udb40[\udc00-\udc7f]/g
+/** A buffer that one burst has made larger than this is given back. */
+const largestKept = 1024 * 1024
 
-export interface EncodedRecord {
-  /** The line with its newline. */
-  readonly bytes: Buffer
-  readonly hash: string
-}
+/** Invisible, bidirectional and terminal control characters that JSON.stringify leaves as they are; U+2028 and U+2029 too. */
+const plain = /^[ -~]*$/
+const unsafe = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\udb40[\udc00-\udc7f]/g
 
 /** What the chain needs of a line. */
 export interface Link {
@@ -31,11 +29,52 @@ export interface Link {
   readonly genuine: boolean
 }
 
-/** One line of the trail: `{"seq":…,"time":…,"prev":…,…event…,"hash":…}`. */
-export function encodeRecord(event: AuditEvent, seq: number, time: string, prev: string): EncodedRecord {
-  const body = `{"seq":${seq},"time":"${time}","prev":"${prev}",${encodeFields(event)}`
-  const digest = hash('sha256', body)
-  return { bytes: Buffer.from(`${body},"hash":"${digest}"}\n`), hash: digest }
+const comma = 0x2c
+const newline = 0x0a
+/** What stands around an event's fields, at the most. */
+const frameLength = openingLength + closingLength + 1
+
+/**
+ * Lines of the trail, `{"seq":…,"time":…,"prev":…,…event…,"hash":…}`, one behind the other in one buffer that is used again: a
+ * record is turned into bytes once, and those are hashed and written.
+ */
+export class RecordBuffer {
+  #buffer = Buffer.allocUnsafeSlow(64 * 1024)
+  #end = 0
+
+  /** Valid until the next `clear`. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#end)
+  }
+
+  clear(): void {
+    this.#end = 0
+    if (this.#buffer.length > largestKept) this.#buffer = Buffer.allocUnsafeSlow(64 * 1024)
+  }
+
+  /** Adds the event's line and answers its hash. */
+  add(event: AuditEvent, seq: number, time: string, prev: string): string {
+    const { json, isAscii } = encodeEvent(event)
+    const start = this.#end
+    this.#reserve(frameLength + (isAscii ? json.length : Buffer.byteLength(json)))
+    const buffer = this.#buffer
+    const fields = start + buffer.write(`{"seq":${seq},"time":"${time}","prev":"${prev}"`, start, 'latin1')
+    // The event's own braces give way: the first to a comma, the last to what closes the line.
+    const end = fields + buffer.write(json, fields, isAscii ? 'latin1' : 'utf8') - 1
+    buffer[fields] = comma
+    const digest = hash('sha256', buffer.subarray(start, end))
+    this.#end = end + buffer.write(`,"hash":"${digest}"}`, end, 'latin1')
+    buffer[this.#end] = newline
+    this.#end += 1
+    return digest
+  }
+
+  #reserve(length: number): void {
+    if (this.#end + length <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#end + length))
+    this.#buffer.copy(larger, 0, 0, this.#end)
+    this.#buffer = larger
+  }
 }
 
 /** The chain's part of a line (without its newline); undefined when the line is not one that the log wrote. */
@@ -62,13 +101,12 @@ function isRecord(value: unknown): value is AuditRecord {
   return isJsonObject(value) && typeof value['seq'] === 'number' && typeof value['time'] === 'string' && typeof value['type'] === 'string'
 }
 
-/** The event's fields as JSON without the outer braces. Most events are far below every cap and are not looked into. */
-function encodeFields(event: AuditEvent): string {
-  let text = tryStringify(event)
-  if (text === undefined || text.length > longestText) {
-    text = encode(cutFields(cutTexts(event), longestRecord, encode))
-  }
-  return text.replace(unsafe, escape).slice(1, -1)
+/** Most events are far below every cap and are not looked into. */
+function encodeEvent(event: AuditEvent): { json: string; isAscii: boolean } {
+  let json = tryStringify(event)
+  if (json === undefined || json.length > longestText) json = encode(cutFields(cutTexts(event), longestRecord, encode))
+  const isAscii = plain.test(json)
+  return { json: isAscii ? json : json.replace(unsafe, escape), isAscii }
 }
 
 /** Undefined for what JSON.stringify gives up on: nesting beyond the stack. */

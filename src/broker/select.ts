@@ -32,17 +32,9 @@ function instanceOf(provider: Provider): number {
   return opened
 }
 
-/** The canonical form of all that shapes the credential. The server is not in it: one agent's servers may share. */
+/** All that shapes the credential; no part but the last can hold a space. The server is not in it: one agent's servers may share. */
 export function cacheKey({ grant, principal }: LeaseAsk, provider: Provider): string {
-  return canonicalJson({
-    scope: grant.scope,
-    provider: grant.provider,
-    instance: instanceOf(provider),
-    origin: provider.origin,
-    session: principal.session,
-    ttl: grant.ttl,
-    lifetime: grant.lifetime,
-  })
+  return `${instanceOf(provider)} ${provider.origin} ${grant.lifetime} ${grant.ttl} ${principal.session} ${canonicalJson(grant.scope)}`
 }
 
 export function reasonError(reason: 'revoked' | 'locked' | 'shutdown'): JitError {

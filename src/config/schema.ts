@@ -23,7 +23,7 @@ const requestRule = z.union([
   z
     .string()
     .describe(
-      'METHOD [https://host]/path[?query], e.g. "GET /repos/${args.owner}/${args.repo}/issues?page&state=${args.state}". In the path ${args.NAME} is one segment, ${args.NAME...} several (src/main.ts), * one of any name, ** the rest, ${seen.NAME} a captured value. A query parameter that is not named refuses the request; one that is bound to an argument which the call lacks is not admitted.',
+      'METHOD [https://host]/path[?query], e.g. "GET /repos/${args.owner}/${args.repo}/issues?page&state=${args.state}". In the path ${args.NAME} is one segment, ${args.NAME...} several (src/main.ts), * one of any name, ** the rest, ${seen.NAME} a captured value. A query parameter that is not named refuses the request; one that is bound to a value must stand there with it, and is refused when the call lacks the argument.',
     ),
   z.strictObject({
     request: z.string(),

@@ -10,9 +10,30 @@ export function isJsonObject(value: unknown): value is JsonObject {
 /** Canonical JSON: object keys sorted by UTF-16 code unit, no white space (RFC 8785 for the values that occur here). */
 export function canonicalJson(value: Json): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
-  if (isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  const keys = Object.keys(value).sort()
-  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`).join(',')}}`
+  let text = ''
+  if (isArray(value)) {
+    for (const item of value) text += text === '' ? canonicalJson(item) : `,${canonicalJson(item)}`
+    return `[${text}]`
+  }
+  for (const key of sorted(Object.keys(value))) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`
+  }
+  return `{${text}}`
+}
+
+/** In place. Most keys come in order, or nearly: for them an insertion costs nothing, where a sort allocates. */
+function sorted(keys: string[]): string[] {
+  if (keys.length > 16) return keys.sort()
+  for (let end = 1; end < keys.length; end += 1) {
+    const key = keys[end] ?? ''
+    let at = end
+    for (let before = keys[at - 1]; before !== undefined && before > key; before = keys[at - 1]) {
+      keys[at] = before
+      at -= 1
+    }
+    keys[at] = key
+  }
+  return keys
 }
 
 /** Lower-case hex SHA-256 of the canonical form. */

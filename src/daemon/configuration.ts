@@ -1,17 +1,20 @@
 import { createHash } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { readFileSync } from 'node:fs'
+import type { AuditEvent, AuditSink } from '../audit/event.ts'
 import type { Change } from '../config/diff-parts.ts'
 import { diffConfig } from '../config/diff.ts'
 import { type ConfigEdit, editConfig } from '../config/edit.ts'
-import { type ConfigCheck, loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import type { ConfigProblem, LoadedConfig } from '../config/types.ts'
-import type { AuditSink } from '../audit/event.ts'
 import type { Clock } from '../core/clock.ts'
-import { JitError } from '../core/errors.ts'
-import { compilePolicy } from '../policy/compile.ts'
-import type { CompiledPolicy, ProviderFacts } from '../policy/types.ts'
+import { JitError, toJitError } from '../core/errors.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { Logger } from '../core/types.ts'
+import type { CompiledPolicy } from '../policy/types.ts'
 import type { Store } from '../store/store.ts'
+import type { Build, FreshSecrets } from './builder.ts'
+import { replaceFile, type Replacement } from './replace-file.ts'
+import { salvageText } from './salvage.ts'
 
 export interface Applied {
   readonly loaded: LoadedConfig
@@ -21,58 +24,176 @@ export interface Applied {
 export interface Configuration {
   readonly current: Applied
   readonly appliedAt: number
+  /** Why the config in force cannot be used, where that is so: then every call is denied with it. */
+  readonly broken: JitError | undefined
   /** The file on disk is another than the one in force. */
   readonly pending: boolean
-  /** What is wrong with the file on disk, if it is pending. */
+  /** What is wrong with the file on disk, or with what is in force. */
   problems(): readonly ConfigProblem[]
   /** What applying the file would change; throws `config.invalid`. */
   preview(): { digest: string; changes: Change[] }
-  /** Lets the file take effect. With `digest`, only if the file is still that one. */
+  /** Lets the file take effect. With `digest`, only if the file is still that one. Throws `config.invalid`; then nothing changed. */
   apply(by: string, digest?: string): { digest: string; changes: Change[] }
-  /** One edit by a command, on top of what is in force. Throws `config.not-applied` when the file has other changes. */
-  edit(change: ConfigEdit, by: string): void
+  /** The config as it would be after an edit. Throws like `edit`. */
+  draft(change: ConfigEdit): Config
+  /**
+   * One edit by a command, on top of what is in force: file, store and running parts change together or not at all.
+   * Throws `config.not-applied` when the file has other changes, `config.invalid`, `store.unavailable`, `audit.unwritable`.
+   */
+  edit(change: ConfigEdit, by: string, together?: Together): void
+  /** Tries a broken config once more: what it lacked (the store's key, a file) may be there by now. */
+  retry(): void
+}
+
+/** What changes with an edit, in one step with it. */
+export interface Together {
+  /** Secrets of a provider that is registered with it. */
+  readonly fresh?: FreshSecrets
+  /** Writes to the store within the edit's transaction. */
+  readonly write?: () => void
+  /** Stands in the trail behind `config.applied`. */
+  readonly record?: AuditEvent
 }
 
 export interface ConfigurationDeps {
   readonly file: string
-  readonly store: Store
-  readonly check: ConfigCheck
-  readonly audit: () => AuditSink
+  readonly store: Pick<Store, 'meta' | 'atomically'>
+  readonly audit: Pick<AuditSink, 'append'>
   readonly clock: Clock
-  facts(loaded: LoadedConfig): ReadonlyMap<string, ProviderFacts>
-  onApplied(applied: Applied): void
+  readonly log: Logger
+  /** Parses and checks a text. Throws `config.invalid`. */
+  load(text: string): LoadedConfig
+  /** Builds all that runs by a config. Throws `config.invalid`. With `unreachable`, nothing is reached upstream, for this reason. */
+  build(loaded: LoadedConfig, options?: { readonly fresh?: FreshSecrets; readonly unreachable?: JitError }): Build
 }
 
 const empty = 'version: 1\n'
 
-/** The config in force is the copy in the store; the file on disk is a proposal until it is applied. */
+/**
+ * The config in force is the copy in the store; the file on disk is a proposal until it is applied. One that cannot be used
+ * any more (written by another version, a file it names is gone) does not keep the daemon from starting: every call is
+ * denied with the reason, while what can be used of it serves to revoke.
+ */
 export function openConfiguration(deps: ConfigurationDeps): Configuration {
-  const compile = (text: string): Applied => {
-    const loaded = loadConfig(deps.file, text, deps.check)
-    return { loaded, policy: compilePolicy(loaded, deps.facts(loaded), deps.check.presets) }
-  }
-  const read = (): string => readText(deps.file) ?? empty
   const stored = deps.store.meta.get('config.applied')
-  let current = compile(stored ?? read())
   let appliedAt = Number(deps.store.meta.get('config.appliedAt') ?? deps.clock.now())
-  if (stored === undefined) remember(current.loaded.text)
+  let broken: JitError | undefined
+  let current = start()
+
+  function start(): Applied {
+    let text = stored ?? empty
+    try {
+      text = stored ?? readText(deps.file)
+      const applied = enter(build(text))
+      if (stored === undefined) rememberIfPossible(text)
+      return applied
+    } catch (error) {
+      broken = asConfigError(error)
+      deps.log.error('config in force is broken', { error: broken.message })
+      return enterBroken(text, broken)
+    }
+  }
+
+  function build(text: string, fresh?: FreshSecrets): { loaded: LoadedConfig; parts: Build } {
+    const loaded = deps.load(text)
+    return { loaded, parts: deps.build(loaded, fresh === undefined ? {} : { fresh }) }
+  }
+
+  function enter({ loaded, parts }: { loaded: LoadedConfig; parts: Build }): Applied {
+    parts.enter()
+    return { loaded, policy: parts.policy }
+  }
+
+  function enterBroken(text: string, reason: JitError): Applied {
+    const { loaded, reachable } = salvageText(text, (candidate) => {
+      const { loaded: tried, parts } = build(candidate)
+      parts.discard()
+      return tried
+    })
+    const parts = deps.build(loaded, reachable ? {} : { unreachable: reason })
+    parts.enter()
+    return { loaded: { ...loaded, text, digest: digestOfText(text) }, policy: denyAll(digestOfText(text), reason) }
+  }
 
   function remember(text: string): void {
-    appliedAt = deps.clock.now()
+    const now = deps.clock.now()
     deps.store.meta.set('config.applied', text)
-    deps.store.meta.set('config.appliedAt', String(appliedAt))
+    deps.store.meta.set('config.appliedAt', String(now))
+    appliedAt = now
   }
-  const take = (next: Applied, by: string, changes: Change[]): void => {
-    deps.audit().append({
-      type: 'config.applied',
-      by,
-      detail: { digest: next.loaded.digest, before: current.loaded.digest, changes: changes.map((change) => ({ ...change })) },
-    })
-    remember(next.loaded.text)
-    current = next
-    deps.onApplied(next)
+
+  /** A full disk is no reason not to start: the next start reads the file again. */
+  function rememberIfPossible(text: string): void {
+    try {
+      deps.store.atomically(() => remember(text))
+    } catch (error) {
+      deps.log.error('config not stored', { error: String(error) })
+    }
   }
-  const isPending = (): boolean => digestOfText(read()) !== current.loaded.digest
+
+  function take(next: { loaded: LoadedConfig; parts: Build }, by: string, changes: Change[], how: Together & { rewrite?: boolean }): void {
+    let file: Replacement | undefined
+    const detail = { digest: next.loaded.digest, before: current.loaded.digest, changes: changes.map((change) => ({ ...change })) }
+    let recorded = false
+    try {
+      file = how.rewrite === true ? prepareFile(deps.file, next.loaded.text) : undefined
+      deps.store.atomically(() => {
+        how.write?.()
+        remember(next.loaded.text)
+        deps.audit.append({ type: 'config.applied', by, detail })
+        recorded = true
+        if (how.record !== undefined) deps.audit.append(how.record)
+        file?.swap()
+      })
+    } catch (error) {
+      undo(file)
+      next.parts.discard()
+      if (recorded) recordFailure(by, detail, error)
+      throw error
+    }
+    file?.done()
+    broken = undefined
+    current = enter(next)
+  }
+
+  function undo(file: Replacement | undefined): void {
+    try {
+      file?.undo()
+    } catch (error) {
+      deps.log.error('config file not put back', { file: deps.file, error: String(error) })
+    }
+  }
+
+  /** The trail said that it would happen; it did not. */
+  function recordFailure(by: string, { digest, before }: JsonObject, error: unknown): void {
+    try {
+      deps.audit.append({
+        type: 'config.applied',
+        by,
+        detail: { digest: before ?? '', before: digest ?? '', changes: [], undone: toJitError(error).message },
+      })
+    } catch (failure) {
+      deps.log.error('undone change not recorded', { error: String(failure) })
+    }
+  }
+
+  const changesTo = (next: LoadedConfig): Change[] => diffConfig(broken === undefined ? current.loaded.config : undefined, next.config)
+  const isPending = (): boolean => {
+    try {
+      return digestOfText(readText(deps.file)) !== current.loaded.digest
+    } catch {
+      return true
+    }
+  }
+  const requireEditable = (): void => {
+    if (isPending()) throw new JitError('config.not-applied', `${deps.file} has changes that are not applied`)
+    if (broken !== undefined)
+      throw new JitError('config.invalid', `the config in force is broken: ${broken.message}`, {
+        hint: 'Correct it and run `jit config apply` first.',
+        details: broken.details,
+      })
+  }
+
   return {
     get current() {
       return current
@@ -80,64 +201,115 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
     get appliedAt() {
       return appliedAt
     },
+    get broken() {
+      return broken
+    },
     get pending() {
       return isPending()
     },
     problems() {
-      if (!isPending()) return []
+      if (!isPending()) return broken === undefined ? [] : problemsOf(broken)
       try {
-        compile(read())
+        build(readText(deps.file)).parts.discard()
         return []
       } catch (error) {
         return problemsOf(error)
       }
     },
     preview() {
-      const next = compile(read())
-      return { digest: next.loaded.digest, changes: diffConfig(current.loaded.config, next.loaded.config) }
+      const { loaded, parts } = build(readText(deps.file))
+      parts.discard()
+      return { digest: loaded.digest, changes: changesTo(loaded) }
     },
     apply(by, digest) {
-      const next = compile(read())
-      if (digest !== undefined && digest !== next.loaded.digest)
-        throw new JitError('conflict', 'the config file changed since it was shown', { hint: 'Run `jit config apply` again.' })
-      const changes = diffConfig(current.loaded.config, next.loaded.config)
-      if (next.loaded.digest !== current.loaded.digest) take(next, by, changes)
+      const next = build(readText(deps.file))
+      const changes = changesTo(next.loaded)
+      try {
+        if (digest !== undefined && digest !== next.loaded.digest)
+          throw new JitError('conflict', 'the config file changed since it was shown', { hint: 'Run `jit config apply` again.' })
+      } catch (error) {
+        next.parts.discard()
+        throw error
+      }
+      if (next.loaded.digest !== current.loaded.digest || broken !== undefined) take(next, by, changes, {})
+      else next.parts.discard()
       return { digest: next.loaded.digest, changes }
     },
-    edit(change, by) {
-      if (isPending()) throw new JitError('config.not-applied', `${deps.file} has changes that are not applied`)
-      const next = compile(editConfig(current.loaded.text, change))
-      const changes = diffConfig(current.loaded.config, next.loaded.config)
-      writeText(deps.file, next.loaded.text)
-      take(next, by, changes)
+    draft(change) {
+      requireEditable()
+      return deps.load(editConfig(current.loaded.text, change)).config
     },
+    edit(change, by, together = {}) {
+      requireEditable()
+      const next = build(editConfig(current.loaded.text, change), together.fresh)
+      take(next, by, changesTo(next.loaded), { ...together, rewrite: true })
+    },
+    retry() {
+      if (broken === undefined) return
+      try {
+        current = enter(build(current.loaded.text))
+        broken = undefined
+      } catch (error) {
+        broken = asConfigError(error)
+      }
+    },
+  }
+}
+
+/** Denies every call with the reason; a client hears it when it connects. */
+function denyAll(digest: string, broken: JitError): CompiledPolicy {
+  const reason = `the config in force is broken, so every call is denied: ${broken.message}`
+  return {
+    digest,
+    broken: new JitError('config.invalid', reason, {
+      hint: 'Correct it: `jit config check` shows where; then `jit config apply`.',
+      details: broken.details,
+    }),
+    servers: new Map(),
+    decide: () => ({
+      effect: 'deny',
+      rule: { source: 'default', path: 'config' },
+      code: 'config.invalid',
+      reason,
+      hidden: false,
+      used: {},
+    }),
   }
 }
 
 export function problemsOf(error: unknown): readonly ConfigProblem[] {
   if (!(error instanceof JitError) || error.code !== 'config.invalid') throw error
   const { problems } = error.details
-  return Array.isArray(problems) ? problems : []
+  if (Array.isArray(problems) && problems.length > 0) return problems
+  const { file } = error.details
+  return [{ file: typeof file === 'string' ? file : '', line: 1, column: 1, path: '', message: error.message }]
 }
 
-function readText(file: string): string | undefined {
+/** Whatever keeps a config from being used is told as what is wrong with it. */
+function asConfigError(error: unknown): JitError {
+  const failure = toJitError(error)
+  return failure.code === 'config.invalid' ? failure : new JitError('config.invalid', failure.message, { cause: error, hint: failure.hint })
+}
+
+/** The text of the file; that of an empty config when there is none. */
+function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new JitError('config.invalid', `${file} cannot be read`, { cause: error })
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return empty
+    throw new JitError('config.invalid', `${file} cannot be read: ${String(error)}`, { cause: error, details: { file } })
   }
 }
 
-/** Whole or not at all: a temporary file beside it, synced, then renamed. */
-function writeText(file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const temporary = `${file}.new`
-  const descriptor = openSync(temporary, 'w', 0o600)
-  writeSync(descriptor, text)
-  fsyncSync(descriptor)
-  closeSync(descriptor)
-  renameSync(temporary, file)
+function prepareFile(file: string, text: string): Replacement {
+  try {
+    return replaceFile(file, text)
+  } catch (error) {
+    throw new JitError('store.unavailable', `${file} cannot be written: ${String(error)}`, {
+      cause: error,
+      hint: 'Check free space and permissions of its folder; nothing was changed.',
+    })
+  }
 }
 
 function digestOfText(text: string): string {

@@ -1,38 +1,42 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { userInfo } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { createApprovals } from '../approval/queue.ts'
-import { openSigner } from '../audit/checkpoint.ts'
 import { openAudit } from '../audit/log.ts'
 import { createBroker } from '../broker/broker.ts'
+import { loadConfig } from '../config/load.ts'
 import { findPaths } from '../config/paths.ts'
 import { loadPresets } from '../config/presets.ts'
 import { systemClock } from '../core/clock.ts'
 import { JitError } from '../core/errors.ts'
-import type { Secret } from '../core/secret.ts'
 import { createEgress } from '../egress/egress.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { openPeerReader } from '../identity/peer.ts'
 import { createSessions } from '../identity/sessions.ts'
-import { createNetwork, type Network } from '../network/network.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
 import { systemKeychain } from '../store/keychain.ts'
 import { openSealer } from '../store/sealer.ts'
 import { openStore } from '../store/sqlite.ts'
 import { createApi } from './api.ts'
+import { createBuilder, type Entered } from './builder.ts'
+import { endWhatChanged } from './changes.ts'
+import { createChildren } from './children.ts'
 import { openConfiguration } from './configuration.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
+import { presetFolder } from './installation.ts'
 import { createLauncher } from './launch.ts'
-import { storeLock } from './lock.ts'
+import { createLockState } from './lock.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
 import { Registry } from './registry.ts'
+import { createSigning } from './signing.ts'
 import { createVault } from './vault.ts'
 import type { Daemon } from './types.ts'
 
 const revokeAtStop = 5000
 const checkpointEvery = 60_000
+const recordAgain = 1000
 
 /** Composes the parts, in the order that safety asks for, and runs until it is stopped. */
 export async function runDaemon(options: { providers: readonly ProviderPlugin[]; foreground: boolean }): Promise<void> {
@@ -61,23 +65,45 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   // The store's lock comes before the sockets: whoever holds it is the daemon of this home.
   const store = openStore(paths.database)
   const hardening = await hardenProcess()
-  endOrphans(store.children, log)
+  const children = createChildren(store.children, { clock, log })
+  endOrphans(children, log)
   const keychain = process.env['JIT_KEYCHAIN'] === 'off' ? undefined : await systemKeychain()
   const sealer = await openSealer({ store, stateFolder: paths.state, keychain, log })
 
   const audit = openAudit({ folder: paths.auditFolder, sync: 'batch', segmentBytes: 64 * 1024 * 1024, clock, log, meta: store.meta })
-  let network: Network | undefined
-  let networkInForce = ''
-  const registry = new Registry({ plugins: options.providers, clock, log, fetch: () => network?.fetch ?? fetch })
+  const signing = createSigning({ store, sealer, audit, log })
   const presets = loadPresets(presetFolder())
+  const check = { kinds: new Map(options.providers.map((plugin) => [plugin.kind, plugin.config])), presets }
+  const registry = new Registry({
+    plugins: options.providers,
+    clock,
+    log,
+    fetch: () => builder.network.fetch,
+    isSealed: () => sealer.state === 'sealed',
+  })
+  const vault = createVault({ store, sealer, registry, log })
+  /** What a change of config ends; nothing runs before the first one. */
+  let endChanged: (change: Entered) => void = () => undefined
+  const builder = createBuilder({
+    registry,
+    presets,
+    configFile: paths.configFile,
+    clock,
+    log,
+    entered(config, change) {
+      audit.configure({ sync: config.audit.sync, segmentBytes: config.audit.segmentBytes })
+      endChanged(change)
+    },
+  })
+  if (sealer.state === 'open') await vault.load()
   const configuration = openConfiguration({
     file: paths.configFile,
     store,
-    check: { kinds: new Map(options.providers.map((plugin) => [plugin.kind, plugin.config])), presets },
-    audit: () => audit,
+    audit,
     clock,
-    facts: (loaded) => registry.facts(loaded),
-    onApplied: () => applyConfig(),
+    log,
+    load: (text) => loadConfig(paths.configFile, text, check),
+    build: (loaded, how) => builder.build(loaded, how),
   })
   const config = () => configuration.current.loaded.config
   const approvals = createApprovals({ timeout: () => config().approvals.timeout, clock, audit })
@@ -88,58 +114,38 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     audit,
     clock,
     log,
-    mintTimeout: config().network.timeout,
+    get mintTimeout() {
+      return config().network.timeout
+    },
   })
-  broker.locked = store.meta.get('locked') === 'yes'
-  const vault = createVault({ store, sealer, registry, log })
-
-  function applyConfig(): void {
-    const wanted = JSON.stringify(config().network)
-    if (wanted !== networkInForce) {
-      void network?.close()
-      network = createNetwork(config().network, dirname(paths.configFile))
-      networkInForce = wanted
-    }
-    registry.use(configuration.current.loaded)
-    audit.configure({ sync: config().audit.sync, segmentBytes: config().audit.segmentBytes })
-  }
-  applyConfig()
-  /** What needs the store's key: provider secrets, the trail's signer, leases that the last daemon left. */
+  const lock = createLockState({ folder: paths.state, meta: store.meta, clock, log })
+  broker.locked = lock.locked
+  await signing.ensure()
+  // Sealed or not: mints that were lost are known at once, and what needs the key is resolved after `jit unseal`.
+  await broker.recover()
   const onUnsealed = async (): Promise<void> => {
     await vault.load()
-    audit.setSigner(
-      await openSigner({
-        get: async () => {
-          const sealed = store.secrets.get('audit/signing-key')
-          return sealed === undefined ? undefined : sealer.open(sealed, 'audit/signing-key')
-        },
-        set: async (secret: Secret) => store.secrets.set('audit/signing-key', await sealer.seal(secret, 'audit/signing-key')),
-      }),
-    )
+    configuration.retry()
+    await signing.ensure()
     await broker.recover()
   }
-  if (sealer.state === 'open') await onUnsealed()
 
-  const currentNetwork = (): Network => {
-    if (network === undefined) throw new JitError('internal', 'the network is not configured yet')
-    return network
-  }
   const egress = await createEgress({
     folder: paths.state,
     network: {
       get fetch() {
-        return currentNetwork().fetch
+        return builder.network.fetch
       },
       get httpAgent() {
-        return currentNetwork().httpAgent
+        return builder.network.httpAgent
       },
       get httpsAgent() {
-        return currentNetwork().httpsAgent
+        return builder.network.httpsAgent
       },
       get timeout() {
-        return currentNetwork().timeout
+        return builder.network.timeout
       },
-      close: () => currentNetwork().close(),
+      close: () => builder.network.close(),
     },
     audit,
     clock,
@@ -159,7 +165,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     egress,
     audit,
     approvals,
-    children: store.children,
+    children,
     launch: (server) => launcher.launch(server),
     placeholder: (provider) => registry.placeholder(provider),
     origin: (provider) => registry.get(provider)?.origin ?? '',
@@ -167,6 +173,8 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     clock,
     log,
   })
+
+  endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)
 
   const stopping = new AbortController()
   const daemon: Daemon = {
@@ -180,6 +188,8 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     configuration,
     approvals,
     broker,
+    lock,
+    signing,
     registry,
     vault,
     gateway,
@@ -192,14 +202,25 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   }
   const api = await createApi(daemon)
   const connections = createServer((socket) => gateway.accept(socket))
-  audit.append({ type: 'daemon.started', detail: { pid: process.pid, node: process.version, policy: configuration.current.policy.digest } })
+  // With a full disk it starts all the same: `jit revoke` and `jit lock` must work. Calls are refused until the disk takes records.
+  const recordStart = (): void => {
+    try {
+      audit.append({
+        type: 'daemon.started',
+        detail: { pid: process.pid, node: process.version, policy: configuration.current.policy.digest },
+      })
+    } catch {
+      if (!stopping.signal.aborted) clock.after(recordAgain, recordStart)
+    }
+  }
+  recordStart()
   await listenOn(connections, paths.connectSocket)
   rmSync(paths.apiSocket, { force: true })
   await api.listen({ path: paths.apiSocket })
   log.info('daemon started', { home: paths.state, config: paths.configFile, locked: broker.locked, store: sealer.state })
   if (options.foreground) process.stderr.write(`jit daemon runs (pid ${process.pid}); Ctrl-C stops it\n`)
 
-  const tick = setInterval(() => void audit.checkpoint(), checkpointEvery)
+  const tick = setInterval(() => void signing.ensure().then(() => audit.checkpoint()), checkpointEvery)
   tick.unref()
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => stopping.abort())
   await new Promise<void>((settle) => stopping.signal.addEventListener('abort', () => settle(), { once: true }))
@@ -218,8 +239,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log.error('stop not recorded', { error: String(error) })
   }
   await audit.close()
-  await network?.close()
-  storeLock(daemon)
+  await builder.network.close()
   for (const socket of [paths.connectSocket, paths.apiSocket]) rmSync(socket, { force: true })
   store.close()
   process.exit(0)
@@ -232,25 +252,4 @@ function listenOn(server: Server, path: string): Promise<void> {
     server.once('error', fail)
     server.listen(path, settle)
   })
-}
-
-/** `config/presets` beside the package, from source and from dist. */
-function presetFolder(): string {
-  for (const folder of ['../../config/presets', '../../../config/presets']) {
-    const found = resolve(import.meta.dirname, folder)
-    if (existsSync(found)) return found
-  }
-  throw new JitError('internal', 'the folder config/presets is missing from this installation')
-}
-
-/** Version of the package, for status. */
-export function packageVersion(): string {
-  for (const folder of ['../..', '../../..']) {
-    const file = join(import.meta.dirname, folder, 'package.json')
-    if (existsSync(file)) {
-      const { version }: { version?: string } = JSON.parse(readFileSync(file, 'utf8'))
-      if (version !== undefined) return version
-    }
-  }
-  return 'unknown'
 }

@@ -148,11 +148,21 @@ async function resolveNpm(deps: LaunchDeps, args: readonly string[], fresh: bool
 async function install(folder: string, spec: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const npm = findCommand('npm')
-  const quiet = ['--no-audit', '--no-fund', '--no-update-notifier']
-  // What npm remembers of a registry is up to five minutes old, and an update asks for what is there now. And it would
-  // spend minutes on a tarball that is not the one promised.
-  const fresh = ['--prefer-online', '--fetch-retries=2', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=2000']
-  const options = ['--ignore-scripts', '--save-exact', ...quiet, ...fresh, '--prefix', folder]
+  const options = [
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+    '--save-exact',
+    '--prefix',
+    folder,
+    // What npm remembers of a registry is up to five minutes old, and an update asks for what is there now.
+    '--prefer-online',
+    // npm would spend minutes on a tarball that is not the one promised.
+    '--fetch-retries=2',
+    '--fetch-retry-mintimeout=500',
+    '--fetch-retry-maxtimeout=2000',
+  ]
   await promisify(execFile)(npm, ['install', ...options, spec], { timeout: 180_000, cwd: folder }).catch((error: unknown) => {
     const { code, said } = lastWords(error)
     throw new JitError('server.start', `npm could not install ${quote(spec)}${said === '' ? '' : `: ${code} ${quote(said, 240)}`}`, {

@@ -1,18 +1,49 @@
-import type { Daemon } from './types.ts'
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Surroundings } from '../core/types.ts'
+import type { MetaTable } from '../store/store.ts'
 
-/** Milliseconds until a store that refused is tried again. */
-const retryEvery = 250
+const retryAfter = 1000
 
-/**
- * Stores that jit is locked, so that a restart finds it locked. A store that refuses (a full disk) is tried again until it
- * takes it or somebody unlocks: locking itself never waits for it.
- */
-export function storeLock(daemon: Pick<Daemon, 'broker' | 'store' | 'clock' | 'log'>): void {
-  if (!daemon.broker.locked) return
-  try {
-    daemon.store.meta.set('locked', 'yes')
-  } catch (error) {
-    daemon.log.error('lock not stored yet', { error: String(error) })
-    daemon.clock.after(retryEvery, () => storeLock(daemon))
+/** Whether jit is locked, kept through restarts in two places: an empty file needs no room on a full disk, a row survives its removal. */
+export interface LockState {
+  readonly locked: boolean
+  /** Never throws: a disk that refuses both is tried again until it takes it. */
+  lock(): void
+  /** Throws `store.unavailable`; then it stays locked. */
+  unlock(): void
+}
+
+export function createLockState(deps: Surroundings & { readonly folder: string; readonly meta: MetaTable }): LockState {
+  const { meta, clock, log } = deps
+  const file = join(deps.folder, 'locked')
+  let cancelRetry: (() => void) | undefined
+  const attempt = (work: () => void): boolean => {
+    try {
+      work()
+      return true
+    } catch (error) {
+      log.error('lock not stored', { error: String(error) })
+      return false
+    }
+  }
+  const lock = (): void => {
+    cancelRetry?.()
+    cancelRetry = undefined
+    const marked = attempt(() => closeSync(openSync(file, 'a', 0o600)))
+    const stored = attempt(() => meta.set('locked', 'yes'))
+    if (!marked && !stored) cancelRetry = clock.after(retryAfter, lock)
+  }
+  return {
+    get locked() {
+      return existsSync(file) || meta.get('locked') === 'yes'
+    },
+    lock,
+    unlock() {
+      if (meta.get('locked') === 'yes') meta.set('locked', 'no')
+      rmSync(file, { force: true })
+      cancelRetry?.()
+      cancelRetry = undefined
+    },
   }
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts'
 import { randomAlphanumeric } from '../core/ids.ts'
 import { JitError, quote } from '../core/errors.ts'
-import type { JsonObject } from '../core/json.ts'
+import { canonicalJson, type JsonObject } from '../core/json.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
-import type { LoadedConfig } from '../config/types.ts'
+import type { Config } from '../config/schema.ts'
 import type { ProviderFacts } from '../policy/types.ts'
 import type { Provider, ProviderPlugin } from '../provider/contract.ts'
 
@@ -13,13 +13,35 @@ export interface RegistryDeps {
   readonly clock: Clock
   readonly log: Logger
   fetch(): typeof globalThis.fetch
+  /** The store is sealed: that, and not a missing registration, is why a secret is not there. */
+  isSealed(): boolean
+}
+
+type Secrets = ReadonlyMap<string, Secret>
+
+/** One opening of a provider: its entry, and its own secrets, which outlive a registration that replaces it. */
+export interface Opened {
+  readonly name: string
+  readonly plugin: ProviderPlugin
+  readonly provider: Provider
+  readonly entry: JsonObject
+  readonly box: { secrets: Secrets | undefined }
+}
+
+/** The providers of a config that is not in force yet. */
+export interface Opening {
+  readonly facts: ReadonlyMap<string, ProviderFacts>
+  /** They are the registered ones from here on; answers those that they replace or that are gone, for `close`. */
+  enter(): readonly Opened[]
+  discard(): void
 }
 
 /** The registered providers, opened, with their secrets in memory while the store is open. */
 export class Registry {
   readonly #deps: RegistryDeps
-  readonly #open = new Map<string, { plugin: ProviderPlugin; provider: Provider; entry: JsonObject }>()
-  readonly #secrets = new Map<string, ReadonlyMap<string, Secret>>()
+  readonly #secrets = new Map<string, Secrets>()
+  readonly #retired = new Set<Opened>()
+  #open: ReadonlyMap<string, Opened> = new Map()
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps
@@ -39,58 +61,70 @@ export class Registry {
     return this.#deps.plugins
   }
 
-  /** The providers of a config, opened anew; those before are closed. */
-  use(loaded: LoadedConfig): void {
-    for (const { provider } of this.#open.values()) void provider.close?.()
-    this.#open.clear()
-    for (const [name, entry] of Object.entries(loaded.config.providers))
-      this.#open.set(name, { ...this.make(name, entry), entry: entry as JsonObject })
-  }
-
-  /** Opens one without keeping it: to prove a registration, and to compile a policy. */
-  make(
-    name: string,
-    entry: Readonly<Record<string, unknown>>,
-    secrets?: ReadonlyMap<string, Secret>,
-  ): { plugin: ProviderPlugin; provider: Provider } {
-    const { kind, ...config } = entry
-    const plugin = this.plugin(String(kind))
-    const secret = (field: string): Secret => {
-      const found = (secrets ?? this.#secrets.get(name))?.get(field)
-      if (found === undefined)
-        throw new JitError(
-          this.#secrets.size === 0 && secrets === undefined ? 'store.sealed' : 'provider.login',
-          `provider ${quote(name)} has no ${field}`,
-        )
-      return found
+  /**
+   * Opens what is new or changed in a config; what is as it was stays open, with its leases. Nothing is registered before
+   * `enter`. `fresh`: secrets of a provider that is registered anew with it. Throws what a plugin's `open` throws.
+   */
+  prepare(providers: Config['providers'], fresh?: { readonly provider: string; readonly secrets: Secrets }): Opening {
+    const next = new Map<string, Opened>()
+    const opened: Opened[] = []
+    const discard = (): void => {
+      for (const one of opened.splice(0)) this.close(one)
+    }
+    try {
+      for (const [name, entry] of Object.entries(providers)) {
+        const known = this.#open.get(name)
+        const same = known !== undefined && fresh?.provider !== name && canonicalJson(known.entry) === canonicalJson(toJson(entry))
+        const one = same ? known : this.open(name, entry, fresh?.provider === name ? fresh.secrets : this.#secrets.get(name))
+        if (!same) opened.push(one)
+        next.set(name, one)
+      }
+    } catch (error) {
+      discard()
+      throw error
     }
     return {
-      plugin,
-      provider: plugin.open(plugin.config.parse(config), {
-        name,
-        clock: this.#deps.clock,
-        log: this.#deps.log,
-        fetch: (...args) => this.#deps.fetch()(...args),
-        secret,
-      }),
+      facts: new Map([...next].map(([name, one]) => [name, factsOf(one)])),
+      enter: () => {
+        const replaced = [...this.#open.values()].filter((one) => next.get(one.name) !== one)
+        for (const one of replaced) this.#retired.add(one)
+        for (const { name } of replaced) if (!next.has(name)) this.#secrets.delete(name)
+        this.#open = next
+        if (fresh !== undefined && next.has(fresh.provider)) this.#secrets.set(fresh.provider, fresh.secrets)
+        return replaced
+      },
+      discard,
     }
   }
 
-  facts(loaded: LoadedConfig): ReadonlyMap<string, ProviderFacts> {
-    return new Map(
-      Object.entries(loaded.config.providers).map(([name, entry]) => {
-        const { plugin, provider } = this.make(name, entry)
-        return [
-          name,
-          {
-            kind: plugin.kind,
-            origin: provider.origin,
-            parseScope: (scope: JsonObject) => parseScope(plugin, scope),
-            checkField: (path: string, value: string) => plugin.checkField(path, value),
-          },
-        ]
-      }),
-    )
+  /** Opens one without registering it; the caller closes it. */
+  open(name: string, entry: Readonly<Record<string, unknown>>, secrets: Secrets | undefined): Opened {
+    const { kind, ...config } = entry
+    const plugin = this.plugin(String(kind))
+    const box: Opened['box'] = { secrets }
+    const secret = (field: string): Secret => {
+      if (box.secrets === undefined && this.#deps.isSealed()) throw new JitError('store.sealed', `provider ${quote(name)} has no ${field}`)
+      const found = box.secrets?.get(field)
+      if (found === undefined) throw new JitError('provider.login', `provider ${quote(name)} has no ${field}`)
+      return found
+    }
+    const provider = plugin.open(plugin.config.parse(config), {
+      name,
+      clock: this.#deps.clock,
+      log: this.#deps.log,
+      fetch: (...args) => this.#deps.fetch()(...args),
+      secret,
+    })
+    return { name, plugin, provider, entry: toJson(entry), box }
+  }
+
+  /** Forgets its secrets with it. Never throws. */
+  close(one: Opened): void {
+    this.#retired.delete(one)
+    one.box.secrets = undefined
+    one.provider
+      .close?.()
+      .catch((error: unknown) => this.#deps.log.warn('provider not closed', { provider: one.name, error: String(error) }))
   }
 
   get(name: string): Provider | undefined {
@@ -98,11 +132,11 @@ export class Registry {
   }
 
   entries(): { name: string; plugin: ProviderPlugin; provider: Provider; secrets: string[] }[] {
-    return [...this.#open].map(([name, { plugin, provider }]) => ({
+    return Array.from(this.#open.values(), ({ name, plugin, provider, box }) => ({
       name,
       plugin,
       provider,
-      secrets: [...(this.#secrets.get(name)?.keys() ?? [])],
+      secrets: [...(box.secrets?.keys() ?? [])],
     }))
   }
 
@@ -110,13 +144,26 @@ export class Registry {
     return this.#open.get(name)?.plugin.placeholder(randomAlphanumeric(80)) ?? ''
   }
 
-  setSecrets(name: string, secrets: ReadonlyMap<string, Secret>): void {
-    this.#secrets.set(name, secrets)
+  /** The store was opened: what stands in it is what the registered providers have. */
+  setSecrets(all: ReadonlyMap<string, Secrets>): void {
+    this.#secrets.clear()
+    for (const [name, secrets] of all) this.#secrets.set(name, secrets)
+    for (const { name, box } of this.#open.values()) box.secrets = all.get(name)
   }
 
-  dropSecrets(name?: string): void {
-    if (name === undefined) this.#secrets.clear()
-    else this.#secrets.delete(name)
+  /** The store was sealed: no secret stays in memory, not with a provider that is on its way out either. */
+  dropSecrets(): void {
+    this.#secrets.clear()
+    for (const { box } of [...this.#open.values(), ...this.#retired]) box.secrets = undefined
+  }
+}
+
+function factsOf({ plugin, provider }: Opened): ProviderFacts {
+  return {
+    kind: plugin.kind,
+    origin: provider.origin,
+    parseScope: (scope) => parseScope(plugin, scope),
+    checkField: (path, value) => plugin.checkField(path, value),
   }
 }
 
@@ -127,4 +174,10 @@ function parseScope(plugin: ProviderPlugin, scope: JsonObject): JsonObject {
       hint: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
     })
   return parsed.data
+}
+
+/** An entry came from a text: it holds what JSON holds. */
+function toJson(entry: Readonly<Record<string, unknown>>): JsonObject {
+  const value: JsonObject = JSON.parse(JSON.stringify(entry))
+  return value
 }

@@ -10,7 +10,9 @@ import type { Store } from '../store/store.ts'
 import type { Configuration } from './configuration.ts'
 import type { Hardening } from './guard.ts'
 import type { Launcher } from './launch.ts'
+import type { LockState } from './lock.ts'
 import type { Registry } from './registry.ts'
+import type { Signing } from './signing.ts'
 import type { Vault } from './vault.ts'
 
 /** The running parts, as the routes see them. */
@@ -23,6 +25,8 @@ export interface Daemon extends Surroundings {
   readonly configuration: Configuration
   readonly approvals: Approvals
   readonly broker: Broker
+  readonly lock: LockState
+  readonly signing: Signing
   readonly registry: Registry
   readonly vault: Vault
   readonly gateway: Gateway

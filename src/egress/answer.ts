@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Json } from '../core/json.ts'
 import type { Scrubber } from '../core/scrub.ts'
+import type { RequestRule } from '../core/types.ts'
 import type { Route } from './exchange.ts'
-import type { Charge, Sending } from './judge.ts'
+import type { Sending } from './judge.ts'
 import { atPointer } from './match.ts'
 
 /** Answers up to this size are read whole and leave in one piece. */
@@ -13,14 +14,18 @@ const captureCap = 8 * 1024 * 1024
 const dropped =
   /^(connection|keep-alive|transfer-encoding|content-length|content-encoding|set-cookie2?|trailer|upgrade|proxy-.*|alt-svc|strict-transport-security)$/i
 
+export interface Delivery {
+  readonly route: Route
+  readonly sending: Sending
+  readonly answer: IncomingMessage
+  readonly response: ServerResponse
+  readonly scrubber: Scrubber
+  /** Told each value that the rule captures. */
+  readonly remember: (name: string, value: string) => void
+}
+
 /** Gives the upstream's answer to the server: without secrets, cookies and hop headers. Throws when the upstream breaks off. */
-export async function deliver(
-  route: Route,
-  sending: Sending,
-  answer: IncomingMessage,
-  response: ServerResponse,
-  scrubber: Scrubber,
-): Promise<void> {
+export async function deliver({ route, sending, answer, response, scrubber, remember }: Delivery): Promise<void> {
   const coding = answer.headers['content-encoding'] ?? 'identity'
   if (coding !== 'identity' && coding !== '') {
     answer.destroy()
@@ -34,7 +39,7 @@ export async function deliver(
     response.writeHead(status, sending.method === 'HEAD' && length >= 0 ? [...headers, 'Content-Length', String(length)] : headers).end()
     return
   }
-  const captured = new Captured(sending.charge, status)
+  const captured = new Captured(sending.charge?.rule.capture, status, remember)
   if (length <= pieceCap) {
     const body = await readAll(answer)
     captured.push(body)
@@ -112,13 +117,15 @@ function readAll(answer: IncomingMessage): Promise<Buffer> {
 
 /** Keeps an answer's body for the values that a rule captures from it, when there are any. */
 class Captured {
-  readonly #charge: Charge | undefined
+  readonly #capture: RequestRule['capture']
+  readonly #remember: Delivery['remember']
   #parts: Buffer[] | undefined
   #size = 0
 
-  constructor(charge: Charge | undefined, status: number) {
-    this.#charge = charge
-    this.#parts = charge?.rule.capture !== undefined && status >= 200 && status < 300 ? [] : undefined
+  constructor(capture: RequestRule['capture'], status: number, remember: Delivery['remember']) {
+    this.#capture = capture
+    this.#remember = remember
+    this.#parts = capture !== undefined && status >= 200 && status < 300 ? [] : undefined
   }
 
   push(chunk: Buffer): void {
@@ -129,17 +136,16 @@ class Captured {
 
   /** Remembers the values before the server has the whole answer, so that its next request may use them. */
   keep(): void {
-    const { call, rule } = this.#charge ?? {}
-    if (this.#parts === undefined || rule?.capture === undefined) return
+    if (this.#parts === undefined) return
     let value: Json
     try {
       value = JSON.parse(Buffer.concat(this.#parts).toString('utf8'))
     } catch {
       return
     }
-    for (const [name, pointer] of Object.entries(rule.capture)) {
+    for (const [name, pointer] of Object.entries(this.#capture ?? {})) {
       const found = atPointer(value, pointer)
-      if (typeof found === 'string' || (typeof found === 'number' && Number.isSafeInteger(found))) call?.seen.set(name, String(found))
+      if (typeof found === 'string' || (typeof found === 'number' && Number.isSafeInteger(found))) this.#remember(name, String(found))
     }
   }
 }

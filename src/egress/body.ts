@@ -15,6 +15,7 @@ export type BodyReading =
 
 /** Reads a JSON body for the rules that bind it. Throws when the client breaks off. */
 export async function readBoundBody(request: IncomingMessage, contentType: string, placeholder: string): Promise<BodyReading> {
+  if (!/^(identity)?$/i.test(request.headers['content-encoding'] ?? '')) return refused(415, 'a body in a coding where a rule binds it')
   if (!/^application\/([\w.+-]+\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(contentType))
     return refused(415, 'a body that is not declared as JSON where a rule binds it')
   const parts: Buffer[] = []
@@ -25,19 +26,33 @@ export async function readBoundBody(request: IncomingMessage, contentType: strin
     parts.push(part)
   }
   const bytes = Buffer.concat(parts)
-  if (bytes.includes(placeholder)) return refused(403, 'the placeholder in the body')
-  return parseBody(bytes)
+  const reading = parseBody(bytes)
+  const spelt = reading.ok ? [bytes, reading.bytes] : [bytes]
+  return spelt.some((text) => text.includes(placeholder)) ? refused(403, 'the placeholder in the body') : reading
 }
 
-/** JSON in UTF-8 whose numbers keep their digits. Duplicate keys do not travel on: the last one is judged and sent. */
+/** JSON in UTF-8 without duplicate keys, whose numbers keep their digits. */
 export function parseBody(bytes: Buffer): BodyReading {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
     const value: Json = /\d{16}|\d[eE]/.test(text) ? JSON.parse(text, exact) : JSON.parse(text)
+    if (membersIn(text) !== membersOf(value)) return refused(400, 'a body with a key twice where a rule binds it')
     return { ok: true, value, bytes: Buffer.from(JSON.stringify(value)) }
   } catch {
     return refused(400, 'a body that is no JSON, or holds a number that loses digits, where a rule binds it')
   }
+}
+
+/** Members as the text of valid JSON spells them: what stands outside of strings has a colon for each. */
+function membersIn(text: string): number {
+  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').split(':').length - 1
+}
+
+/** Members that were left when it was read. */
+function membersOf(value: Json): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const children = Object.values(value)
+  return (Array.isArray(value) ? 0 : children.length) + children.reduce<number>((sum, child) => sum + membersOf(child), 0)
 }
 
 function exact(_: string, value: Json, context?: { source?: string }): Json {

@@ -20,7 +20,8 @@ export function carriesCredential(name: string): boolean {
 
 /** Finds the placeholder in such a header; undefined when anything else stands there. */
 export function findSite(name: string, value: string, placeholder: string): CredentialSite | undefined {
-  if (name.toLowerCase() !== 'authorization') return same(value, placeholder) ? { name, write: (token) => token } : undefined
+  if (same(value, placeholder)) return { name, write: (token) => token }
+  if (name.toLowerCase() !== 'authorization') return undefined
   const [, scheme = '', rest = ''] = /^([A-Za-z]+) +(\S+)$/.exec(value) ?? []
   if (/^(bearer|token)$/i.test(scheme)) return same(rest, placeholder) ? { name, write: (token) => `${scheme} ${token}` } : undefined
   if (/^basic$/i.test(scheme)) return findInPair(name, Buffer.from(rest, 'base64').toString('utf8'), placeholder)

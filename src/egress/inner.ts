@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type Exchange, refuse, type Route } from './exchange.ts'
+import { Exchange, refuse, type Route } from './exchange.ts'
 import { headerCap } from './headers.ts'
 import { judge } from './judge.ts'
 import { send, type SendDeps } from './send.ts'
@@ -24,27 +24,37 @@ export const serverLimits = {
 /** The one HTTP server for decrypted tunnels and base-URL connections; it listens on nothing itself. */
 export function createInner(deps: SendDeps, limits: ServerOptions = serverLimits): Inner {
   const routes = new WeakMap<Duplex, Route>()
+  // Requests of one connection are served one after the other, and none after one that closes it.
+  const turns = new WeakMap<Duplex, Promise<void>>()
+  const over = new WeakSet<Duplex>()
   // A missing Host is refused with the others that are wrong, so that it stands in the trail.
   const server = createServer({ ...limits, requireHostHeader: false })
   server.maxHeadersCount = headerCap
-  const serve = (request: IncomingMessage, response: ServerResponse, waits: boolean): void => {
-    const route = routes.get(request.socket)
-    if (route === undefined) return void request.socket.destroy()
-    void handle(deps, { route, request, response, wantBody: () => (waits ? response.writeContinue() : undefined) })
+  const inTurn = (request: IncomingMessage, response: ServerResponse, waits: boolean, serve: (exchange: Exchange) => unknown): void => {
+    const { socket } = request
+    const route = routes.get(socket)
+    if (route === undefined) return void socket.destroy()
+    const exchange = new Exchange({ route, request, response, waits, onClose: () => over.add(socket) })
+    const turn = (turns.get(socket) ?? Promise.resolve()).then(async () => {
+      if (!over.has(socket) && !socket.destroyed) await serve(exchange)
+    })
+    turns.set(socket, turn)
   }
-  server.on('request', (request, response) => serve(request, response, false))
-  server.on('checkContinue', (request, response) => serve(request, response, true))
-  server.on('checkExpectation', (request, response) => {
-    const route = routes.get(request.socket)
-    if (route !== undefined)
-      refuse({ route, request, response, wantBody: () => undefined }, { status: 417, reason: 'an expectation other than 100-continue' })
-  })
-  server.on('connect', (request, socket) =>
-    fail(routes.get(request.socket), socket, request.method ?? '', request.url ?? '', 405, 'a tunnel within a tunnel'),
+  server.on('request', (request, response) => inTurn(request, response, false, (exchange) => handle(deps, exchange)))
+  server.on('checkContinue', (request, response) => inTurn(request, response, true, (exchange) => handle(deps, exchange)))
+  server.on('checkExpectation', (request, response) =>
+    inTurn(request, response, true, (exchange) => refuse(exchange, { status: 417, reason: 'an expectation other than 100-continue' })),
   )
+  server.on('connect', (request, socket) => {
+    if (over.has(socket)) return
+    over.add(socket)
+    fail(routes.get(socket), socket, request.method ?? '', request.url ?? '', 405, 'a tunnel within a tunnel')
+  })
   server.on('clientError', (error, socket) => {
     const code: unknown = Reflect.get(error, 'code')
     if (typeof code !== 'string' || !/^(HPE_|ERR_HTTP_)/.test(code)) return void socket.destroy()
+    if (over.has(socket)) return
+    over.add(socket)
     const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
     fail(routes.get(socket), socket, '', '', status, `bytes that are no HTTP request (${code})`)
   })

@@ -87,18 +87,16 @@ function lowerAscii(text: string): string {
 }
 
 /**
- * Each parameter at most once and among those listed. One that is bound to a value may be left out (clients drop empty ones),
- * never changed.
+ * Each parameter at most once and among those listed. One that is bound to a value stands there with that value: left out, it
+ * could be the filter that narrows the answer. Bound to nothing, it is empty or left out (clients drop empty ones).
  */
 function matchQuery(parameters: readonly QueryParameter[], query: WireRequest['query']): boolean {
-  const names = new Set<string>()
-  for (const [name, value] of query) {
-    const parameter = parameters.find((known) => known.name === name)
-    if (parameter === undefined || names.has(name)) return false
-    if (parameter.value !== undefined && parameter.value !== value) return false
-    names.add(name)
-  }
-  return true
+  const given = new Map(query)
+  return (
+    given.size === query.length &&
+    query.every(([name]) => parameters.some((known) => known.name === name)) &&
+    parameters.every(({ name, value }) => value === undefined || (given.get(name) ?? '') === value)
+  )
 }
 
 function equal(left: Json | undefined, right: Json): boolean {

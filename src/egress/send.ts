@@ -8,7 +8,7 @@ import { ruleFor } from './attribute.ts'
 import { type Exchange, refuse } from './exchange.ts'
 import type { Charge, Sending } from './judge.ts'
 import type { Running } from './lane.ts'
-import { ask, BodyRefused, isReplayable, type UpstreamNetwork } from './upstream.ts'
+import { ask, RequestRefused, isReplayable, type UpstreamNetwork } from './upstream.ts'
 
 export interface SendDeps {
   readonly network: UpstreamNetwork
@@ -31,11 +31,11 @@ export async function send(deps: SendDeps, exchange: Exchange, sending: Sending)
   try {
     if (!Buffer.isBuffer(sending.body) && sending.body !== 'none') exchange.wantBody()
     const answer = await askWhileFresh(deps, exchange, sending, life)
-    await deliver(route, sending, answer, response, scrubber)
+    await deliver({ route, sending, answer, response, scrubber, remember: (name, value) => life.remember(name, value) })
   } catch (error) {
     life.report(0, '')
     if (life.over || response.destroyed || response.headersSent) return void request.socket.destroy()
-    if (error instanceof BodyRefused) return refuse(exchange, { status: 403, reason: error.message, call: sending.charge?.call.call })
+    if (error instanceof RequestRefused) return refuse(exchange, { status: 403, reason: error.message, call: sending.charge?.call.call })
     const reason = scrubber.scrubText(error instanceof Error ? error.message : String(error))
     deps.log.info('upstream failed', { server: route.lane.options.server, origin: route.origin, reason })
     response.writeHead(502, { 'content-type': 'application/json; charset=utf-8' }).end(`${JSON.stringify({ message: `jit: ${reason}` })}\n`)
@@ -57,6 +57,7 @@ async function askWhileFresh(deps: SendDeps, { route, request }: Exchange, sendi
     if (answer.statusCode !== 401 || !fresh || !isReplayable(sending) || clock.monotonic() - started + wait > retryFor) return answer
     answer.resume()
     await pause(clock, wait, life.signal)
+    if (sending.charge !== undefined && !life.owner.current()) throw new RequestRefused('policy or tool changed since the decision')
   }
 }
 
@@ -122,6 +123,11 @@ class Life implements Running {
     const { route } = this.#exchange
     const { method, path } = this.#sending
     this.#owner?.onRequest({ method, url: `${route.origin}${path}`, status, requestId, took: this.#deps.clock.monotonic() - this.#started })
+  }
+
+  /** Keeps a captured value for later requests of the call that this one is booked on by now. */
+  remember(name: string, value: string): void {
+    this.#owner?.seen.set(name, value)
   }
 
   /** Destroys both sides at once. */

@@ -5,8 +5,8 @@ import type { Sending } from './judge.ts'
 
 export type UpstreamNetwork = Pick<Network, 'httpsAgent' | 'httpAgent' | 'timeout'>
 
-/** What was found in a streamed body after it had been let through: it ends the request. */
-export class BodyRefused extends Error {}
+/** What is found after the request had been let through, in a streamed body for one: it ends it. */
+export class RequestRefused extends Error {}
 
 const staleTries = 3
 
@@ -56,11 +56,17 @@ function once(
   }
   return new Promise((resolve, reject) => {
     const outgoing = secure ? httpsRequest(options) : httpRequest(options)
-    outgoing.once('response', resolve)
+    outgoing.once('response', (answer) => {
+      // Answered before its body was there: what is to come of that would outlive the call and its lease.
+      answer.once('end', () => (outgoing.writableFinished ? undefined : outgoing.destroy()))
+      resolve(answer)
+    })
     outgoing.on('error', (error) => {
       const stale = outgoing.reusedSocket && isReplayable(sending) && /^(ECONNRESET|EPIPE)$/.test(String(Reflect.get(error, 'code')))
       reject(stale ? new StaleConnection('', { cause: error }) : error)
     })
+    // One that switches protocols is dropped without an error.
+    outgoing.once('close', () => reject(new Error('the upstream gave no answer that is HTTP')))
     outgoing.once('timeout', () => outgoing.destroy(new Error(`the upstream was silent for ${network.timeout} ms`)))
     if (Buffer.isBuffer(sending.body)) outgoing.end(sending.body)
     else if (sending.body === 'none') outgoing.end()
@@ -85,7 +91,7 @@ function stream(source: IncomingMessage, outgoing: ClientRequest, placeholder: s
   let tail = ''
   source.on('data', (chunk: Buffer) => {
     const text = tail + chunk.toString('latin1')
-    if (text.includes(placeholder)) return void outgoing.destroy(new BodyRefused('the placeholder in the body'))
+    if (text.includes(placeholder)) return void outgoing.destroy(new RequestRefused('the placeholder in the body'))
     tail = text.slice(1 - placeholder.length)
     if (!outgoing.write(chunk)) source.pause()
   })

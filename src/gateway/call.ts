@@ -33,44 +33,56 @@ export interface CallContext {
   forget(id: Id): void
 }
 
-export interface Call {
-  readonly id: string
+/** One governed request on its way: its id, its operation (arguments frozen, digest made), its principal, and how it is ended. */
+export class Call {
+  readonly id = newId('call')
   readonly request: GovernedRequest
   readonly operation: Operation
   readonly principal: Principal
+  /** Monotonic milliseconds. */
   readonly started: number
+  /** Digest of the policy that decides. */
   readonly policy: string
+  /** What shaped its server when it was decided: another server's change does not end it. */
+  readonly rules: string
+  readonly #abort = new AbortController()
+  readonly #untrack: () => void
+  #leased: AbortSignal | undefined
+
+  constructor(context: CallContext, request: GovernedRequest) {
+    this.request = request
+    this.operation = operationOf(context, request)
+    this.principal = context.principal
+    this.started = context.deps.clock.monotonic()
+    this.policy = context.deps.policy().digest
+    this.rules = rulesOf(context)
+    this.#untrack = context.track(request.id, (reason) => this.#abort.abort(reason))
+  }
+
   /** Aborts with a JitError: cancelled, revoked, expired, locked, or the server's end. */
-  readonly signal: AbortSignal
-  endWith(signal: AbortSignal): void
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** From now on the end of the lease is the end of the call. */
+  endWith(signal: AbortSignal): void {
+    this.#leased = signal
+    if (signal.aborted) this.#follow()
+    else signal.addEventListener('abort', this.#follow, { once: true })
+  }
+
   /** No more abort reaches the call. */
-  done(): void
+  done(): void {
+    this.#untrack()
+    this.#leased?.removeEventListener('abort', this.#follow)
+  }
+
+  readonly #follow = (): void => this.#abort.abort(this.#leased?.reason)
 }
 
-/** Gives the request its id, its operation (arguments frozen, digest made) and its principal. */
-export function identify(context: CallContext, request: GovernedRequest): Call {
-  const abort = new AbortController()
-  const untrack = context.track(request.id, (reason) => abort.abort(reason))
-  let leased: AbortSignal | undefined
-  const follow = (): void => abort.abort(leased?.reason)
-  return {
-    id: newId('call'),
-    request,
-    operation: operationOf(context, request),
-    principal: context.principal,
-    started: context.deps.clock.monotonic(),
-    policy: context.deps.policy().digest,
-    signal: abort.signal,
-    endWith(signal) {
-      leased = signal
-      if (signal.aborted) follow()
-      else signal.addEventListener('abort', follow, { once: true })
-    },
-    done() {
-      untrack()
-      leased?.removeEventListener('abort', follow)
-    },
-  }
+/** Digest of all that shapes the server of the call, as it is now; empty when there is none any more. */
+export function rulesOf({ deps, server }: CallContext): string {
+  return deps.policy().servers.get(server)?.digest ?? ''
 }
 
 function operationOf(context: CallContext, { method, params }: GovernedRequest): Operation {

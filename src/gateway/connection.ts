@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { CONTROL, frame, frameReader, MESSAGE, responseFrame } from '../api/frames.js'
 import { type HelloFrame, helloFrame } from '../api/schema.ts'
-import { JitError, toJitError } from '../core/errors.ts'
+import { type ErrorCode, JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
@@ -14,10 +14,13 @@ import { filterList, isList } from './lists.ts'
 import { runCall } from './pipeline.ts'
 import { refuseReference } from './reference.ts'
 import { currentScrubber } from './scrubbing.ts'
+import { ServerMessages } from './server-messages.ts'
 import type { GatewayDeps } from './types.ts'
 
 const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
 const inFlightCap = 1024
+/** Why a connection ends that the client's next request opens again. */
+const comesBack = new Set<ErrorCode>(['daemon.restarted', 'policy.changed'])
 
 export interface ConnectionEvents {
   onPin(server: string, pin: string): void
@@ -36,11 +39,14 @@ export class Connection {
   readonly #principal: Principal
   readonly #handshake: Handshake = { initialize: undefined, initialized: false }
   readonly #inFlight = new Map<string, (reason: JitError) => void>()
+  /** Id of a request in flight → its progress token, both as JSON. */
+  readonly #progress = new Map<string, string>()
   readonly #definitions = new Map<string, string>()
   /** Lanes that wait until the client has taken what is buffered. */
   readonly #paused = new Set<Lane>()
   readonly #abort = new AbortController()
   readonly #context: CallContext
+  readonly #serverMessages: ServerMessages
   #pin = ''
 
   constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
@@ -55,12 +61,20 @@ export class Connection {
       connection: this.id,
       handshake: this.#handshake,
       scrub: (text) => scrubber().scrubText(text),
-      onMessage: (lane, message, line) => this.#fromServer(lane, message, scrubber().scrubText(line)),
+      onMessage: (lane, message, line) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line)),
       onPin: (pin) => {
         this.#pin = pin
         events.onPin(hello.server, pin)
       },
       onLaneEnd: (error) => events.onServerError(hello.server, error),
+    })
+    this.#serverMessages = new ServerMessages({
+      server: hello.server,
+      lanes: () => this.lanes.all,
+      isPrimary: (lane) => this.lanes.isPrimary(lane),
+      mayAskModel: () => deps.config().servers[hello.server]?.sampling === 'allow',
+      progressOf: (token) => this.#inFlightWith(token),
+      write: (line, lane) => this.#write(line, lane),
     })
     this.#context = {
       deps,
@@ -74,7 +88,10 @@ export class Connection {
       track: (id, abort) => {
         const key = JSON.stringify(id)
         this.#inFlight.set(key, abort)
-        return () => this.#inFlight.delete(key)
+        return () => {
+          this.#inFlight.delete(key)
+          this.#progress.delete(key)
+        }
       },
       answer: (id, line) => this.#answer(id, line),
       forget: (id) => this.#send(responseFrame(JSON.stringify(id), '')),
@@ -82,22 +99,33 @@ export class Connection {
   }
 
   /** One message of the client. */
-  receive(bytes: Buffer): void {
-    const parsed = parseMessage(bytes, this.#deps.config().limits)
+  receive(payload: Buffer): void {
+    if (this.#abort.signal.aborted) return
+    const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
       this.#note(parsed.error)
       return this.#answer(parsed.id, JSON.stringify(errorAnswer(parsed.id, parsed.error)))
     }
     const { message } = parsed
-    if (message.kind === 'response') return this.#toServer(message)
+    // A line break between tokens would make a second message, which nobody looked at, of what stands behind it.
+    const bytes = payload.includes(10) || payload.includes(13) ? Buffer.from(JSON.stringify(message.value)) : payload
+    if (message.kind === 'response') {
+      if (!this.#serverMessages.fromClient(message))
+        this.#deps.log.warn('answer of a client to no request dropped', { server: this.server })
+      return
+    }
     if (message.kind === 'notification') return this.#notify(message, bytes)
     if (this.#inFlight.has(JSON.stringify(message.id)))
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
     if (this.#inFlight.size >= inFlightCap)
       return this.#fail(message.id, new JitError('server.busy', `more than ${inFlightCap} requests in flight`))
-    if (isGoverned(message)) return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
+    if (isGoverned(message)) {
+      this.#noteProgress(message)
+      return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
+    }
     const refusal = refuseReference(message.id, message.method, message.params, this.#deps.policy().servers.get(this.server))
     if (refusal !== undefined) return this.#answer(message.id, JSON.stringify(refusal))
+    this.#noteProgress(message)
     void this.#pass(message, bytes)
   }
 
@@ -113,10 +141,9 @@ export class Connection {
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
   drop(error: JitError): void {
-    const said =
-      error.code === 'daemon.restarted'
-        ? { bye: 1 }
-        : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
+    const said = comesBack.has(error.code)
+      ? { bye: 1 }
+      : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
     this.#socket.end(frame(CONTROL, JSON.stringify(said)))
   }
 
@@ -143,7 +170,7 @@ export class Connection {
 
   #filtered(method: string, value: JsonObject): string {
     const compiled = this.#deps.policy().servers.get(this.server)
-    if (compiled === undefined) return JSON.stringify(value)
+    if (compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(this.server)} any more`)
     return JSON.stringify(
       filterList(method, value, compiled, (tool, definition) => {
         const before = this.#definitions.get(tool)
@@ -154,49 +181,28 @@ export class Connection {
     )
   }
 
+  #noteProgress({ id, params }: Message & { kind: 'request' }): void {
+    const meta = params['_meta']
+    if (isJsonObject(meta) && meta['progressToken'] !== undefined)
+      this.#progress.set(JSON.stringify(id), JSON.stringify(meta['progressToken']))
+  }
+
+  *#inFlightWith(token: string): Iterable<string> {
+    for (const [id, own] of this.#progress) if (own === token) yield id
+  }
+
   #notify(message: Message & { kind: 'notification' }, bytes: Buffer): void {
     if (message.method === 'notifications/cancelled') {
       const id = message.params['requestId']
       return this.#inFlight.get(JSON.stringify(id))?.(new JitError('cancelled', 'the client cancelled the call'))
     }
+    if (message.method === 'notifications/progress') return this.#serverMessages.progress(message)
     if (message.method === 'notifications/initialized') this.#handshake.initialized = true
     for (const lane of this.lanes.all) {
       if (lane.send(bytes) || this.#socket.isPaused()) continue
       this.#socket.pause()
       lane.drained(() => this.#socket.resume())
     }
-  }
-
-  /** The client's answer to a server's request goes to the lane that asked, under that server's own id. */
-  #toServer(message: Message & { kind: 'response' }): void {
-    const match = /^jit:(lane_[0-9a-z]+):(.*)$/s.exec(String(message.id))
-    const lane = this.lanes.all.find((known) => known.id === match?.[1])
-    if (lane === undefined || match?.[2] === undefined)
-      return this.#deps.log.warn('answer of a client to no request dropped', { server: this.server })
-    lane.send(JSON.stringify({ ...message.value, id: JSON.parse(match[2]) }))
-  }
-
-  #fromServer(lane: Lane, message: Message, line: string): void {
-    if (message.kind === 'request') {
-      if (message.method === 'sampling/createMessage' && this.#deps.config().servers[this.server]?.sampling !== 'allow') {
-        lane.send(
-          JSON.stringify(
-            errorAnswer(
-              message.id,
-              new JitError('policy.denied', `server ${this.server} may not use the client's model`, {
-                hint: 'Set `sampling: allow` for this server if it is meant.',
-              }),
-            ),
-          ),
-        )
-        return
-      }
-      const value: unknown = JSON.parse(line)
-      if (isJsonObject(value)) this.#write(JSON.stringify({ ...value, id: `jit:${lane.id}:${JSON.stringify(message.id)}` }), lane)
-      return
-    }
-    if (this.lanes.isPrimary(lane) || (message.kind === 'notification' && message.method === 'notifications/progress'))
-      this.#write(line, lane)
   }
 
   #answer(id: Id | null, line: string): void {
@@ -252,6 +258,8 @@ export function acceptConnection(
     if (kind !== CONTROL || connection !== undefined) return void socket.destroy()
     try {
       const hello = helloFrame.parse(JSON.parse(payload.toString('utf8')))
+      const { broken } = deps.policy()
+      if (broken !== undefined) throw broken
       if (!deps.policy().servers.has(hello.server))
         throw new JitError(
           deps.policy().servers.size === 0 ? 'config.missing' : 'not-found',

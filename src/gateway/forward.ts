@@ -2,7 +2,7 @@ import type { Lease } from '../broker/types.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Permission } from '../core/types.ts'
 import { JitError } from '../core/errors.ts'
-import type { Call, CallContext } from './call.ts'
+import { type Call, type CallContext, rulesOf } from './call.ts'
 import type { Trail } from './record.ts'
 
 /**
@@ -16,7 +16,7 @@ export async function forward(
   lease: Lease | undefined,
   trail: Trail,
 ): Promise<{ line: string; value: JsonObject }> {
-  const { deps, lanes } = context
+  const { lanes } = context
   const lane = await lanes.take(partitionOf(context, permission, lease), injectsAtStart(context) ? lease : undefined, call.signal)
   const end =
     lease === undefined || lane.network === undefined || permission.grant.credential === 'none'
@@ -25,12 +25,12 @@ export async function forward(
           call: call.id,
           lease,
           requests: permission.grant.requests,
-          current: () => deps.policy().digest === call.policy && context.definition(call.operation.name) === call.operation.definition,
+          current: () => rulesOf(context) === call.rules && context.definition(call.operation.name) === call.operation.definition,
           seen: new Map(),
           onRequest: (request) => trail.requested(request),
         })
   try {
-    if (deps.policy().digest !== call.policy) throw new JitError('policy.changed', 'the policy changed while this call waited')
+    if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
     return await lane.request(call.request.id, governedLine(call), call.signal)
   } finally {
     end?.()

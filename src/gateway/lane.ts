@@ -2,9 +2,12 @@ import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
-import type { LaneNetwork } from '../egress/types.ts'
+import type { InFlightCall, LaneNetwork } from '../egress/types.ts'
 import { injectedEnvironment } from './inject/environment.ts'
 import { classify, type Id, type Message } from './jsonrpc.ts'
+import { sparseLog } from './noise.ts'
+import { beginStartup, type Startup } from './startup.ts'
+import { Turns } from './turns.ts'
 import type { GatewayDeps, LaneStatus } from './types.ts'
 import { Child } from './upstream/stdio.ts'
 
@@ -28,24 +31,35 @@ type Waiting = (answer: { line: string; value: JsonObject } | JitError) => void
 
 const replayId = 'jit:initialize'
 const startupLinger = 5000
+/** Of a child that has the client's handshake replayed; the first child's handshake is the client's own affair. */
+const startTimeout = 30_000
 
 /** One child process of a server, for one connection and one partition. */
 export class Lane {
   readonly id = newId('lane')
   readonly startedAt: number
+  /** What the server asked the client: JSON of its id → JSON of its progress token. */
+  readonly asked = new Map<string, string>()
   key: string | undefined
   inUse = 0
   lastUsed = 0
   readonly #deps: GatewayDeps
   readonly #options: LaneOptions
   readonly #waiting = new Map<string, Waiting>()
+  readonly #turns: Turns
+  readonly #onWire = new Map<InFlightCall, () => void>()
+  readonly #abort = new AbortController()
+  readonly #warn: (message: string, text: () => string) => void
   #child: Child | undefined
   #network: LaneNetwork | undefined
+  #startup: Startup | undefined
   #ended: JitError | undefined
 
   constructor(deps: GatewayDeps, options: LaneOptions) {
     this.#deps = deps
     this.#options = options
+    this.#turns = new Turns(deps.clock, options.server)
+    this.#warn = sparseLog(deps.log, { server: options.server, lane: this.id })
     this.startedAt = deps.clock.now()
   }
 
@@ -57,63 +71,42 @@ export class Lane {
     return this.#ended !== undefined
   }
 
-  /** Starts the child; with a handshake that was made already, replays it. */
-  async start(signal: AbortSignal): Promise<{ pin: string }> {
-    const { server, handshake, lease } = this.#options
-    const config = this.#deps.config().servers[server]
-    const compiled = this.#deps.policy().servers.get(server)
-    if (config === undefined || compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
-    const launch = await this.#deps.launch(server)
-    const placeholder = config.provider === undefined ? '' : this.#deps.placeholder(config.provider)
-    if (config.provider !== undefined && config.inject.mode !== 'env') {
-      const endpoint =
-        config.inject.mode === 'endpoint' ? { upstream: this.#deps.origin(config.provider), prefix: config.inject.prefix ?? '' } : undefined
-      this.#network = await this.#deps.egress.openLane({
-        lane: this.id,
-        server,
-        placeholder,
-        origins: compiled.origins,
-        open: new Set(config.open),
-        ...(endpoint === undefined ? {} : { endpoint }),
-      })
-    }
-    const environment = { ...launch.environment, ...injectedEnvironment(config.inject, placeholder, this.#network, lease) }
-    this.#child = new Child({
-      server,
-      lane: this.id,
-      launch,
-      environment,
-      children: this.#deps.children,
-      clock: this.#deps.clock,
-      log: this.#deps.log,
-      cap: this.#deps.config().limits.resultBytes,
-      scrub: (text) => this.#options.scrub(text),
-      onLine: (line) => this.#read(line),
-      onTooLong: (bytes, head) => this.#tooLong(bytes, head),
-      onEnd: (how, words) =>
-        this.#end(
-          new JitError(
-            'server.unavailable',
-            `server ${server} ended (${how})${words === '' ? '' : `; its last words: ${JSON.stringify(words.slice(0, 300))}`}`,
-          ),
-        ),
-    })
-    this.#deps.audit.append({
-      type: 'server.started',
-      server,
-      lane: this.id,
-      detail: { pid: this.#child.pid, pin: launch.pin, mode: config.provider === undefined ? 'none' : config.inject.mode },
-    })
-    const endStartup = await this.#allowStartup(signal)
+  /** Requests that the child has not answered. */
+  get pending(): number {
+    return this.#waiting.size
+  }
+
+  /** Starts the child; with a handshake that was made already, replays it. Whoever waits for it may leave; it goes on. */
+  async start(): Promise<{ pin: string }> {
+    const { server, handshake } = this.#options
+    const cancel = this.#deps.clock.after(startTimeout, () =>
+      this.#abort.abort(new JitError('server.start', `server ${server} did not answer its handshake within ${startTimeout / 1000} s`)),
+    )
     try {
+      const pin = await this.#spawn()
       if (handshake.initialize !== undefined) {
-        await this.request(replayId, JSON.stringify({ ...handshake.initialize, id: replayId }), signal)
+        const { value } = await this.request(replayId, JSON.stringify({ ...handshake.initialize, id: replayId }), this.#abort.signal)
+        if ('error' in value) throw new JitError('server.start', `server ${server} refused the handshake in another lane`)
         if (handshake.initialized) this.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
       }
+      return { pin }
     } finally {
-      this.#deps.clock.after(startupLinger, endStartup)
+      cancel()
+      this.#deps.clock.after(startupLinger, () => this.#endStartup())
     }
-    return { pin: launch.pin }
+  }
+
+  /** Puts the call on the wire once no other could be taken for it. Throws `server.busy` after `wait` milliseconds. */
+  async enter(call: InFlightCall, wait: number, signal: AbortSignal): Promise<void> {
+    if (this.#network === undefined) return
+    await this.#turns.enter(call, wait, signal)
+    this.#onWire.set(call, this.#network.begin(call))
+  }
+
+  leave(call: InFlightCall): void {
+    this.#onWire.get(call)?.()
+    this.#onWire.delete(call)
+    this.#turns.leave(call)
   }
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
@@ -137,12 +130,19 @@ export class Lane {
     })
   }
 
+  /** Whether the request of this id (as JSON) is under way here. */
+  serves(id: string): boolean {
+    return this.#waiting.has(id)
+  }
+
   send(line: string | Buffer): boolean {
     return this.#child?.send(line) ?? true
   }
 
+  /** Calls back once the child has read what was sent, or will never. */
   drained(callback: () => void): void {
-    this.#child?.drained(callback)
+    if (this.#child === undefined) callback()
+    else this.#child.drained(callback)
   }
 
   pause(): void {
@@ -162,30 +162,98 @@ export class Lane {
     return { lane: this.id, pid: this.#child?.pid ?? 0, partition: this.key ?? '', inFlight: this.#waiting.size, startedAt: this.startedAt }
   }
 
+  async #spawn(): Promise<string> {
+    const { server, lease } = this.#options
+    const config = this.#deps.config().servers[server]
+    const compiled = this.#deps.policy().servers.get(server)
+    if (config === undefined || compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
+    const launch = await this.#deps.launch(server)
+    this.#throwIfEnded()
+    const placeholder = config.provider === undefined ? '' : this.#deps.placeholder(config.provider)
+    if (config.provider !== undefined && config.inject.mode !== 'env') {
+      const endpoint =
+        config.inject.mode === 'endpoint' ? { upstream: this.#deps.origin(config.provider), prefix: config.inject.prefix ?? '' } : undefined
+      const network = await this.#deps.egress.openLane({
+        lane: this.id,
+        server,
+        placeholder,
+        origins: compiled.origins,
+        open: new Set(config.open),
+        ...(endpoint === undefined ? {} : { endpoint }),
+      })
+      if (this.ended) network.close()
+      this.#throwIfEnded()
+      this.#network = network
+      await this.#beginStartup()
+    }
+    const child = new Child({
+      server,
+      lane: this.id,
+      launch,
+      environment: { ...launch.environment, ...injectedEnvironment(config.inject, placeholder, this.#network, lease) },
+      children: this.#deps.children,
+      clock: this.#deps.clock,
+      log: this.#deps.log,
+      cap: this.#deps.config().limits.resultBytes,
+      scrub: (text) => this.#options.scrub(text),
+      onLine: (line) => this.#read(line),
+      onTooLong: (bytes, head) => this.#tooLong(bytes, head),
+      onEnd: (how, words) =>
+        this.#end(
+          new JitError(
+            'server.unavailable',
+            `server ${server} ended (${how})${words === '' ? '' : `; its last words: ${JSON.stringify(words.slice(0, 300))}`}`,
+          ),
+        ),
+    })
+    this.#child = child
+    this.#deps.audit.append({
+      type: 'server.started',
+      server,
+      lane: this.id,
+      detail: { pid: child.pid, pin: launch.pin, mode: config.provider === undefined ? 'none' : config.inject.mode },
+    })
+    return launch.pin
+  }
+
+  #throwIfEnded(): void {
+    if (this.#ended !== undefined) throw this.#ended
+  }
+
   #read(bytes: Buffer): void {
-    const line = bytes.toString('utf8')
+    if (this.ended) return
+    let line = bytes.toString('utf8')
     let message: Message | undefined
     try {
       message = classify(JSON.parse(line))
+      // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
+      if (line.includes('\r')) line = JSON.stringify(message?.value)
     } catch {
       message = undefined
     }
     if (message === undefined)
-      return this.#deps.log.info('server wrote something that is not JSON-RPC', {
-        server: this.#options.server,
-        text: this.#options.scrub(line.slice(0, 500)),
-      })
-    if (message.kind !== 'response') return this.#options.onMessage(this, message, line)
-    const waiting = this.#waiting.get(JSON.stringify(message.id))
-    if (waiting === undefined) return this.#deps.log.warn('answer to no request dropped', { server: this.#options.server, lane: this.id })
-    this.#waiting.delete(JSON.stringify(message.id))
-    waiting({ line, value: message.value })
+      return this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
+    if (message.kind === 'response') return this.#answered(message.id, { line, value: message.value })
+    try {
+      this.#options.onMessage(this, message, line)
+    } catch (error) {
+      // Nested so deeply, for one, that it cannot be written again.
+      this.#warn('message of a server dropped', () => String(error))
+    }
+  }
+
+  #answered(id: Id | null, answer: { line: string; value: JsonObject }): void {
+    const key = JSON.stringify(id)
+    const waiting = this.#waiting.get(key)
+    if (waiting === undefined) return this.#warn('answer to no request dropped', () => key.slice(0, 100))
+    this.#waiting.delete(key)
+    waiting(answer)
   }
 
   /** A line over the cap: its call gets an error if the id can be seen at its start. */
   #tooLong(bytes: number, head: Buffer): void {
     const id = /"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")/.exec(head.toString('latin1', 0, 300))?.[1] ?? ''
-    this.#deps.log.warn('line over the cap dropped', { server: this.#options.server, lane: this.id, bytes })
+    this.#warn('line over the cap dropped', () => `${bytes} bytes`)
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
     waiting?.(
@@ -200,6 +268,8 @@ export class Lane {
   #end(error: JitError): void {
     if (this.#ended !== undefined) return
     this.#ended = error
+    this.#abort.abort(error)
+    this.#endStartup()
     this.#network?.close()
     for (const waiting of this.#waiting.values()) waiting(error)
     this.#waiting.clear()
@@ -211,45 +281,20 @@ export class Lane {
     this.#options.onEnd(this, error)
   }
 
-  /** `startup:` of the config: a lease for what the server does before any call. */
-  async #allowStartup(signal: AbortSignal): Promise<() => void> {
-    const { server } = this.#options
-    const grant = this.#deps.policy().servers.get(server)?.startup
-    if (grant === undefined || this.#network === undefined) return () => undefined
-    const call = newId('call')
-    const principal = { human: '', agent: { name: 'startup', pid: 0, startTime: 0, evidence: 'peer' as const }, session: this.id }
-    const decision = { effect: 'allow' as const, rule: { source: 'config' as const, path: `servers.${server}.startup` } }
-    const fields = {
-      call,
-      principal,
-      connection: this.id,
-      server,
-      kind: 'startup' as const,
-      tool: '$startup',
-      resource: '',
-      digest: '',
-      policy: this.#deps.policy().digest,
-      decision,
-      provider: grant.provider,
-      scope: grant.scope,
-    }
-    this.#deps.audit.append({ type: 'call.intent', ...fields })
-    const lease = await this.#deps.broker.acquire({ grant, call, principal, server, tool: '$startup' }, signal)
-    const requests: { method: string; url: string; status: number; requestId: string; took: number }[] = []
-    const started = this.#deps.clock.monotonic()
-    const policy = this.#deps.policy().digest
-    const end = this.#network.begin({
-      call,
-      lease,
-      requests: grant.requests,
-      current: () => this.#deps.policy().digest === policy,
-      seen: new Map(),
-      onRequest: (request) => void requests.push(request),
-    })
-    return () => {
-      end()
-      this.#deps.broker.release(lease)
-      this.#deps.audit.append({ type: 'call.close', ...fields, result: 'ok', requests, took: this.#deps.clock.monotonic() - started })
-    }
+  async #beginStartup(): Promise<void> {
+    const startup = await beginStartup(this.#deps, this.#options.server, this.id, this.#abort.signal)
+    if (startup === undefined) return
+    this.#startup = startup
+    if (this.ended) this.#endStartup()
+    this.#throwIfEnded()
+    await this.enter(startup.call, 0, this.#abort.signal)
+  }
+
+  #endStartup(): void {
+    const startup = this.#startup
+    if (startup === undefined) return
+    this.#startup = undefined
+    this.leave(startup.call)
+    startup.end()
   }
 }

@@ -1,5 +1,6 @@
 import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
+import type { InFlightCall } from '../egress/types.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import type { GatewayDeps } from './types.ts'
 
@@ -9,12 +10,21 @@ export interface LanePoolOptions extends Omit<LaneOptions, 'lease' | 'onEnd'> {
   onLaneEnd(error: JitError): void
 }
 
+interface Entry {
+  readonly lane: Lane
+  /** Mode env: the lease that the child was started for. */
+  readonly lease: Lease | undefined
+  /** Undefined once it runs. */
+  starting: Promise<void> | undefined
+}
+
 /** The lanes of one connection: at most `lanes`, one for each partition; the idle one least used makes room. */
 export class LanePool {
   readonly #deps: GatewayDeps
   readonly #options: LanePoolOptions
-  readonly #lanes: { lane: Lane; ready: Promise<unknown> }[] = []
-  readonly #queue: (() => void)[] = []
+  readonly #lanes: Entry[] = []
+  #queue: (() => void)[] = []
+  #closed: JitError | undefined
 
   constructor(deps: GatewayDeps, options: LanePoolOptions) {
     this.#deps = deps
@@ -26,104 +36,130 @@ export class LanePool {
   }
 
   isPrimary(lane: Lane): boolean {
-    return this.#lanes[0]?.lane === lane
+    return this.#first()?.lane === lane
   }
 
-  /** The lane for the handshake, for lists and for everything that policy has no say in. */
+  /** The lane for the handshake, for lists and for everything that policy has no say in. It never holds a credential. */
   async primary(signal: AbortSignal): Promise<Lane> {
-    const [first] = this.#lanes
-    const entry = first ?? this.#open(undefined, undefined, signal)
-    await entry.ready
+    if (this.#closed !== undefined) throw this.#closed
+    const entry = this.#first() ?? this.#open(undefined, undefined)
+    if (entry.starting !== undefined) await unlessAborted(entry.starting, signal)
     return entry.lane
   }
 
-  /** The lane of a partition; waits for room. The caller releases it. `lease`: mode env, where a child is started for it. */
-  async take(key: string, lease: Lease | undefined, signal: AbortSignal): Promise<Lane> {
+  /**
+   * The lane of a partition, with the call on its wire; waits for room and for the call's turn. The caller releases both.
+   * `lease`: mode env, where a child is started for it. Throws `server.busy` after `queueTimeout`.
+   */
+  async take(key: string, lease: Lease | undefined, signal: AbortSignal, call?: InFlightCall): Promise<Lane> {
     const deadline = this.#deps.clock.monotonic() + this.#config().queueTimeout
     for (;;) {
-      const entry = this.#find(key, lease) ?? this.#makeRoom(key, lease, signal)
-      if (entry !== undefined) {
-        entry.lane.inUse += 1
-        try {
-          await entry.ready
-          return entry.lane
-        } catch (error) {
-          this.release(entry.lane)
-          throw error
-        }
-      }
-      const left = deadline - this.#deps.clock.monotonic()
-      if (left <= 0) throw this.#busy()
-      await this.#room(left, signal)
+      if (this.#closed !== undefined) throw this.#closed
+      signal.throwIfAborted()
+      const entry = this.#find(key, lease) ?? this.#makeRoom(key, lease)
+      if (entry === undefined) await this.#room(deadline, signal)
+      else if (await this.#board(entry, deadline, signal, call)) return entry.lane
     }
   }
 
-  release(lane: Lane): void {
+  release(lane: Lane, call?: InFlightCall): void {
+    if (call !== undefined) lane.leave(call)
     lane.inUse -= 1
     lane.lastUsed = this.#deps.clock.monotonic()
-    this.#queue.shift()?.()
+    this.#wake()
   }
 
   async close(reason: JitError): Promise<void> {
+    this.#closed ??= reason
+    this.#wake()
     await Promise.all(this.#lanes.splice(0).map(({ lane }) => lane.close(reason)))
   }
 
-  #find(key: string, lease: Lease | undefined): { lane: Lane; ready: Promise<unknown> } | undefined {
-    const known = this.#lanes.find(({ lane }) => lane.key === key)
+  /** False when the lane ended while the call waited: nothing was sent, so another lane may have it. */
+  async #board({ lane, starting }: Entry, deadline: number, signal: AbortSignal, call: InFlightCall | undefined): Promise<boolean> {
+    lane.inUse += 1
+    try {
+      if (starting !== undefined) await unlessAborted(starting, signal)
+      if (call !== undefined) await lane.enter(call, deadline - this.#deps.clock.monotonic(), signal)
+    } catch (error) {
+      this.release(lane)
+      throw error
+    }
+    if (!lane.ended) return true
+    this.release(lane, call)
+    return false
+  }
+
+  /** The oldest lane that was not started for a lease. */
+  #first(): Entry | undefined {
+    return this.#lanes.find(({ lease }) => lease === undefined)
+  }
+
+  #find(key: string, lease: Lease | undefined): Entry | undefined {
+    const known = this.#lanes.find((entry) => entry.lane.key === key && entry.lease?.id === lease?.id)
     if (known !== undefined || lease !== undefined) return known
     const fresh = this.#lanes.find(({ lane }) => lane.key === undefined)
     if (fresh !== undefined) fresh.lane.key = key
     return fresh
   }
 
-  #makeRoom(key: string, lease: Lease | undefined, signal: AbortSignal): { lane: Lane; ready: Promise<unknown> } | undefined {
+  /** In mode env the lane of the handshake and the lists comes on top: no call can run in it. */
+  #makeRoom(key: string, lease: Lease | undefined): Entry | undefined {
     if (this.#lanes.length >= this.#config().lanes + (lease === undefined ? 0 : 1)) {
       const idle = this.#lanes
         .filter(({ lane }) => lane.inUse === 0 && lane.key !== undefined)
-        .sort((left, right) => left.lane.lastUsed - right.lane.lastUsed)[0]
+        .sort((left, right) => left.lane.pending - right.lane.pending || left.lane.lastUsed - right.lane.lastUsed)[0]
       if (idle === undefined) return undefined
       this.#lanes.splice(this.#lanes.indexOf(idle), 1)
       void idle.lane.close(new JitError('server.unavailable', 'the lane made room for another partition'))
     }
-    return this.#open(key, lease, signal)
+    return this.#open(key, lease)
   }
 
-  #open(key: string | undefined, lease: Lease | undefined, signal: AbortSignal): { lane: Lane; ready: Promise<unknown> } {
-    const lane = new Lane(this.#deps, {
-      ...this.#options,
-      lease,
-      onEnd: (ended, error) => {
-        const index = this.#lanes.findIndex((entry) => entry.lane === ended)
-        if (index === -1) return
-        this.#lanes.splice(index, 1)
-        this.#options.onLaneEnd(error)
-        this.#queue.shift()?.()
-      },
-    })
+  #open(key: string | undefined, lease: Lease | undefined): Entry {
+    const lane = new Lane(this.#deps, { ...this.#options, lease, onEnd: (_, error) => this.#ended(entry, error) })
     lane.key = key
     lease?.signal.addEventListener('abort', () => void lane.close(lease.signal.reason), { once: true })
-    const ready = lane.start(signal).then(
-      ({ pin }) => this.#options.onPin(pin),
+    const starting = lane.start().then(
+      ({ pin }) => {
+        entry.starting = undefined
+        this.#options.onPin(pin)
+      },
       (error: unknown) => {
-        const index = this.#lanes.findIndex((entry) => entry.lane === lane)
-        if (index !== -1) this.#lanes.splice(index, 1)
-        void lane.close(new JitError('server.unavailable', 'it did not start'))
+        void lane.close(error instanceof JitError ? error : new JitError('server.unavailable', 'it did not start'))
         throw error
       },
     )
-    ready.catch(() => undefined)
-    const entry = { lane, ready }
+    starting.catch(() => undefined)
+    const entry: Entry = { lane, lease, starting }
     this.#lanes.push(entry)
+    this.#wake()
     return entry
   }
 
-  #room(wait: number, signal: AbortSignal): Promise<void> {
+  #ended(entry: Entry, error: JitError): void {
+    const index = this.#lanes.indexOf(entry)
+    if (index === -1) return
+    this.#lanes.splice(index, 1)
+    // The end of its lease is no fault of the server.
+    if (error.code.startsWith('server.')) this.#options.onLaneEnd(error)
+    this.#wake()
+  }
+
+  /** All of them: what became free may serve several, and not the first. They look in the order in which they came. */
+  #wake(): void {
+    const queue = this.#queue
+    this.#queue = []
+    for (const go of queue) go()
+  }
+
+  #room(deadline: number, signal: AbortSignal): Promise<void> {
+    const wait = deadline - this.#deps.clock.monotonic()
+    if (wait <= 0) throw this.#busy()
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         cancel()
         signal.removeEventListener('abort', abort)
-        const index = this.#queue.indexOf(go)
-        if (index !== -1) this.#queue.splice(index, 1)
       }
       const go = (): void => {
         leave()
@@ -131,9 +167,13 @@ export class LanePool {
       }
       const abort = (): void => {
         leave()
+        this.#queue = this.#queue.filter((other) => other !== go)
         reject(signal.reason)
       }
-      const cancel = this.#deps.clock.after(wait, go)
+      const cancel = this.#deps.clock.after(wait, () => {
+        this.#queue = this.#queue.filter((other) => other !== go)
+        go()
+      })
       signal.addEventListener('abort', abort, { once: true })
       this.#queue.push(go)
     })
@@ -147,4 +187,13 @@ export class LanePool {
   #config(): { lanes: number; queueTimeout: number } {
     return this.#deps.config().servers[this.#options.server] ?? { lanes: 1, queueTimeout: 0 }
   }
+}
+
+function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }

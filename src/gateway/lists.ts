@@ -1,5 +1,6 @@
 import { digestOf, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { CompiledServer } from '../policy/types.ts'
+import { fold } from './scan.ts'
 
 /** Lists that policy filters: method → the field of the result. */
 const fields: Record<string, string> = {
@@ -14,8 +15,10 @@ export function isList(method: string): boolean {
 }
 
 /**
- * The answer to a list without what policy hides; the page may be empty, its cursor stays. What is filtered for one agent must
- * not be cached for others, so a cache scope becomes private. Each tool's definition is reported as it passes.
+ * The answer to a list without what policy hides; the page may be empty, its cursor stays. Of several entries with one name
+ * the first counts, since nobody knows which one a client would take. What is filtered for one agent must not be cached for
+ * others, so a cache scope becomes private. The definition of each tool that is shown is reported as it passes. Nothing else
+ * of the answer travels that a reader could take for the list.
  */
 export function filterList(
   method: string,
@@ -24,18 +27,26 @@ export function filterList(
   onTool: (name: string, definition: string) => void,
 ): JsonObject {
   const field = fields[method]
-  const { result } = answer
-  if (field === undefined || !isJsonObject(result) || !Array.isArray(result[field])) return answer
-  const items: readonly Json[] = result[field]
-  const shown = items.filter((item) => {
-    if (!isJsonObject(item)) return false
-    if (field === 'tools' && typeof item['name'] === 'string') {
-      onTool(item['name'], digestOf(item))
-      return server.visible(item['name'])
-    }
-    if (field === 'prompts') return typeof item['name'] === 'string' && server.promptVisible(item['name'])
-    const uri = item[field === 'resources' ? 'uri' : 'uriTemplate']
-    return typeof uri === 'string' && server.resourceVisible(uri)
+  const { jsonrpc = '2.0', id = null, result } = answer
+  if (field === undefined || (!('result' in answer) && 'error' in answer)) return answer
+  const page = isJsonObject(result) ? result : {}
+  const items = Array.isArray(page[field]) ? page[field] : []
+  const seen = new Set<string>()
+  const shown = items.filter((item: Json) => {
+    const name = isJsonObject(item) ? item[keys[field] ?? 'name'] : undefined
+    if (!isJsonObject(item) || typeof name !== 'string' || seen.has(name) || !isVisible(server, field, name)) return false
+    seen.add(name)
+    if (field === 'tools') onTool(name, digestOf(item))
+    return true
   })
-  return { ...answer, result: { ...result, [field]: shown, ...('cacheScope' in result ? { cacheScope: 'private' } : {}) } }
+  const rest = Object.fromEntries(Object.entries(page).filter(([key]) => fold(key) !== fold(field)))
+  return { jsonrpc, id, result: { ...rest, [field]: shown, ...('cacheScope' in rest ? { cacheScope: 'private' } : {}) } }
+}
+
+/** Field of the result → what names an entry. */
+const keys: Record<string, string> = { resources: 'uri', resourceTemplates: 'uriTemplate' }
+
+function isVisible(server: CompiledServer, field: string, name: string): boolean {
+  if (field === 'tools') return server.visible(name)
+  return field === 'prompts' ? server.promptVisible(name) : server.resourceVisible(name)
 }

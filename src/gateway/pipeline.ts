@@ -2,10 +2,10 @@ import type { Lease } from '../broker/types.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Decision, Operation, Permission } from '../core/types.ts'
-import { identify, type Call, type CallContext, type GovernedRequest } from './call.ts'
+import { Call, type CallContext, type GovernedRequest } from './call.ts'
 import { forward } from './forward.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
-import { record, type Trail } from './record.ts'
+import { Trail } from './record.ts'
 
 /**
  * One governed request, from the client's message to its answer:
@@ -16,15 +16,18 @@ import { record, type Trail } from './record.ts'
  * answer leaves.
  */
 export async function runCall(context: CallContext, request: GovernedRequest): Promise<void> {
-  const call = identify(context, request)
-  const trail = record(context, call)
+  const call = new Call(context, request)
+  const trail = new Trail(context, call)
   try {
     const decision = decide(context, call.operation)
     trail.decided(decision)
-    const permission = await permit(context, call, decision)
+    const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
     await trail.intend()
     const lease = await obtainLease(context, call, permission)
-    trail.leased(lease)
+    if (lease !== undefined) {
+      call.endWith(lease.signal)
+      trail.leased(lease)
+    }
     try {
       const answer = await forward(context, call, permission, lease, trail)
       const clean = context.scrubber().scrubText(answer.line)
@@ -44,36 +47,27 @@ function decide({ deps }: CallContext, operation: Operation): Decision {
   return { effect: 'deny', rule: { source: 'lock', path: 'jit lock' }, code: 'locked', reason: 'jit is locked', hidden: false, used: {} }
 }
 
-/** `allow` passes, `ask` waits for a person, `deny` ends the call. Nothing is minted before. */
+/** `ask` waits for a person, `deny` ends the call. Nothing is minted before. */
 async function permit({ deps }: CallContext, call: Call, decision: Decision): Promise<Permission> {
-  switch (decision.effect) {
-    case 'allow':
-      return decision
-    case 'deny':
-      throw new JitError(decision.code, decision.reason, { hint: hintFor(call, decision.code), details: { hidden: decision.hidden } })
-    case 'ask': {
-      const { answer, by } = await deps.approvals.ask(
-        { call: call.id, principal: call.principal, operation: call.operation, permission: decision },
-        call.signal,
-      )
-      // Locked while the call waited: a yes from before does not outlive it.
-      if (deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
-      if (answer === 'approved') return decision
-      throw new JitError(
-        answer === 'timeout' ? 'approval.timeout' : 'approval.denied',
-        answer === 'timeout' ? 'nobody approved this call in time' : `${by} denied this call`,
-      )
-    }
-  }
+  if (decision.effect === 'deny')
+    throw new JitError(decision.code, decision.reason, { hint: hintFor(call, decision.code), details: { hidden: decision.hidden } })
+  const { answer, by } = await deps.approvals.ask(
+    { call: call.id, principal: call.principal, operation: call.operation, permission: decision },
+    call.signal,
+  )
+  // Locked while the call waited: a yes from before does not outlive it.
+  if (deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
+  if (answer === 'approved') return decision
+  throw answer === 'timeout'
+    ? new JitError('approval.timeout', 'nobody approved this call in time')
+    : new JitError('approval.denied', `${by} denied this call`)
 }
 
 /** The live lease of this scope and session, or a new one; none for tools that need none. Its end ends the call. */
-async function obtainLease({ deps }: CallContext, call: Call, { grant }: Permission): Promise<Lease | undefined> {
+function obtainLease({ deps }: CallContext, call: Call, { grant }: Permission): Lease | undefined | Promise<Lease> {
   if (grant.credential === 'none') return undefined
   const ask = { grant, call: call.id, principal: call.principal, server: call.operation.server, tool: call.operation.name }
-  const lease = deps.broker.cached(ask) ?? (await deps.broker.acquire(ask, call.signal))
-  call.endWith(lease.signal)
-  return lease
+  return deps.broker.cached(ask) ?? deps.broker.acquire(ask, call.signal)
 }
 
 async function refuse(context: CallContext, call: Call, trail: Trail, error: JitError): Promise<void> {

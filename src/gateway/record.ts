@@ -5,86 +5,120 @@ import type { Json } from '../core/json.ts'
 import type { Decision } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
 
-/** One call's part in the trail. Each method that writes rejects with `audit.unwritable` when it could not. */
-export interface Trail {
-  decided(decision: Decision): void
-  /** Before any effect upstream. */
-  intend(): Promise<void>
-  leased(lease: Lease | undefined): void
-  requested(request: UpstreamRequest): void
-  /** Before the answer is released. */
-  close(result: CloseFields['result']): Promise<void>
+/** One call's part in the trail: an intent before any effect upstream, and exactly one close. */
+export class Trail {
+  readonly #context: CallContext
+  readonly #call: Call
+  readonly #requests: UpstreamRequest[] = []
+  #decision: Decision | undefined
+  #intent: IntentRecord | undefined
+  #lease: LeaseFields | undefined
+  #closed = false
+
+  constructor(context: CallContext, call: Call) {
+    this.#context = context
+    this.#call = call
+  }
+
+  decided(decision: Decision): void {
+    this.#decision = decision
+  }
+
+  /** Before any effect upstream. Rejects with `audit.unwritable`. */
+  intend(): Promise<void> {
+    this.#intent = intentOf(this.#context, this.#call, this.#decision)
+    return this.#context.deps.audit.stage(this.#intent)
+  }
+
+  leased(lease: Lease): void {
+    this.#lease = leaseFields(lease)
+  }
+
+  requested(request: UpstreamRequest): void {
+    this.#requests.push({ ...request, took: microseconds(request.took) })
+  }
+
+  /** Before the answer is released. Rejects with `audit.unwritable`. */
+  close(result: CloseFields['result'], error?: JitError): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    this.#closed = true
+    this.#call.done()
+    const { deps } = this.#context
+    const intent = this.#intent?.pin === pinOf(this.#context) ? this.#intent : undefined
+    return deps.audit.stage({
+      ...(intent ?? intentOf(this.#context, this.#call, this.#decision)),
+      type: 'call.close',
+      result,
+      ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+      ...(this.#lease === undefined ? {} : { lease: this.#lease }),
+      requests: this.#requests,
+      took: microseconds(deps.clock.monotonic() - this.#call.started),
+    })
+  }
+
   /** Closes with an error; false when even that could not be written. */
-  fail(error: JitError): Promise<boolean>
+  async fail(error: JitError): Promise<boolean> {
+    try {
+      await this.close(resultOf(error), error)
+      return true
+    } catch (failure) {
+      this.#context.deps.log.error('closing record not written', { call: this.#call.id, error: String(failure) })
+      return error.code === 'audit.unwritable'
+    }
+  }
 }
 
-export function record(context: CallContext, call: Call): Trail {
-  const { deps } = context
-  const { operation } = call
-  const requests: UpstreamRequest[] = []
-  let decision: Decision | undefined
-  let lease: LeaseFields | undefined
-  let closed = false
+type IntentRecord = CallFields & { readonly type: 'call.intent' }
 
-  const fields = (): CallFields => ({
+const known = new WeakMap<Lease, LeaseFields>()
+
+/** The same for every call that has the lease. */
+function leaseFields(lease: Lease): LeaseFields {
+  const made = known.get(lease) ?? {
+    id: lease.id,
+    provider: lease.provider,
+    scope: lease.scope,
+    token: lease.fingerprint,
+    ...(lease.upstreamHash === '' ? {} : { upstreamHash: lease.upstreamHash }),
+    expiresAt: new Date(lease.expiresAt).toISOString(),
+  }
+  known.set(lease, made)
+  return made
+}
+
+/** Undefined until a child has been started. */
+function pinOf(context: CallContext): string | undefined {
+  const pin = context.pin()
+  return pin === '' ? undefined : pin
+}
+
+function intentOf(context: CallContext, call: Call, decision: Decision | undefined): IntentRecord {
+  const { operation } = call
+  const pin = pinOf(context)
+  const permission = decision === undefined || decision.effect === 'deny' ? undefined : decision
+  return {
+    type: 'call.intent',
     call: call.id,
     principal: call.principal,
     connection: context.connection,
     server: operation.server,
-    ...(context.pin() === '' ? {} : { pin: context.pin() }),
+    ...(pin === undefined ? {} : { pin }),
     kind: operation.kind,
     tool: operation.name,
-    resource: decision !== undefined && decision.effect !== 'deny' ? decision.resource : '',
+    resource: permission?.resource ?? '',
     digest: operation.digest,
     policy: call.policy,
     decision: decisionFields(decision),
-    ...argumentFields(deps.config().audit.arguments, decision, operation.args),
-    ...(decision === undefined || decision.effect === 'deny' || decision.grant.credential === 'none'
+    ...argumentFields(context.deps.config().audit.arguments, decision, operation.args),
+    ...(permission === undefined || permission.grant.credential === 'none'
       ? {}
-      : { provider: decision.grant.provider, scope: decision.grant.scope }),
-  })
-  const write = async (result: CloseFields['result'], error?: JitError): Promise<void> => {
-    if (closed) return
-    closed = true
-    call.done()
-    await deps.audit.stage({
-      type: 'call.close',
-      ...fields(),
-      result,
-      ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
-      ...(lease === undefined ? {} : { lease }),
-      requests,
-      took: Math.round((deps.clock.monotonic() - call.started) * 1000) / 1000,
-    })
+      : { provider: permission.grant.provider, scope: permission.grant.scope }),
   }
-  return {
-    decided: (made) => {
-      decision = made
-    },
-    intend: () => deps.audit.stage({ type: 'call.intent', ...fields() }),
-    leased: (made) => {
-      if (made === undefined) return
-      lease = {
-        id: made.id,
-        provider: made.provider,
-        scope: made.scope,
-        token: made.fingerprint,
-        ...(made.upstreamHash === '' ? {} : { upstreamHash: made.upstreamHash }),
-        expiresAt: new Date(made.expiresAt).toISOString(),
-      }
-    },
-    requested: (request) => void requests.push({ ...request, took: Math.round(request.took * 1000) / 1000 }),
-    close: (result) => write(result),
-    async fail(error) {
-      try {
-        await write(resultOf(error), error)
-        return true
-      } catch (failure) {
-        deps.log.error('closing record not written', { call: call.id, error: String(failure) })
-        return error.code === 'audit.unwritable'
-      }
-    },
-  }
+}
+
+/** Milliseconds with three digits. */
+function microseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000
 }
 
 function resultOf({ code }: JitError): CloseFields['result'] {

@@ -8,8 +8,45 @@ export interface ScanLimits {
 const ascii = /^[ -~]*$/
 const forbidden = new Set(['__proto__', 'constructor', 'prototype'])
 
-/** Objects whose keys a reader without regard to case would confuse. */
-const strict = new Set(['', 'params', 'params._meta', 'params.arguments', '[]', '[].params', '[].params._meta', '[].params.arguments'])
+/** A place in a message: whether a reader without regard to case would confuse the keys of an object there, and what lies below. */
+interface Place {
+  readonly folded: boolean
+  readonly below: ReadonlyMap<string, Place>
+  readonly items: Place | undefined
+}
+
+const leaf: Place = { folded: true, below: new Map(), items: undefined }
+const request: Place = {
+  folded: true,
+  below: new Map([
+    [
+      'params',
+      {
+        folded: true,
+        below: new Map([
+          ['_meta', leaf],
+          ['arguments', leaf],
+        ]),
+        items: undefined,
+      },
+    ],
+  ]),
+  items: undefined,
+}
+/** A message is a request, or a batch of them. */
+const message: Place = { ...request, items: request }
+
+/** One object or array that is open. */
+interface Level {
+  /** Undefined for an array. */
+  readonly keys: string[] | undefined
+  /** The same as a set, once there are many. */
+  more: Set<string> | undefined
+  /** Undefined where keys only count as they are. */
+  readonly place: Place | undefined
+}
+
+const fewKeys = 16
 
 /**
  * What JSON.parse forgives and two readers read differently: duplicate keys at any level, case variants in the envelope, in
@@ -17,7 +54,7 @@ const strict = new Set(['', 'params', 'params._meta', 'params.arguments', '[]', 
  * block the process. Answers what it found, or undefined. One pass over the text.
  */
 export function scanJson(text: string, limits: ScanLimits): string | undefined {
-  const stack: { keys: Set<string> | undefined; folded: boolean; path: string }[] = []
+  const stack: Level[] = []
   let keys = 0
   let key = ''
   let expectKey = false
@@ -33,15 +70,12 @@ export function scanJson(text: string, limits: ScanLimits): string | undefined {
       keys += 1
       if (keys > limits.keys) return `more than ${limits.keys} keys`
       if (forbidden.has(key)) return `the key ${quote(key)}`
-      const compared = top.folded ? fold(key) : key
-      if (top.keys.has(compared)) return `the key ${quote(key)} twice, or in two spellings`
-      top.keys.add(compared)
+      const compared = top.place?.folded === true ? fold(key) : key
+      if (isAmong(top, compared)) return `the key ${quote(key)} twice, or in two spellings`
     } else if (code === 0x7b || code === 0x5b) {
       if (stack.length >= limits.depth) return `more than ${limits.depth} levels`
-      const parent = stack.at(-1)
-      const path = pathOf(parent, key)
       const object = code === 0x7b
-      stack.push({ keys: object ? new Set() : undefined, folded: object && strict.has(path), path })
+      stack.push({ keys: object ? [] : undefined, more: undefined, place: placeBelow(stack.at(-1), key) })
       expectKey = object
     } else if (code === 0x7d || code === 0x5d) {
       stack.pop()
@@ -62,6 +96,17 @@ export function scanJson(text: string, limits: ScanLimits): string | undefined {
   return undefined
 }
 
+/** Remembers the key; true when it was there. Looking through a few costs less than a set. */
+function isAmong(level: Level, key: string): boolean {
+  const { keys } = level
+  if (keys === undefined) return false
+  if (level.more?.has(key) ?? keys.includes(key)) return true
+  keys.push(key)
+  if (level.more !== undefined) level.more.add(key)
+  else if (keys.length > fewKeys) level.more = new Set(keys)
+  return false
+}
+
 function endOfString(text: string, start: number): number {
   let end = start
   do end = text.indexOf('"', end + 1)
@@ -76,14 +121,13 @@ function escapedAt(text: string, index: number): boolean {
   return count % 2 === 1
 }
 
-function pathOf(parent: { keys: Set<string> | undefined; path: string } | undefined, key: string): string {
-  if (parent === undefined) return ''
-  if (parent.keys === undefined) return `${parent.path}[]`
-  return parent.path === '' ? key : `${parent.path}.${key}`
+function placeBelow(parent: Level | undefined, key: string): Place | undefined {
+  if (parent === undefined) return message
+  return parent.keys === undefined ? parent.place?.items : parent.place?.below.get(key)
 }
 
 /** Go's JSON folds case by Unicode's simple folding, which maps U+017F to s and U+212A to k; NFKC covers full-width forms. */
-function fold(key: string): string {
+export function fold(key: string): string {
   if (ascii.test(key)) return key.toLowerCase()
   return key.normalize('NFKC').replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase()
 }

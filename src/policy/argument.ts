@@ -60,8 +60,12 @@ const forbidden: readonly (readonly [RegExp, string])[] = [
   [/\\/, 'a backslash'],
 ]
 
+/** Most values are plain words; the others are looked at closely. */
+const plainWord = /^[\w /:,#@-]*$/
+
 /** What no value from a call may carry into a scope or a request rule. */
 export function refuseMetacharacters(text: string, name: ArgumentName, at: string): void {
+  if (plainWord.test(text)) return
   for (const [pattern, label] of forbidden) {
     if (pattern.test(text)) throw new Refusal(`${name.text} ${quote(text, 60)} contains ${label}`, at)
   }

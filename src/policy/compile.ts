@@ -1,8 +1,9 @@
 import { nearest } from '../config/nearest.ts'
 import { type ConfigPath, formatPath, ProblemList } from '../config/problems.ts'
-import type { Preset, ServerConfig, ToolCase } from '../config/schema.ts'
+import type { Config, Preset, ServerConfig, ToolCase } from '../config/schema.ts'
 import type { LoadedConfig, PresetSource } from '../config/types.ts'
 import { quote } from '../core/errors.ts'
+import { digestOf } from '../core/json.ts'
 import type { LeaseGrant } from '../core/types.ts'
 import { type CaseContext, type CompiledCase, compileCase } from './case.ts'
 import { createConditions } from './condition.ts'
@@ -23,8 +24,19 @@ export function compilePolicy(loaded: LoadedConfig, facts: ReadonlyMap<string, P
     rules.set(name, new ServerCompiler(name, server, loaded, facts, presets, problems).compile())
   }
   problems.throwIfAny()
-  const servers = new Map<string, CompiledServer>([...rules].map(([name, server]) => [name, createServer(server)]))
+  const servers = new Map<string, CompiledServer>(
+    [...rules].map(([name, server]) => [name, createServer(server, digestOfServer(loaded.config, name, presets))]),
+  )
   return { digest: loaded.digest, servers, decide: (operation) => decideOn(rules, operation) }
+}
+
+/** Of all that shapes one server. */
+function digestOfServer({ servers, providers, ttl, lifetime }: Config, name: string, presets: PresetSource): string {
+  const server = servers[name]
+  const provider = server?.provider === undefined ? undefined : providers[server.provider]
+  const preset = server?.preset === undefined ? undefined : presets(server.preset)
+  // By way of its text: what is absent in these is absent there.
+  return digestOf(JSON.parse(JSON.stringify({ server, provider, preset, ttl, lifetime })))
 }
 
 class ServerCompiler {

@@ -52,7 +52,7 @@ export function decideOn(servers: ReadonlyMap<string, ServerRules>, operation: O
 }
 
 /** What lists show and egress may reach, from the same rules. */
-export function createServer(rules: ServerRules): CompiledServer {
+export function createServer(rules: ServerRules, digest: string): CompiledServer {
   const constrained = new Map<string, ReadonlySet<string>>()
   for (const [name, tool] of rules.tools) {
     if (tool.effect === 'deny') continue
@@ -62,6 +62,7 @@ export function createServer(rules: ServerRules): CompiledServer {
   const none: ReadonlySet<string> = new Set()
   return {
     name: rules.name,
+    digest,
     visible: (tool) => (rules.tools.get(tool)?.effect ?? 'deny') !== 'deny',
     resourceVisible: (uri) => rules.resources.some((pattern) => matchesUri(pattern, uri)),
     promptVisible: (name) => rules.prompts.some((pattern) => matchesName(pattern, name)),

@@ -20,7 +20,11 @@ const maxSegments = 64
 export function compilePath(text: string, facts: ProviderFacts, captured: ReadonlySet<string>, names: Set<string>): FillSegments {
   const texts = text === '/' ? [] : text.slice(1).split('/')
   const fills = texts.map((segment, index) => compileSegment(segment, index === texts.length - 1, facts, captured, names))
-  return (args, used) => fills.flatMap((fill) => fill(args, used))
+  return (args, used) => {
+    const segments: PathSegment[] = []
+    for (const fill of fills) for (const segment of fill(args, used)) segments.push(segment)
+    return segments
+  }
 }
 
 function compileSegment(
@@ -62,9 +66,11 @@ function compileOne(parts: readonly TemplatePart[], facts: ProviderFacts): FillS
   }
   const ignoreCase = parts.every((part) => part.kind === 'argument' && ignoresCase(part.name, facts))
   return (args, used) => {
-    const value = parts
-      .map((part) => (part.kind === 'argument' ? segmentValue(args, part.name, used) : part.kind === 'text' ? part.text : ''))
-      .join('')
+    let value = ''
+    for (const part of parts) {
+      if (part.kind === 'argument') value += segmentValue(args, part.name, used)
+      else if (part.kind === 'text') value += part.text
+    }
     if (value === '.' || value === '..') throw new Refusal(`${quote(value)} cannot be part of a path`, 'requests')
     return [{ kind: 'literal', value, ignoreCase }]
   }

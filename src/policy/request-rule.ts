@@ -93,9 +93,15 @@ function canonicalOrigin(text: string): string {
 }
 
 function ruleText(method: string, origin: string, segments: readonly PathSegment[], query: readonly QueryParameter[]): string {
-  const path = segments.map((segment) => `/${segmentText(segment)}`).join('')
-  const parameters = query.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`)).join('&')
-  return `${method} ${origin}${path === '' ? '/' : path}${parameters === '' ? '' : ` ?${parameters}`}`
+  let text = `${method} ${origin}`
+  for (const segment of segments) text += `/${segmentText(segment)}`
+  if (segments.length === 0) text += '/'
+  let separator = ' ?'
+  for (const { name, value } of query) {
+    text += value === undefined ? `${separator}${name}` : `${separator}${name}=${value}`
+    separator = '&'
+  }
+  return text
 }
 
 function segmentText(segment: PathSegment): string {

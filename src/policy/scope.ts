@@ -102,7 +102,11 @@ function compileText(template: string, path: string, facts: ProviderFacts, names
     if (part.kind === 'argument' && part.form !== 'plain') throw new RuleError(`\${args.${part.name.text}} takes no suffix in a scope`)
   }
   for (const name of topNames(parts)) names.add(name)
-  return (args, used) => parts.map((part) => fillPart(part, parts.length > 1, path, facts, args, used)).join('')
+  return (args, used) => {
+    let text = ''
+    for (const part of parts) text += fillPart(part, parts.length > 1, path, facts, args, used)
+    return text
+  }
 }
 
 function fillPart(part: TemplatePart, among: boolean, path: string, facts: ProviderFacts, args: JsonObject, used: Used): string {

@@ -1,3 +1,4 @@
+import type { JitError } from '../core/errors.ts'
 import type { Decision, LeaseGrant, Operation } from '../core/types.ts'
 import type { JsonObject } from '../core/json.ts'
 
@@ -16,12 +17,16 @@ export interface CompiledPolicy {
   /** SHA-256 of the config it was compiled from. */
   readonly digest: string
   readonly servers: ReadonlyMap<string, CompiledServer>
+  /** The config cannot be used, for this reason: nothing is let through, and clients are told when they connect. */
+  readonly broken?: JitError
   /** Pure: the same operation gets the same decision. Never throws; what cannot be decided is denied. */
   decide(operation: Operation): Decision
 }
 
 export interface CompiledServer {
   readonly name: string
+  /** SHA-256 of all that shapes this server: its entry, its provider's, its preset and the defaults. Another server's change leaves it. */
+  readonly digest: string
   /** True for tools under `allow` or `ask` and not under `deny`: shown in lists. */
   visible(tool: string): boolean
   resourceVisible(uri: string): boolean

@@ -1,7 +1,8 @@
-import { PassThrough } from 'node:stream'
+import type { ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
 import { auditQuery } from '../../api/schema.ts'
 import type { AuditRecord } from '../../audit/event.ts'
-import { JitError, quote } from '../../core/errors.ts'
+import { JitError, quote, toJitError } from '../../core/errors.ts'
 import { nameIn, type Routes } from '../api.ts'
 import type { Daemon } from '../types.ts'
 
@@ -11,15 +12,17 @@ export function auditRoutes(daemon: Daemon): Routes {
     audit: (request, reply) => {
       const { follow, ...filter } = auditQuery.parse(request.query)
       const gone = new AbortController()
-      const stream = new PassThrough()
-      request.raw.socket.once('close', () => gone.abort())
-      void reply.type('application/x-ndjson').send(stream)
-      void pump(stream, follow === true ? chain(audit.query(filter), audit.follow(filter, gone.signal)) : audit.query(filter), gone.signal)
+      const records = follow === true ? chain(audit.query(filter), audit.follow(filter, gone.signal)) : audit.query(filter)
+      // From here on the answer is ours: its head leaves at once, so that a follower knows that it is heard.
+      reply.hijack()
+      reply.raw.once('close', () => gone.abort())
+      reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
+      void send(daemon, records, reply.raw, gone.signal)
       return reply
     },
     verify: () => audit.verify(),
     trace: async (request) => {
-      const hash = decodeURIComponent(nameIn(request, 'hash'))
+      const hash = nameIn(request, 'hash')
       const leases = new Set(daemon.store.leases.byHash(hash).map((row) => row.id))
       const found: AuditRecord[] = []
       for await (const record of audit.query({})) {
@@ -37,15 +40,18 @@ export function auditRoutes(daemon: Daemon): Routes {
   }
 }
 
-async function pump(stream: PassThrough, records: AsyncIterable<AuditRecord>, signal: AbortSignal): Promise<void> {
+/** Never rejects: a client that left ends it, and a trail that cannot be read cuts the answer short, which a client sees. */
+async function send(daemon: Daemon, records: AsyncIterable<AuditRecord>, answer: ServerResponse, gone: AbortSignal): Promise<void> {
   try {
-    for await (const record of records) {
-      if (signal.aborted) break
-      if (!stream.write(`${JSON.stringify(record)}\n`)) await new Promise((resolve) => stream.once('drain', resolve).once('close', resolve))
-    }
-  } finally {
-    stream.end()
+    await pipeline(lines(records), answer)
+  } catch (error) {
+    answer.destroy()
+    if (!gone.aborted) daemon.log.error('trail not read', { error: toJitError(error).message })
   }
+}
+
+async function* lines(records: AsyncIterable<AuditRecord>): AsyncIterable<string> {
+  for await (const record of records) yield `${JSON.stringify(record)}\n`
 }
 
 async function* chain(first: AsyncIterable<AuditRecord>, second: AsyncIterable<AuditRecord>): AsyncIterable<AuditRecord> {

@@ -2,7 +2,6 @@ import { sealRequest, unsealRequest } from '../../api/schema.ts'
 import { JitError } from '../../core/errors.ts'
 import { Secret } from '../../core/secret.ts'
 import { byCommandLine, type Routes } from '../api.ts'
-import { storeLock } from '../lock.ts'
 import type { Daemon } from '../types.ts'
 
 const deadline = 10_000
@@ -23,13 +22,13 @@ export function controlRoutes(daemon: Daemon): Routes {
     },
     lock: async () => {
       daemon.broker.locked = true
-      storeLock(daemon)
+      daemon.lock.lock()
       const receipts = await daemon.broker.revoke({ all: true }, 'locked', deadline)
       note('daemon.locked')
       return { locked: true, receipts }
     },
     unlock: () => {
-      daemon.store.meta.set('locked', 'no')
+      daemon.lock.unlock()
       daemon.broker.locked = false
       note('daemon.unlocked')
       return { locked: false }
@@ -40,7 +39,7 @@ export function controlRoutes(daemon: Daemon): Routes {
       const receipts = await daemon.broker.revoke({ all: true }, 'revoked', deadline)
       // The trail goes on; its signatures wait until the key is back.
       await daemon.audit.checkpoint()
-      daemon.audit.setSigner(undefined)
+      daemon.signing.stop()
       daemon.vault.seal()
       note('store.sealed')
       return { state: daemon.sealer.state, key: daemon.sealer.key, note: daemon.sealer.note, receipts }

@@ -1,4 +1,5 @@
 import { lstatSync } from 'node:fs'
+import { formatProblem } from '../../config/problems.ts'
 import type { DoctorView } from '../../api/schema.ts'
 import type { Routes } from '../api.ts'
 import type { Daemon } from '../types.ts'
@@ -33,7 +34,7 @@ export function doctorRoutes(daemon: Daemon): Routes {
             daemon.sealer.state,
             daemon.sealer.state === 'open' ? '' : 'Run `jit unseal`.',
           ),
-          check('config', configState(daemon), daemon.paths.configFile, configAdvice(daemon)),
+          check('config', configState(daemon), configFound(daemon), configAdvice(daemon)),
           check(
             'audit trail',
             trail.ok && daemon.audit.writable ? 'ok' : 'fail',
@@ -81,14 +82,20 @@ function check(name: string, state: Check['state'], found: string, advice: strin
 }
 
 function configState(daemon: Daemon): Check['state'] {
-  if (daemon.configuration.problems().length > 0) return 'fail'
+  if (daemon.configuration.broken !== undefined || daemon.configuration.problems().length > 0) return 'fail'
   return daemon.configuration.pending ? 'warn' : 'ok'
 }
 
 function configAdvice(daemon: Daemon): string {
   return daemon.configuration.problems().length > 0
-    ? 'The file is not in force: `jit config check` says why.'
+    ? '`jit config check` says what is wrong and where; then `jit config apply`.'
     : 'The file changed: `jit config apply`.'
+}
+
+function configFound({ configuration, paths }: Daemon): string {
+  if (configuration.broken !== undefined) return `what is in force is broken, so every call is denied: ${configuration.broken.message}`
+  const [problem] = configuration.problems()
+  return problem === undefined ? paths.configFile : `the file is not in force: ${formatProblem(problem)}`
 }
 
 function isPrivate(folder: string): boolean {

@@ -1,6 +1,6 @@
 import type { StatusView } from '../../api/schema.ts'
 import type { Routes } from '../api.ts'
-import { packageVersion } from '../daemon.ts'
+import { packageVersion } from '../installation.ts'
 import type { Daemon } from '../types.ts'
 
 export function statusRoutes(daemon: Daemon): Routes {
@@ -49,7 +49,9 @@ function warningsOf(daemon: Daemon, problems: number, outstanding: number): stri
   if (daemon.sealer.state === 'sealed') warnings.push('the secret store is sealed: run `jit unseal`')
   if (!daemon.audit.writable) warnings.push('the trail cannot be written: calls are refused')
   for (const problem of daemon.audit.problems) warnings.push(`the trail was changed: ${problem}; run \`jit audit verify\``)
-  if (problems > 0)
+  const { broken } = daemon.configuration
+  if (broken !== undefined) warnings.push(`the config in force is broken, so every call is denied: ${broken.message}`)
+  if (problems > 0 && daemon.configuration.pending)
     warnings.push(`the config file has ${problems} problem${problems === 1 ? '' : 's'} and is not in force: run \`jit config check\``)
   else if (daemon.configuration.pending) warnings.push('the config file changed and is not in force: run `jit config apply`')
   if (outstanding > 0)

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
+import { JitError } from '../../core/errors.ts'
 import type { Logger } from '../../core/types.ts'
 import type { ChildTable } from '../../store/store.ts'
 import { batchedWriter } from '../batched.ts'
@@ -25,35 +27,49 @@ export interface ChildOptions {
 }
 
 const grace = 2000
+/** For a child that does not read any more: time to end by itself, so that its exit code is what people see. */
+const deafGrace = 500
+
+type Started = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable; readonly stderr: Readable }
 
 /** A local MCP server: a process group of its own, lines on stdin and stdout, its stderr scrubbed into the log. */
 export class Child {
-  readonly #process: ChildProcess
+  readonly #process: Started
   readonly #options: ChildOptions
   readonly #write: (data: Buffer | string) => boolean
   #words: string[] = []
+  #exited = false
   #ended = false
   #closing = false
+  #deaf = false
 
+  /** Throws JitError `server.start`, or what the table of children throws: then nothing runs. */
   constructor(options: ChildOptions) {
     this.#options = options
-    const { launch } = options
-    this.#process = spawn(launch.command, [...launch.args], {
-      cwd: launch.cwd,
-      env: { ...options.environment },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      detached: true,
-    })
-    const { pid } = this.#process
-    if (pid !== undefined)
-      options.children.add({ pid, startTime: startTimeOf(pid), processGroup: pid, server: options.server, lane: options.lane })
-    this.#process.stdin?.on('error', () => undefined)
-    this.#write = this.#process.stdin === null ? () => true : batchedWriter(this.#process.stdin)
-    this.#process.stdout?.on(
+    this.#process = start(options)
+    const { stdin, stdout, stderr, pid } = this.#process
+    for (const stream of [stdout, stderr]) stream.on('error', () => undefined)
+    stdin.on('error', () => this.#turnDeaf())
+    this.#write = batchedWriter(stdin)
+    this.#process.once('error', (error) => this.#end(`it could not be started: ${error.message}`))
+    this.#process.once('exit', () => this.#bury())
+    this.#process.once('close', (code, signal) =>
+      this.#end(
+        this.#deaf && signal === 'SIGKILL' ? 'it closed its input' : signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`,
+      ),
+    )
+    try {
+      if (pid !== undefined)
+        options.children.add({ pid, startTime: startTimeOf(pid), processGroup: pid, server: options.server, lane: options.lane })
+    } catch (error) {
+      this.#signal('SIGKILL')
+      throw error
+    }
+    stdout.on(
       'data',
       lineReader(options.cap, (line) => line.length > 0 && options.onLine(line), options.onTooLong),
     )
-    this.#process.stderr?.on(
+    stderr.on(
       'data',
       lineReader(
         64 * 1024,
@@ -61,8 +77,6 @@ export class Child {
         () => undefined,
       ),
     )
-    this.#process.once('error', (error) => this.#end(`it could not be started: ${error.message}`))
-    this.#process.once('close', (code, signal) => this.#end(signal === null ? `exit code ${code ?? '?'}` : `signal ${signal}`))
   }
 
   get pid(): number {
@@ -71,47 +85,69 @@ export class Child {
 
   /** False when the child reads too slowly: then wait for `drained`. */
   send(line: string | Buffer): boolean {
-    if (this.#process.stdin?.writable !== true) return true
+    if (!this.#process.stdin.writable) return true
     if (typeof line === 'string') return this.#write(`${line}\n`)
     this.#write(line)
     return this.#write('\n')
   }
 
+  /** Calls back once the child has read what was sent, or will never read it. */
   drained(callback: () => void): void {
-    this.#process.stdin?.once('drain', callback)
+    const { stdin } = this.#process
+    if (stdin.closed || !stdin.writableNeedDrain) return callback()
+    const done = (): void => {
+      stdin.off('drain', done).off('close', done)
+      callback()
+    }
+    stdin.once('drain', done).once('close', done)
   }
 
   pause(): void {
-    this.#process.stdout?.pause()
+    if (!this.#closing) this.#process.stdout.pause()
   }
 
   resume(): void {
-    this.#process.stdout?.resume()
+    this.#process.stdout.resume()
   }
 
-  /** End of stdin, then SIGTERM, then SIGKILL, to the whole group. */
+  /** End of stdin, then SIGTERM, then SIGKILL, to the whole group. What it still says is not heard. */
   close(): Promise<void> {
     if (this.#ended) return Promise.resolve()
     if (!this.#closing) {
       this.#closing = true
-      this.#process.stdin?.end()
+      this.#process.stdin.end()
+      // Nobody reads a paused stream to its end, and before that no process counts as closed.
+      this.#process.stdout.removeAllListeners('data').resume()
       this.#options.clock.after(grace, () => this.#signal('SIGTERM'))
       this.#options.clock.after(2 * grace, () => this.#signal('SIGKILL'))
     }
     return new Promise((resolve) => this.#process.once('close', () => resolve()))
   }
 
-  kill(): void {
-    this.#signal('SIGKILL')
-  }
-
   #signal(signal: NodeJS.Signals): void {
-    if (this.#ended || this.#process.pid === undefined) return
+    if (this.#exited || this.#process.pid === undefined) return
     try {
       process.kill(-this.#process.pid, signal)
     } catch {
       // The group is gone already.
     }
+  }
+
+  /** A child that takes no more input is of no use: it gets no call, and those that it has would wait for ever. */
+  #turnDeaf(): void {
+    if (this.#deaf || this.#closing) return
+    this.#deaf = true
+    this.#options.clock.after(deafGrace, () => this.#signal('SIGKILL'))
+  }
+
+  /** What the child started may outlive it and hold its pipes; nothing of a lane does. What left the group loses the pipes. */
+  #bury(): void {
+    this.#signal('SIGKILL')
+    this.#exited = true
+    this.#options.clock.after(grace, () => {
+      this.#process.stdout.destroy()
+      this.#process.stderr.destroy()
+    })
   }
 
   #hear(line: Buffer): void {
@@ -122,12 +158,36 @@ export class Child {
 
   #end(how: string): void {
     if (this.#ended) return
-    // What the child started may outlive it; nothing of a lane does.
-    this.#signal('SIGKILL')
     this.#ended = true
-    if (this.#process.pid !== undefined) this.#options.children.remove(this.#process.pid)
+    try {
+      if (this.#process.pid !== undefined) this.#options.children.remove(this.#process.pid)
+    } catch (error) {
+      this.#options.log.error('end of a child not stored', { server: this.#options.server, error: String(error) })
+    }
     this.#options.onEnd(how, this.#words.at(-1) ?? '')
   }
+}
+
+/** Most failures come as an event later; a command line that is too long, for one, is thrown. */
+function start({ launch, environment, server }: ChildOptions): Started {
+  try {
+    const child: ChildProcess = spawn(launch.command, [...launch.args], {
+      cwd: launch.cwd,
+      env: { ...environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
+    if (hasPipes(child)) return child
+    child.on('error', () => undefined)
+    throw new Error('no file descriptors are left for its pipes')
+  } catch (error) {
+    throw new JitError('server.start', `server ${server} could not be started: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** Against its type, Node gives none when the process is out of file descriptors. */
+function hasPipes(child: ChildProcess): child is Started {
+  return Boolean(child.stdin && child.stdout && child.stderr)
 }
 
 /** Field 22 of /proc/PID/stat, behind the parenthesised name; 0 where there is no /proc. */

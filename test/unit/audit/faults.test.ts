@@ -8,7 +8,7 @@ import { appendCheckpoint } from '../../../src/audit/checkpoint.ts'
 import { type Disk, systemDisk } from '../../../src/audit/disk.ts'
 import { segmentNumbers } from '../../../src/audit/segments.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
-import { canMount, tinyDisk } from '../store/tiny-disk.ts'
+import { canMount, tinyDisk } from '../../support/tiny-disk.ts'
 import { all, event, openTestLog, temporaryFolder, TestLog, testSigner, textOf } from './support.ts'
 
 const mountable = canMount()

@@ -12,7 +12,7 @@ const issue: RequestRule = {
   method: 'GET',
   origin,
   segments: [literal('repos'), literal('acme', true), literal('web', true), literal('issues'), literal('42')],
-  query: [{ name: 'page' }, { name: 'state', value: 'open' }],
+  query: [{ name: 'page' }],
 }
 
 function admits(rule: RequestRule, method: string, target: string, at = origin, seen = new Map<string, string>()): boolean {
@@ -26,7 +26,7 @@ describe('a request rule', () => {
     ['/repos/Acme/WEB/issues/42'],
     ['/repos/acme/web/issues/%34%32'],
     ['/repos/acme/web/issues/42?page=2'],
-    ['/repos/acme/web/issues/42?page=2&state=open'],
+    ['/repos/acme/web/issues/42?page='],
     ['/repos/acme/web/issues/42?'],
   ])('admits %s', (target) => {
     expect(admits(issue, 'GET', target)).toBe(true)
@@ -49,8 +49,9 @@ describe('a request rule', () => {
     ['an absolute address', 'https://evil.example/repos/acme/web/issues/42'],
     ['a parameter that is not named', '/repos/acme/web/issues/42?access_token=x'],
     ['a parameter twice', '/repos/acme/web/issues/42?page=1&page=2'],
-    ['a bound parameter with another value', '/repos/acme/web/issues/42?state=all'],
-    ['a parameter in disguise', '/repos/acme/web/issues/42?st%61te=all'],
+    ['a parameter in another case', '/repos/acme/web/issues/42?Page=1'],
+    ['a parameter twice, once in disguise', '/repos/acme/web/issues/42?page=1&p%61ge=2'],
+    ['a value without a name', '/repos/acme/web/issues/42?=1'],
   ])('refuses %s', (_, target) => {
     expect(admits(issue, 'GET', target)).toBe(false)
   })
@@ -62,6 +63,28 @@ describe('a request rule', () => {
     ['no encryption', 'GET', 'http://api.github.com'],
   ])('refuses %s', (_, method, at) => {
     expect(admits(issue, method, '/repos/acme/web/issues/42', at)).toBe(false)
+  })
+
+  const filtered: RequestRule = { ...issue, query: [{ name: 'page' }, { name: 'state', value: 'open' }, { name: 'since', value: '' }] }
+  it.each([
+    ['as it is', '?state=open', true],
+    ['escaped', '?st%61te=%6fpen', true],
+    ['among others', '?page=2&state=open', true],
+    ['beside one that is bound to nothing', '?state=open&since=', true],
+    ['left out', '', false],
+    ['left out beside others', '?page=2', false],
+    ['empty', '?state=', false],
+    ['without a value', '?state', false],
+    ['with another value', '?state=all', false],
+    ['with another value, escaped', '?st%61te=all', false],
+    ['with more', '?state=open%20', false],
+    ['in another case', '?State=open', false],
+    ['as a list', '?state[]=open', false],
+    ['twice', '?state=open&state=open', false],
+    ['and then otherwise', '?state=open&state=all', false],
+    ['beside one that is bound to nothing and has a value', '?state=open&since=2026', false],
+  ])('with a parameter bound to a value, which stands there %s', (_, query, admitted) => {
+    expect(admits(filtered, 'GET', `/repos/acme/web/issues/42${query}`)).toBe(admitted)
   })
 
   it('with * takes one segment, with ** the rest', () => {

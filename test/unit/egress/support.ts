@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http'
 import { createServer, type Server } from 'node:https'
@@ -230,9 +231,13 @@ export async function ask(lane: LaneNetwork, asking: Asking = {}): Promise<Answe
         host,
         path: asking.path ?? '/',
         method: asking.method ?? 'GET',
-        headers: { host, ...(asking.headers ?? { authorization: `Bearer ${placeholder}` }) },
+        headers: {
+          host,
+          ...(asking.socket === undefined ? {} : { connection: 'keep-alive' }),
+          ...(asking.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(asking.body)) }),
+          ...(asking.headers ?? { authorization: `Bearer ${placeholder}` }),
+        },
         createConnection: () => socket,
-        ...(asking.socket === undefined ? {} : { agent: false }),
       },
       (answer) => {
         const parts: Buffer[] = []
@@ -264,4 +269,19 @@ export async function exchange(socket: Socket, bytes: string | Buffer, until: (t
     socket.once('error', () => resolve(text))
     socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   })
+}
+
+/** Collects what a socket receives, and waits for it. */
+export function listen(socket: Socket): { text: () => string; until: (part: string | RegExp) => Promise<string> } {
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
+  socket.on('error', () => undefined)
+  const has = (part: string | RegExp): boolean => (typeof part === 'string' ? text.includes(part) : part.test(text))
+  return {
+    text: () => text,
+    async until(part) {
+      while (!has(part)) await once(socket, 'data')
+      return text
+    },
+  }
 }

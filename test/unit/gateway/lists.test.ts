@@ -1,9 +1,13 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { JsonObject } from '../../../src/core/json.ts'
 import { filterList } from '../../../src/gateway/lists.ts'
 import type { CompiledServer } from '../../../src/policy/types.ts'
 
 const server: CompiledServer = {
   name: 'github',
+  digest: '',
   visible: (tool) => tool === 'get_issue',
   resourceVisible: (uri) => uri.startsWith('file:///public/'),
   promptVisible: (name) => name === 'summary',
@@ -19,13 +23,13 @@ describe('filterList', () => {
     ['resources/list', 'resources', [{ uri: 'file:///public/a' }, { uri: 'file:///etc/passwd' }], [{ uri: 'file:///public/a' }]],
     ['resources/templates/list', 'resourceTemplates', [{ uriTemplate: 'file:///{x}' }], []],
   ])('shows of %s what policy admits, and keeps the cursor', (method, field, items, shown) => {
-    const answer = filterList(method, { id: 1, result: { [field]: items, nextCursor: 'more' } }, server, () => undefined)
-    expect(answer).toEqual({ id: 1, result: { [field]: shown, nextCursor: 'more' } })
+    const answer = filterList(method, { jsonrpc: '2.0', id: 1, result: { [field]: items, nextCursor: 'more' } }, server, () => undefined)
+    expect(answer).toEqual({ jsonrpc: '2.0', id: 1, result: { [field]: shown, nextCursor: 'more' } })
   })
 
   it('makes a shared cache entry private, since it was filtered for one agent', () => {
-    const answer = filterList('tools/list', { result: { tools: [], cacheScope: 'public', ttlMs: 1000 } }, server, () => undefined)
-    expect(answer).toEqual({ result: { tools: [], cacheScope: 'private', ttlMs: 1000 } })
+    const answer = filterList('tools/list', page({ tools: [], cacheScope: 'public', ttlMs: 1000 }), server, () => undefined)
+    expect(answer['result']).toEqual({ tools: [], cacheScope: 'private', ttlMs: 1000 })
   })
 
   it('tells each tool’s definition, which changes when its description does', () => {
@@ -38,4 +42,71 @@ describe('filterList', () => {
     expect(seen[0]).toBe(seen[1])
     expect(seen[2]).not.toBe(seen[1])
   })
+
+  it.each<[string, JsonObject]>([
+    ['in another letter case, which Go would read as the list', { tools: [], Tools: [{ name: 'delete_repository' }] }],
+    ['with a long s, which Go would read as the list', { tools: [], toolſ: [{ name: 'delete_repository' }] }],
+    ['as an object instead of a list', { tools: { 0: { name: 'delete_repository' } } }],
+    ['only in another letter case', { TOOLS: [{ name: 'delete_repository' }] }],
+    ['under a name that differs in case', { tools: [{ name: 'Get_Issue' }, { name: 'delete_repository' }] }],
+    ['under a name with a letter that looks alike', { tools: [{ name: 'get_i\u0455sue', title: 'delete_repository' }] }],
+    ['under a name with white space', { tools: [{ name: 'get_issue ' }, { name: ' get_issue' }, { name: 'get_issue\u200b' }] }],
+    ['under a name that is a list', { tools: [{ name: ['get_issue'] }] }],
+    ['in a list within the list', { tools: [[{ name: 'get_issue' }]] }],
+  ])('hides a tool that policy does not admit: %s', (_, result) => {
+    const answer = filterList('tools/list', page(result), server, () => expect.unreachable())
+    expect(answer['result']).toEqual({ tools: [] })
+  })
+
+  it('hides what stands beside the result', () => {
+    const answer = filterList(
+      'tools/list',
+      { ...page({ tools: [] }), Result: { tools: [{ name: 'delete_repository' }] } },
+      server,
+      () => {},
+    )
+    expect(answer).toEqual(page({ tools: [] }))
+  })
+
+  it('shows one tool of a name: the first, whose definition counts', () => {
+    const seen: string[] = []
+    const tools = [
+      { name: 'get_issue', description: 'reads' },
+      { name: 'get_issue', description: 'writes' },
+    ]
+    const answer = filterList('tools/list', page({ tools }), server, (name) => seen.push(name))
+    expect(answer['result']).toEqual({ tools: [tools[0]] })
+    expect(seen).toEqual(['get_issue'])
+  })
+
+  it('remembers no definition of a tool that is hidden', () => {
+    filterList('tools/list', page({ tools: [{ name: 'delete_repository' }] }), server, () => expect.unreachable())
+  })
+
+  it('lets an error pass as it is', () => {
+    const error = { jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'Method not found' } }
+    expect(filterList('tools/list', error, server, () => undefined)).toEqual(error)
+  })
+
+  it('never shows a name that policy does not admit, whatever the server answers', () => {
+    const item = fc.oneof(fc.record({ name: fc.oneof(fc.constant('get_issue'), fc.string()) }), fc.jsonValue())
+    const key = fc.constantFrom('tools', 'Tools', 'TOOLS', 'toolſ', 'nextCursor')
+    fc.assert(
+      fc.property(fc.dictionary(key, fc.oneof(fc.array(item), fc.jsonValue())), (result) => {
+        const text = JSON.stringify(filterList('tools/list', page(JSON.parse(JSON.stringify(result))), server, () => undefined))
+        const { result: shown }: { result: Record<string, unknown> } = JSON.parse(text)
+        expect(Object.keys(shown).filter((name) => name !== 'nextCursor')).toEqual(['tools'])
+        expect([[], ['get_issue']]).toContainEqual(
+          z
+            .array(z.looseObject({ name: z.string() }))
+            .parse(shown['tools'])
+            .map(({ name }) => name),
+        )
+      }),
+    )
+  })
 })
+
+function page(result: JsonObject): JsonObject {
+  return { jsonrpc: '2.0', id: 1, result }
+}

@@ -4,6 +4,7 @@ import type { CompiledServer } from '../../../src/policy/types.ts'
 
 const server: CompiledServer = {
   name: 's',
+  digest: '',
   visible: () => true,
   resourceVisible: (uri) => uri === 'file:///open',
   promptVisible: (name) => name === 'open',

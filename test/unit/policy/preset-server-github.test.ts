@@ -298,9 +298,10 @@ function admits(rule: RequestRule, request: Sent): boolean {
       return segment.ignoreCase ? found.toLowerCase() === segment.value.toLowerCase() : found === segment.value
     return segment.kind === 'seen' ? found === headSha : false
   })
-  const query = [...request.url.searchParams].every(([name, value]) =>
-    rule.query.some((parameter) => parameter.name === name && (parameter.value ?? value) === value),
-  )
+  const given = [...request.url.searchParams].map(([name]) => name)
+  const query =
+    given.every((name) => rule.query.some((parameter) => parameter.name === name)) &&
+    rule.query.every(({ name, value }) => value === undefined || (request.url.searchParams.get(name) ?? '') === value)
   const body = (rule.body ?? []).every(({ pointer, value }) => {
     const found = pointer === '' ? request.body : isJsonObject(request.body) ? request.body[pointer.slice(1)] : undefined
     return found !== undefined && canonicalJson(found) === canonicalJson(value)

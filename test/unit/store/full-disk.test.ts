@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openStore } from '../../../src/store/sqlite.ts'
 import { lease, temporaryFolder } from './support.ts'
-import { canMount, tinyDisk } from './tiny-disk.ts'
+import { canMount, tinyDisk } from '../../support/tiny-disk.ts'
 
 describe.skipIf(!canMount())('a store on a full disk', () => {
   it('refuses what it cannot keep, keeps what it had, and goes on by itself once there is room', () => {

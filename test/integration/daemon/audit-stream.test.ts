@@ -1,0 +1,68 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { makeHome, type RunningDaemon, startDaemon } from './running-daemon.ts'
+
+describe('the stream of the trail', () => {
+  it('is cut when the trail cannot be read, and the daemon goes on', async () => {
+    const daemon = await startDaemon(makeHome())
+    const segment = readdirSync(join(daemon.home, 'audit')).find((name) => /^\d+\.jsonl$/.test(name)) ?? ''
+    rmSync(join(daemon.home, 'audit', segment))
+    mkdirSync(join(daemon.home, 'audit', segment))
+    await expect(daemon.ask('GET', '/v1/audit')).rejects.toThrow(/aborted|hang up|reset/)
+    expect((await daemon.ask('GET', '/v1/status')).status).toBe(200)
+    expect(daemon.alive()).toBe(true)
+  })
+
+  it('survives clients that go away in the middle of an answer, again and again', async () => {
+    const daemon = await startDaemon(makeHome())
+    for (let round = 0; round < 20; round += 1) {
+      const response = await open(daemon, '/v1/audit?follow=true')
+      response.once('error', () => undefined)
+      response.destroy()
+      await daemon.ask('POST', '/v1/lock')
+      await daemon.ask('POST', '/v1/unlock')
+    }
+    expect((await daemon.ask('GET', '/v1/status')).status).toBe(200)
+    expect(daemon.log()).not.toContain('"level":"error"')
+  })
+
+  it('brings each record as it is written, until the client leaves', async () => {
+    const daemon = await startDaemon(makeHome())
+    const response = await open(daemon, '/v1/audit?follow=true&type=daemon.locked')
+    const first = new Promise<string>((settle) => response.once('data', (chunk: Buffer) => settle(chunk.toString())))
+    await daemon.ask('POST', '/v1/lock')
+    expect(JSON.parse(await first)).toMatchObject({ type: 'daemon.locked' })
+    response.destroy()
+  })
+
+  it('ends for its followers when the daemon stops', async () => {
+    const daemon = await startDaemon(makeHome())
+    const response = await open(daemon, '/v1/audit?follow=true')
+    const over = new Promise<void>((settle) =>
+      response
+        .once('close', settle)
+        .once('error', () => undefined)
+        .resume(),
+    )
+    daemon.signal('SIGTERM')
+    await over
+    expect(await daemon.ended).toBe(0)
+  })
+
+  it('takes a hash with any letters for what it is: one that nobody knows', async () => {
+    const daemon = await startDaemon(makeHome())
+    for (const hash of ['%25', 'a%2Fb', '%F0%9F%98%80', '..', '%00']) {
+      const { status, body } = await daemon.ask('GET', `/v1/audit/trace/${hash}`)
+      expect([hash, status]).toEqual([hash, 404])
+      expect(body).toMatchObject({ error: { code: 'not-found' } })
+    }
+  })
+})
+
+function open(daemon: RunningDaemon, path: string): Promise<IncomingMessage> {
+  return new Promise((settle, fail) => {
+    get({ socketPath: daemon.apiSocket, path, agent: false, headers: { host: 'jit' } }, settle).once('error', fail)
+  })
+}
