@@ -120,7 +120,7 @@ function startTraffic(
       const server = random.pick(['shared', 'once'])
       const tool = random.pick(['get_issue', 'get_issue', 'list_issues', 'create_issue'])
       const repo = random.pick(['web', 'api'])
-      const args = { get_issue: { issue_number: 1 }, list_issues: {}, create_issue: { title: 'From the mix' } }[tool]
+      const args = { get_issue: { issue_number: repo === 'web' ? 42 : 7 }, list_issues: {}, create_issue: { title: 'From the mix' } }[tool]
       const outcome = await call(stage, server, tool, { repo, ...args })
       seen[outcome] += 1
       if (outcome === 'none') unanswered.push(`${server} ${tool} ${repo}`)
