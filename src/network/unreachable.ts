@@ -1,14 +1,17 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { PassThrough } from 'node:stream'
-import type { JitError } from '../core/errors.ts'
+import { JitError } from '../core/errors.ts'
 import type { Network } from './network.ts'
 
 /**
  * The network while its own config cannot be used: nothing is reached, for that reason. Another way than the configured one
  * would show credentials to whoever stands on it.
  */
-export function unreachableNetwork(reason: JitError): Network {
+export function unreachableNetwork(config: JitError): Network {
+  const { code, message, hint, details } = config
+  // For providers: a mint that failed with it has certainly made nothing.
+  const reason = new JitError(code, message, { hint, details: { ...details, sent: false }, cause: config })
   return {
     fetch: async () => {
       throw reason

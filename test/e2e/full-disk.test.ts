@@ -94,6 +94,22 @@ describe.skipIf(disk === undefined)('a daemon whose disk is full', () => {
     expect(await read(stage, 'shared')).toContain('Sign-in fails')
   })
 
+  it('killed and started again on the full disk, it refuses calls and still revokes what it had handed out', async () => {
+    expect(await read(stage, 'shared')).toContain('Sign-in fails')
+    expect(alive(stage)).toBeGreaterThan(0)
+    theDisk().fill()
+    await untilRefused(stage, 'shared')
+    const before = await status(stage)
+    process.kill(before.pid, 'SIGKILL')
+    const { receipts } = receiptsShape.parse(JSON.parse(await must(stage, ['revoke', '--all', '--json'])))
+    expect(receipts.length).toBeGreaterThan(0)
+    expect(alive(stage)).toBe(0)
+    expect((await status(stage)).pid).not.toBe(before.pid)
+    expect(await read(stage, 'shared')).not.toContain('Sign-in fails')
+    theDisk().free()
+    expect(await read(stage, 'shared')).toContain('Sign-in fails')
+  })
+
   it('leaves a trail that verifies', async () => {
     await must(stage, ['audit', 'verify'])
   })

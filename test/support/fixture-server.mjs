@@ -1,7 +1,8 @@
 /**
  * An MCP server for tests, in plain lines of JSON-RPC. Its tools do what a test needs of a server:
  * `fetch_issue` asks GitHub (base URL from API_URL, token from API_TOKEN) for an issue; `misbehave` breaks in a chosen way;
- * `environment` answers with its own environment and arguments; `big` answers with `size` characters.
+ * `environment` answers with its own environment and arguments; `big` answers with `size` characters. With the argument
+ * `--stay` it goes on when its client is gone, as a hostile server would.
  */
 import { createInterface } from 'node:readline'
 
@@ -10,6 +11,8 @@ const tools = ['fetch_issue', 'misbehave', 'environment', 'big'].map((name) => (
   description: name,
   inputSchema: { type: 'object' },
 }))
+
+if (process.argv.includes('--stay')) setInterval(() => undefined, 1000)
 
 for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line)

@@ -1,9 +1,9 @@
-import { spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { mount, unmount } from './tiny-disk.ts'
 
-/** A file system of its own, small enough to be filled to the last byte. */
+/** A file system for a whole suite, small enough to be filled to the last byte. */
 export interface SmallDisk {
   readonly folder: string
   /** Leaves no free block. */
@@ -15,10 +15,10 @@ export interface SmallDisk {
 /** Mounts a tmpfs of so many bytes; answers the reason where this account may not. */
 export function openSmallDisk(bytes: number): SmallDisk | string {
   const folder = mkdtempSync(join(tmpdir(), 'jit-disk-'))
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=700`, 'tmpfs', folder], { encoding: 'utf8' })
-  if (mounted.status !== 0) {
-    rmdirSync(folder)
-    return (mounted.stderr || String(mounted.error)).trim()
+  const refusal = mount(folder, bytes)
+  if (refusal !== undefined) {
+    rmSync(folder, { recursive: true })
+    return refusal
   }
   const filler = join(folder, 'filler')
   return {
@@ -34,11 +34,7 @@ export function openSmallDisk(bytes: number): SmallDisk | string {
       if (bavail !== 0) throw new Error(`${folder} still has ${bavail} free blocks`)
     },
     free: () => rmSync(filler, { force: true }),
-    close() {
-      const ended = spawnSync('umount', ['-l', folder], { encoding: 'utf8' })
-      if (ended.status !== 0) throw new Error(`${folder} stays mounted: ${ended.stderr}`)
-      rmdirSync(folder)
-    },
+    close: () => unmount(folder),
   }
 }
 

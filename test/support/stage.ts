@@ -20,17 +20,21 @@ export interface Stage {
   close(): Promise<void>
 }
 
-/** `within`: the folder to make the home in; the system's for temporary files when absent. */
-export async function openStage({
-  within = tmpdir(),
-  ...options
-}: { tokenFormat?: 'classic' | 'stateless'; within?: string } = {}): Promise<Stage> {
+export interface StageOptions {
+  readonly tokenFormat?: 'classic' | 'stateless'
+  /** The folder to make the home in; the system's for temporary files when absent. */
+  readonly within?: string
+  /** What the App may do beside what every test needs. */
+  readonly permissions?: Readonly<Record<string, string>>
+}
+
+export async function openStage({ within = tmpdir(), permissions = {}, ...options }: StageOptions = {}): Promise<Stage> {
   const home = mkdtempSync(join(within, 'jit-demo-'))
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const keyFile = join(home, 'app.private-key.pem')
   writeFileSync(keyFile, privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 })
   const authority = await createTestAuthority(['api.github.com'])
-  const fixture = acmeFixture({ publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }).toString() })
+  const fixture = acmeFixture({ publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(), more: permissions })
   const github = await startGithub({ ...fixture, ...options, tls: { key: authority.key, cert: authority.cert } })
   writeFileSync(join(home, 'stand-in-ca.pem'), authority.ca)
   writeFileSync(

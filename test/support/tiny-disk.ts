@@ -23,12 +23,13 @@ export function tinyDisk(bytes: number): string {
   return folder
 }
 
-function mount(folder: string, bytes: number): string | undefined {
+/** Answers why it could not be mounted. */
+export function mount(folder: string, bytes: number): string | undefined {
   const run = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', folder], { encoding: 'utf8' })
   return run.status === 0 ? undefined : run.stderr?.trim() || run.error?.message || 'mount failed'
 }
 
-function unmount(folder: string): void {
+export function unmount(folder: string): void {
   spawnSync('/bin/umount', ['-l', folder])
   rmSync(folder, { recursive: true, force: true })
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Answer } from './routes.ts'
+import type { Answer } from './answers.ts'
 
 /** A failure chosen by input: which requests, and what happens to them. */
 export interface Fault {

@@ -1,8 +1,12 @@
 import type { FakeApp, FakeInstallation, FakeRepository } from './state.ts'
 
-/** App 4242 on account acme (web, api, secret) and on account evil, which has a repository web too. */
-export function acmeFixture(options: { publicKeyPem: string }): { apps: FakeApp[]; installations: FakeInstallation[] } {
-  const permissions = { metadata: 'read', issues: 'write', contents: 'write', pull_requests: 'write', statuses: 'read' }
+/** App 4242 on account acme (web, api, secret) and on account evil, which has a repository web too. `more`: further permissions. */
+export function acmeFixture(options: { publicKeyPem: string; more?: Readonly<Record<string, string>> }): {
+  apps: FakeApp[]
+  installations: FakeInstallation[]
+} {
+  const usual = { metadata: 'read', issues: 'write', contents: 'write', pull_requests: 'write', statuses: 'read' }
+  const permissions = { ...usual, ...options.more }
   return {
     apps: [{ appId: 4242, slug: 'acme-agents', publicKeyPem: options.publicKeyPem }],
     installations: [

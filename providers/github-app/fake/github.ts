@@ -4,7 +4,8 @@ import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { importSPKI, jwtVerify } from 'jose'
 import { createFaults, type Fault, type HeldFault } from './faults.ts'
-import { type Answer, route } from './routes.ts'
+import type { Answer } from './answers.ts'
+import { route } from './routes.ts'
 import { type FakeApp, type FakeInstallation, hashOf, type JournalEntry, type MintedToken, type TokenView } from './state.ts'
 
 export interface GithubOptions {

@@ -1,12 +1,13 @@
 import type { FakeIssue, FakeRepository } from './state.ts'
 
-const api = 'https://api.github.com'
+export const api = 'https://api.github.com'
 
 /** GitHub's shapes, with the fields that clients check. */
 export function userOf(login: string): Record<string, unknown> {
   return {
     login,
     id: login.length,
+    node_id: `U_${login}`,
     avatar_url: `https://avatars.githubusercontent.com/${login}`,
     url: `${api}/users/${login}`,
     html_url: `https://github.com/${login}`,
@@ -51,16 +52,21 @@ export function issueOf(repository: FakeRepository, issue: FakeIssue): Record<st
     number: issue.number,
     title: issue.title,
     user: userOf('someone'),
-    labels: [],
-    state: 'open',
+    labels: (issue.labels ?? []).map((name, index) => labelOf(repository, name, index)),
+    state: issue.state ?? 'open',
     locked: false,
     assignee: null,
     assignees: [],
     milestone: null,
-    comments: 0,
+    comments: issue.comments?.length ?? 0,
     created_at: '2026-11-01T00:00:00Z',
     updated_at: '2026-11-01T00:00:00Z',
-    closed_at: null,
+    closed_at: issue.state === 'closed' ? '2026-11-02T00:00:00Z' : null,
     body: issue.body,
   }
+}
+
+function labelOf(repository: FakeRepository, name: string, index: number): Record<string, unknown> {
+  const url = `${api}/repos/${repository.fullName}/labels/${encodeURIComponent(name)}`
+  return { id: index + 1, node_id: `L_${index}`, url, name, color: 'ededed', default: false, description: null }
 }

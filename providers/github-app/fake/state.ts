@@ -21,13 +21,17 @@ export interface FakeRepository {
   /** owner/name */
   readonly fullName: string
   readonly issues: FakeIssue[]
-  readonly files: Record<string, string>
+  /** What branch main holds at the start: path → content. */
+  readonly files: Readonly<Record<string, string>>
 }
 
 export interface FakeIssue {
   readonly number: number
   readonly title: string
   readonly body: string
+  readonly state?: 'open' | 'closed'
+  readonly labels?: readonly string[]
+  readonly comments?: readonly string[]
 }
 
 export interface MintedToken {
