@@ -22,6 +22,7 @@ import type { Daemon } from '../../../src/daemon/types.ts'
 import { createVault } from '../../../src/daemon/vault.ts'
 import type { Gateway } from '../../../src/gateway/types.ts'
 import { createSessions } from '../../../src/identity/sessions.ts'
+import type { Network } from '../../../src/network/network.ts'
 import type { Provider, ProviderPlugin } from '../../../src/provider/contract.ts'
 import { openSealer } from '../../../src/store/sealer.ts'
 import { openStore } from '../../../src/store/sqlite.ts'
@@ -52,6 +53,7 @@ export interface Parts {
   /** Lets the store refuse what `which` names: `secrets`, `meta`, `commit`. */
   failStore(which: (operation: string) => boolean): void
   ask(method: 'GET' | 'POST' | 'DELETE', url: string, body?: unknown): Promise<Answer>
+  network(): Network
   configText(): string
   writeConfig(text: string): void
   sealedNames(): string[]
@@ -174,6 +176,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
       })
       return { status: answer.statusCode, body: answer.json() }
     },
+    network: () => builder.network,
     configText: () => readFileSync(paths.configFile, 'utf8'),
     writeConfig: (text) => writeFileSync(paths.configFile, text),
     sealedNames: () => store.secrets.names(),
