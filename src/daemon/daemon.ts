@@ -37,6 +37,7 @@ import type { Daemon } from './types.ts'
 const revokeAtStop = 5000
 const checkpointEvery = 60_000
 const recordAgain = 1000
+const revokeWithin = 10_000
 
 /** Composes the parts, in the order that safety asks for, and runs until it is stopped. */
 export async function runDaemon(options: { providers: readonly ProviderPlugin[]; foreground: boolean }): Promise<void> {
@@ -156,7 +157,14 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   await egress.listen()
 
   const readPeer = await openPeerReader()
-  const sessions = createSessions()
+  const sessions = createSessions({
+    clock,
+    onEnd(session) {
+      broker.revoke({ session }, 'session', revokeWithin).catch((error: unknown) => {
+        log.error('leases of an ended session not revoked', { session, error: String(error) })
+      })
+    },
+  })
   const launcher = createLauncher({ store, audit: () => audit, packages: paths.packages, baseFolder: dirname(paths.configFile), config })
   const gateway = createGateway({
     config,
