@@ -51,8 +51,8 @@ export interface Together {
   readonly fresh?: FreshSecrets
   /** Writes to the store within the edit's transaction. */
   readonly write?: () => void
-  /** Stands in the trail behind `config.applied`. */
-  readonly record?: AuditEvent
+  /** Stand in the trail behind `config.applied`. */
+  readonly records?: readonly AuditEvent[]
 }
 
 export interface ConfigurationDeps {
@@ -142,7 +142,7 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
         remember(next.loaded.text)
         deps.audit.append({ type: 'config.applied', by, detail })
         recorded = true
-        if (how.record !== undefined) deps.audit.append(how.record)
+        for (const event of how.records ?? []) deps.audit.append(event)
         file?.swap()
       })
     } catch (error) {

@@ -29,6 +29,7 @@ import { createLauncher } from './launch.ts'
 import { createLockState } from './lock.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
+import { createPackages } from './packages.ts'
 import { Registry } from './registry.ts'
 import { createSigning } from './signing.ts'
 import { createVault } from './vault.ts'
@@ -165,7 +166,14 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
       })
     },
   })
-  const launcher = createLauncher({ store, audit: () => audit, packages: paths.packages, baseFolder: dirname(paths.configFile), config })
+  const launcher = createLauncher({
+    store,
+    audit,
+    packages: createPackages({ folder: paths.packages, log }),
+    baseFolder: dirname(paths.configFile),
+    config,
+  })
+  launcher.prune()
   const gateway = createGateway({
     config,
     policy: () => configuration.current.policy,

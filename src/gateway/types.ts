@@ -18,6 +18,8 @@ export interface LaunchSpec {
   readonly environment: Readonly<Record<string, string>>
   /** What was pinned, for the trail: `npm:name@version sha256:…`. */
   readonly pin: string
+  /** The child has ended: what it was started from may be removed. */
+  readonly release?: () => void
 }
 
 export interface GatewayDeps extends Surroundings {

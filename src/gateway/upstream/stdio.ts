@@ -126,6 +126,7 @@ export class Child {
     this.#signal('SIGKILL')
     this.#ended = true
     if (this.#process.pid !== undefined) this.#options.children.remove(this.#process.pid)
+    this.#options.launch.release?.()
     this.#options.onEnd(how, this.#words.at(-1) ?? '')
   }
 }

@@ -16,6 +16,7 @@ import { endWhatChanged } from '../../../src/daemon/changes.ts'
 import { openConfiguration } from '../../../src/daemon/configuration.ts'
 import { createLauncher } from '../../../src/daemon/launch.ts'
 import { createLockState } from '../../../src/daemon/lock.ts'
+import { createPackages } from '../../../src/daemon/packages.ts'
 import { Registry } from '../../../src/daemon/registry.ts'
 import { createSigning } from '../../../src/daemon/signing.ts'
 import type { Daemon } from '../../../src/daemon/types.ts'
@@ -144,7 +145,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
     vault,
     gateway,
     sessions: createSessions(),
-    launcher: createLauncher({ store, audit: () => audit, packages: paths.packages, baseFolder: home, config }),
+    launcher: createLauncher({ store, audit, packages: createPackages({ folder: paths.packages, log }), baseFolder: home, config }),
     hardening: { memoryClosed: true, noCoreDumps: true },
     peerKnown: true,
     onUnsealed: () => vault.load(),
