@@ -34,7 +34,11 @@ describe('a config that cannot be used', () => {
     expect(await warnings(daemon)).toContainEqual(expect.stringContaining('authority.pem'))
     expect(await doctor(daemon, 'config')).toMatchObject({ state: 'fail', found: expect.stringContaining('authority.pem') })
     expect(await hello(daemon, 'one')).toMatchObject({
-      error: { code: 'config.invalid', message: expect.stringContaining('authority.pem'), hint: expect.stringContaining('jit config apply') },
+      error: {
+        code: 'config.invalid',
+        message: expect.stringContaining('authority.pem'),
+        hint: expect.stringContaining('jit config apply'),
+      },
     })
     expect((await daemon.ask('POST', '/v1/revoke', { body: { all: true } })).body).toEqual({ receipts: [] })
     expect((await daemon.ask('POST', '/v1/lock')).body).toMatchObject({ locked: true })

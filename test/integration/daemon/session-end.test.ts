@@ -45,7 +45,9 @@ describe('an agent that goes away', () => {
 async function connect(stage: Stage, server: string): Promise<Client> {
   const client = new Client({ name: 'agent', version: '1.0.0' })
   const environment = demoEnvironment(stage.home)
-  await client.connect(new StdioClientTransport({ command: process.execPath, args: [launcher, 'connect', server], env: environment, stderr: 'ignore' }))
+  await client.connect(
+    new StdioClientTransport({ command: process.execPath, args: [launcher, 'connect', server], env: environment, stderr: 'ignore' }),
+  )
   return client
 }
 
