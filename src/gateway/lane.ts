@@ -78,6 +78,12 @@ export class Lane {
       })
     }
     const environment = { ...launch.environment, ...injectedEnvironment(config.inject, placeholder, this.#network, lease) }
+    if (this.#ended !== undefined) {
+      // Closed while it was being started: nothing of it may start any more.
+      this.#network?.close()
+      launch.release?.()
+      throw this.#ended
+    }
     this.#child = new Child({
       server,
       lane: this.id,

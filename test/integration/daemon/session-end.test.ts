@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
-import { demoEnvironment, launcher } from '../../support/command.ts'
 import { configureServers, githubServer, login, must } from '../../support/servers.ts'
 import { openStage, type Stage } from '../../support/stage.ts'
+import { openAgent } from './agent.ts'
 import { recordsOf } from './running-daemon.ts'
 
 const issue = { name: 'get_issue', arguments: { owner: 'acme', repo: 'web', issue_number: 42 } }
@@ -21,8 +19,8 @@ describe('an agent that goes away', () => {
   })
 
   it('takes its leases with it: not with one of its connections, but with the last one, and the trail has the receipt', async () => {
-    const one = await connect(stage, 'github')
-    const two = await connect(stage, 'second')
+    const one = await openAgent(stage.home, 'github')
+    const two = await openAgent(stage.home, 'second')
     expect((await one.callTool(issue)).isError).not.toBe(true)
     const [lease = { id: '' }] = leases(await must(stage, ['leases', '--json']))
     expect(lease).toMatchObject({ state: 'live' })
@@ -41,15 +39,6 @@ describe('an agent that goes away', () => {
     expect(leases(await must(stage, ['leases', '--json']))).toEqual([])
   })
 })
-
-async function connect(stage: Stage, server: string): Promise<Client> {
-  const client = new Client({ name: 'agent', version: '1.0.0' })
-  const environment = demoEnvironment(stage.home)
-  await client.connect(
-    new StdioClientTransport({ command: process.execPath, args: [launcher, 'connect', server], env: environment, stderr: 'ignore' }),
-  )
-  return client
-}
 
 function leases(text: string): { id: string; state: string }[] {
   const found: { id: string; state: string }[] = JSON.parse(text)

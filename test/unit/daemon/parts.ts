@@ -125,6 +125,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
     lanes: () => [],
     lastError: () => '',
     pin: () => '',
+    restart: async (server, reason) => void stopped.push([server, reason.code]),
     stop: async (server, reason) => void stopped.push([server, reason.code]),
   }
   endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)
