@@ -137,16 +137,17 @@ describe('SIGTERM', () => {
   })
 
   /** The result, or the error as text. */
-  const call = (client: Client): Promise<unknown> =>
+  const call = (client: Client, repo = 'web', number = 42): Promise<unknown> =>
     client
-      .callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'web', issue_number: 42 } })
+      .callTool({ name: 'get_issue', arguments: { owner: 'acme', repo, issue_number: number } })
       .then((result) => (result.isError === true ? JSON.stringify(result) : 'ok'))
       .catch((error: unknown) => String(error))
 
   it('is not what a change of another server is to a call: that goes on', async () => {
     const client = await openAgent(stage.home, 'github')
-    const hung = stage.github.fault({ match: { method: 'GET', path: '/repos/acme/web/issues/42' }, delay: 1500, times: 1 })
-    const answer = call(client)
+    // Decided, but not injected yet: the mint takes its time.
+    const hung = stage.github.fault({ match: { method: 'POST', path: /access_tokens$/ }, delay: 2500, times: 1 })
+    const answer = call(client, 'api', 1)
     await hung.hit()
     const file = join(stage.home, 'jit.yaml')
     writeFileSync(file, readFileSync(file, 'utf8').replace('allow: [big]', 'allow: [big, misbehave]'))
