@@ -85,6 +85,16 @@ describe('github-app', () => {
     expect(github.tokens().filter((token) => token.alive)).toEqual([])
   })
 
+  it.each([
+    ['is refused', { status: 500 }, 5000],
+    ['takes too long', { delay: 30_000 }, 300],
+  ])('leaves no token behind when the proof %s after its mint', async (_, way, patience) => {
+    const fault = github.fault({ match: { path: /^\/installation\/repositories/ }, ...way })
+    await expect(provider.prove(AbortSignal.timeout(patience))).rejects.toMatchObject({ code: 'provider.unavailable' })
+    fault.remove()
+    expect(github.tokens().filter((token) => token.alive)).toEqual([])
+  })
+
   it('resolves a name once, then mints by id with one request', async () => {
     await mint(provider, scope)
     const before = github.journal.length

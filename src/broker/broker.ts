@@ -16,7 +16,7 @@ import { recoverRow } from './recover.ts'
 import { Schedule } from './schedule.ts'
 import { LiveSecrets } from './secrets.ts'
 import { cacheKey, reasonError, selects } from './select.ts'
-import type { Broker, Lease, LeaseAsk, LeaseView, RevokeSelector } from './types.ts'
+import type { Broker, Lease, LeaseAsk, LeaseView, RevokeReason, RevokeSelector } from './types.ts'
 
 export interface BrokerDeps {
   readonly store: Pick<Store, 'leases' | 'atomically'>
@@ -104,7 +104,7 @@ class LeaseBroker implements Broker {
   }
 
   /** Everything up to the first `await` happens before the promise is returned. */
-  async revoke(selector: RevokeSelector, reason: 'revoked' | 'locked' | 'shutdown', deadline: number): Promise<Receipt[]> {
+  async revoke(selector: RevokeSelector, reason: RevokeReason, deadline: number): Promise<Receipt[]> {
     const why = reasonError(reason)
     const held = [...this.#held.values()].filter((lease) =>
       selects(selector, { id: lease.id, provider: lease.row.provider, session: lease.row.session, servers: lease.servers }),
@@ -118,7 +118,7 @@ class LeaseBroker implements Broker {
 
     const receipts = new Map<string, Receipt>()
     const note = (receipt: Receipt | undefined): void => void (receipt === undefined || receipts.set(receipt.lease, receipt))
-    const ending: Ending = { result: reason, state: 'revoked' }
+    const ending: Ending = { result: reason === 'session' ? 'session ended' : reason, state: 'revoked' }
     const work = [...held.map((lease) => this.#ender.end(lease, ending, 'asked')), ...flights.map((flight) => flight.landed)].map(
       async (one) => note(await one),
     )
@@ -336,6 +336,8 @@ class LeaseBroker implements Broker {
       const state = this.#ledger.get(id)?.state
       if (state === 'lost' || state === 'irrevocable') this.#ledger.note(id, { state: 'expired', sealed: '' })
       const held = this.#held.get(id)
+      // Still sealed: nobody could revoke it, and by now nobody has to.
+      if (held === undefined && (state === 'live' || state === 'revoking')) this.#ledger.note(id, { state: 'expired', sealed: '' })
       if (held !== undefined && state === 'irrevocable') this.#over(held, 0)
     })
   }

@@ -63,9 +63,9 @@ function reportLost(deps: RecoverDeps, row: LeaseRow): void {
   deps.report(row)
 }
 
-/** A sealed store opens later. Anything else is final: nobody here can revoke it any more. */
+/** A sealed store opens later, if not too late. Anything else is final: nobody here can revoke it any more. */
 function unopened({ ledger, log, report }: RecoverDeps, row: LeaseRow, failure: JitError): void {
-  if (failure.code === 'store.sealed' || failure.code === 'store.unavailable') return
+  if (failure.code === 'store.sealed' || failure.code === 'store.unavailable') return report(row)
   log.warn('lease irrevocable', { lease: row.id, provider: row.provider, validUntil: row.validUntil, error: failure.message })
   ledger.note(row.id, { state: 'irrevocable', error: failure.message })
   report(row)

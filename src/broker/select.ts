@@ -1,7 +1,7 @@
 import { JitError } from '../core/errors.ts'
 import { canonicalJson } from '../core/json.ts'
 import type { Provider } from '../provider/contract.ts'
-import type { LeaseAsk, RevokeSelector } from './types.ts'
+import type { LeaseAsk, RevokeReason, RevokeSelector } from './types.ts'
 
 /** What a selector looks at. */
 export interface Selectable {
@@ -37,12 +37,14 @@ export function cacheKey({ grant, principal }: LeaseAsk, provider: Provider): st
   return `${instanceOf(provider)} ${provider.origin} ${grant.lifetime} ${grant.ttl} ${principal.session} ${canonicalJson(grant.scope)}`
 }
 
-export function reasonError(reason: 'revoked' | 'locked' | 'shutdown'): JitError {
+export function reasonError(reason: RevokeReason): JitError {
   switch (reason) {
     case 'locked':
       return new JitError('locked', 'jit was locked while this call ran')
     case 'revoked':
       return new JitError('lease.revoked', 'the credential was revoked while this call ran')
+    case 'session':
+      return new JitError('lease.revoked', 'the agent of this call has gone')
     case 'shutdown':
       return new JitError('lease.revoked', 'the daemon stopped while this call ran')
   }

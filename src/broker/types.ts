@@ -53,6 +53,9 @@ export type RevokeSelector =
   | { readonly session: string }
   | { readonly lease: string }
 
+/** `session`: the agent whose credentials they are has gone. */
+export type RevokeReason = 'revoked' | 'locked' | 'shutdown' | 'session'
+
 export interface Broker {
   /**
    * A lease of exactly this grant: the live one of the same canonical scope, provider, session and base URL, or a new one;
@@ -64,7 +67,7 @@ export interface Broker {
   /** The call ended. `lifetime: call` leases are revoked upstream in the background once the last user released. */
   release(lease: Lease): void
   /** Cuts locally before it returns a promise, then upstream; answers one receipt per lease, within the deadline. */
-  revoke(selector: RevokeSelector, reason: 'revoked' | 'locked' | 'shutdown', deadline: number): Promise<Receipt[]>
+  revoke(selector: RevokeSelector, reason: RevokeReason, deadline: number): Promise<Receipt[]>
   leases(): LeaseView[]
   /** Every secret that is alive or died within the last minutes, for scrubbing. Changes with `secretsVersion`. */
   liveSecrets(): readonly Secret[]

@@ -16,11 +16,12 @@ export type RouteName = keyof typeof routes
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 export type Routes = Partial<Record<RouteName, Handler>>
 
+const bodyLimit = 8 * 1024 * 1024
 const hosts = new Set(['localhost', 'jit'])
 
 /** The HTTP API on `api.sock`: each route of src/api/schema.ts, from the file that is named for it. */
 export async function createApi(daemon: Daemon): Promise<FastifyInstance> {
-  const app = fastify({ bodyLimit: 8 * 1024 * 1024, forceCloseConnections: true })
+  const app = fastify({ bodyLimit, forceCloseConnections: true })
   // A page in a browser cannot reach a unix socket; if something ever proxies one here, it is refused.
   app.addHook('onRequest', async (request) => {
     const { host = '', origin, referer } = request.headers
@@ -68,6 +69,8 @@ export function nameIn(request: FastifyRequest, parameter = 'name'): string {
 function asJitError(error: unknown): JitError {
   if (error instanceof z.ZodError)
     return new JitError('usage', error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  if (error instanceof Error && 'statusCode' in error && error.statusCode === 413)
+    return new JitError('message.too-large', `the body is over ${bodyLimit} bytes`, { hint: 'No command sends that much.', cause: error })
   if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500)
     return new JitError('usage', error.message, { cause: error })
   return toJitError(error)

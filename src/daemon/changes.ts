@@ -7,7 +7,7 @@ import type { Registry } from './registry.ts'
 
 export interface ChangesDeps extends Surroundings {
   readonly broker: Pick<Broker, 'revoke' | 'leases'>
-  readonly gateway: Pick<Gateway, 'stop'>
+  readonly gateway: Pick<Gateway, 'stop' | 'restart'>
   readonly registry: Pick<Registry, 'close'>
 }
 
@@ -26,8 +26,11 @@ export function endWhatChanged(deps: ChangesDeps, { before, after, retired }: En
   for (const [name, server] of before?.servers ?? []) {
     const now = after.servers.get(name)
     if (now?.digest === server.digest) continue
-    if (now === undefined) quietly(broker.revoke({ server: name }, 'revoked', revokeWithin))
-    quietly(gateway.stop(name, now === undefined ? removed(name) : changed(name)))
+    if (now !== undefined) quietly(gateway.restart(name, changed(name)))
+    else {
+      quietly(broker.revoke({ server: name }, 'revoked', revokeWithin))
+      quietly(gateway.stop(name, removed(name)))
+    }
   }
   for (const one of retired) {
     quietly(

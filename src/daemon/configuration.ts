@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { AuditEvent, AuditSink } from '../audit/event.ts'
 import type { Change } from '../config/diff-parts.ts'
 import { diffConfig } from '../config/diff.ts'
@@ -13,7 +12,9 @@ import type { Logger } from '../core/types.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { Store } from '../store/store.ts'
 import type { Build, FreshSecrets } from './builder.ts'
-import { replaceFile, type Replacement } from './replace-file.ts'
+import { emptyConfig, prepareFile, readText } from './config-file.ts'
+import { denyAll } from './deny-all.ts'
+import type { Replacement } from './replace-file.ts'
 import { salvageText } from './salvage.ts'
 
 export interface Applied {
@@ -51,8 +52,8 @@ export interface Together {
   readonly fresh?: FreshSecrets
   /** Writes to the store within the edit's transaction. */
   readonly write?: () => void
-  /** Stands in the trail behind `config.applied`. */
-  readonly record?: AuditEvent
+  /** Stand in the trail behind `config.applied`. */
+  readonly records?: readonly AuditEvent[]
 }
 
 export interface ConfigurationDeps {
@@ -67,8 +68,6 @@ export interface ConfigurationDeps {
   build(loaded: LoadedConfig, options?: { readonly fresh?: FreshSecrets; readonly unreachable?: JitError }): Build
 }
 
-const empty = 'version: 1\n'
-
 /**
  * The config in force is the copy in the store; the file on disk is a proposal until it is applied. One that cannot be used
  * any more (written by another version, a file it names is gone) does not keep the daemon from starting: every call is
@@ -81,7 +80,7 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
   let current = start()
 
   function start(): Applied {
-    let text = stored ?? empty
+    let text = stored ?? emptyConfig
     try {
       text = stored ?? readText(deps.file)
       const applied = enter(build(text))
@@ -142,7 +141,7 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
         remember(next.loaded.text)
         deps.audit.append({ type: 'config.applied', by, detail })
         recorded = true
-        if (how.record !== undefined) deps.audit.append(how.record)
+        for (const event of how.records ?? []) deps.audit.append(event)
         file?.swap()
       })
     } catch (error) {
@@ -256,27 +255,6 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
   }
 }
 
-/** Denies every call with the reason; a client hears it when it connects. */
-function denyAll(digest: string, broken: JitError): CompiledPolicy {
-  const reason = `the config in force is broken, so every call is denied: ${broken.message}`
-  return {
-    digest,
-    broken: new JitError('config.invalid', reason, {
-      hint: 'Correct it: `jit config check` shows where; then `jit config apply`.',
-      details: broken.details,
-    }),
-    servers: new Map(),
-    decide: () => ({
-      effect: 'deny',
-      rule: { source: 'default', path: 'config' },
-      code: 'config.invalid',
-      reason,
-      hidden: false,
-      used: {},
-    }),
-  }
-}
-
 export function problemsOf(error: unknown): readonly ConfigProblem[] {
   if (!(error instanceof JitError) || error.code !== 'config.invalid') throw error
   const { problems } = error.details
@@ -289,27 +267,6 @@ export function problemsOf(error: unknown): readonly ConfigProblem[] {
 function asConfigError(error: unknown): JitError {
   const failure = toJitError(error)
   return failure.code === 'config.invalid' ? failure : new JitError('config.invalid', failure.message, { cause: error, hint: failure.hint })
-}
-
-/** The text of the file; that of an empty config when there is none. */
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return empty
-    throw new JitError('config.invalid', `${file} cannot be read: ${String(error)}`, { cause: error, details: { file } })
-  }
-}
-
-function prepareFile(file: string, text: string): Replacement {
-  try {
-    return replaceFile(file, text)
-  } catch (error) {
-    throw new JitError('store.unavailable', `${file} cannot be written: ${String(error)}`, {
-      cause: error,
-      hint: 'Check free space and permissions of its folder; nothing was changed.',
-    })
-  }
 }
 
 function digestOfText(text: string): string {

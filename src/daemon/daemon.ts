@@ -29,6 +29,7 @@ import { createLauncher } from './launch.ts'
 import { createLockState } from './lock.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
+import { createPackages } from './packages.ts'
 import { Registry } from './registry.ts'
 import { createSigning } from './signing.ts'
 import { createVault } from './vault.ts'
@@ -37,6 +38,7 @@ import type { Daemon } from './types.ts'
 const revokeAtStop = 5000
 const checkpointEvery = 60_000
 const recordAgain = 1000
+const revokeWithin = 10_000
 
 /** Composes the parts, in the order that safety asks for, and runs until it is stopped. */
 export async function runDaemon(options: { providers: readonly ProviderPlugin[]; foreground: boolean }): Promise<void> {
@@ -156,8 +158,22 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   await egress.listen()
 
   const readPeer = await openPeerReader()
-  const sessions = createSessions()
-  const launcher = createLauncher({ store, audit: () => audit, packages: paths.packages, baseFolder: dirname(paths.configFile), config })
+  const sessions = createSessions({
+    clock,
+    onEnd(session) {
+      broker.revoke({ session }, 'session', revokeWithin).catch((error: unknown) => {
+        log.error('leases of an ended session not revoked', { session, error: String(error) })
+      })
+    },
+  })
+  const launcher = createLauncher({
+    store,
+    audit,
+    packages: createPackages({ folder: paths.packages, log }),
+    baseFolder: dirname(paths.configFile),
+    config,
+  })
+  launcher.prune()
   const gateway = createGateway({
     config,
     policy: () => configuration.current.policy,

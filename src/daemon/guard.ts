@@ -17,9 +17,15 @@ export function guardProcess(environment: NodeJS.ProcessEnv, flags: readonly str
   process.umask(0o077)
 }
 
-/** Makes the folder if it is not there; refuses one that is a link, another user's, or open to others. */
+/** Makes the folder if it is not there; refuses one that is a link or another user's, and closes one that is open to others. Throws `daemon.unsafe`. */
 export function guardFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new JitError('daemon.unsafe', `${path} cannot be made a folder: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
+  }
   const found = lstatSync(path)
   if (!found.isDirectory()) throw new JitError('daemon.unsafe', `${path} is not a folder`)
   if (found.uid !== process.getuid?.()) throw new JitError('daemon.unsafe', `${path} belongs to another user`)

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { CONTROL, frame, frameReader, MESSAGE, responseFrame } from '../api/frames.js'
 import { Outlet } from '../api/outlet.js'
 import { type HelloFrame, helloFrame } from '../api/schema.ts'
-import { type ErrorCode, JitError, toJitError } from '../core/errors.ts'
+import { JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
@@ -20,8 +20,6 @@ import type { GatewayDeps } from './types.ts'
 
 const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
 const inFlightCap = 1024
-/** Why a connection ends that the client's next request opens again. */
-const comesBack = new Set<ErrorCode>(['daemon.restarted', 'policy.changed'])
 
 export interface ConnectionEvents {
   onPin(server: string, pin: string): void
@@ -136,15 +134,23 @@ export class Connection {
     await this.lanes.close(reason)
   }
 
+  /** Ends what runs; the client stays, and its next request starts the server anew. */
+  async restart(reason: JitError): Promise<void> {
+    this.abortAll(reason)
+    this.#definitions.clear()
+    await this.lanes.restart(reason)
+  }
+
   abortAll(reason: JitError): void {
     for (const ending of this.#inFlight.values()) ending.end(reason)
   }
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
   drop(error: JitError): void {
-    const said = comesBack.has(error.code)
-      ? { bye: 1 }
-      : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
+    const said =
+      error.code === 'daemon.restarted'
+        ? { bye: 1 }
+        : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
     this.#outlet.end(frame(CONTROL, JSON.stringify(said)))
   }
 

@@ -73,7 +73,7 @@ function followersOf(signal: AbortSignal): Set<Ending> {
   signal.addEventListener(
     'abort',
     () => {
-      for (const ending of [...made]) ending.end(toJitError(signal.reason))
+      for (const ending of made) ending.end(toJitError(signal.reason))
     },
     { once: true },
   )

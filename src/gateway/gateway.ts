@@ -28,6 +28,10 @@ export function createGateway(deps: GatewayDeps): Gateway {
         .flatMap((connection) => connection.lanes.all.map((lane) => lane.status())),
     lastError: (server) => errors.get(server)?.message ?? '',
     pin: (server) => pins.get(server) ?? '',
+    async restart(server, reason) {
+      const chosen = [...connections].filter((connection) => connection.server === server)
+      await Promise.all(chosen.map((connection) => connection.restart(reason)))
+    },
     async stop(server, reason) {
       const chosen = [...connections].filter((connection) => server === undefined || connection.server === server)
       await Promise.all(

@@ -1,4 +1,5 @@
 import type { Lease } from '../broker/types.ts'
+import type { ServerConfig } from '../config/schema.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -9,7 +10,7 @@ import { classify, type Id, type Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
 import { beginStartup, type Startup } from './startup.ts'
 import { Turns } from './turns.ts'
-import type { GatewayDeps, LaneStatus } from './types.ts'
+import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { Child } from './upstream/stdio.ts'
 
 /** The client's handshake, kept for lanes that start later. */
@@ -178,32 +179,53 @@ export class Lane {
   async #spawn(): Promise<string> {
     const { server, lease } = this.#options
     const config = this.#deps.config().servers[server]
-    const compiled = this.#deps.policy().servers.get(server)
-    if (config === undefined || compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
+    if (config === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
     const launch = await this.#deps.launch(server)
-    this.#throwIfEnded()
-    const placeholder = config.provider === undefined ? '' : this.#deps.placeholder(config.provider)
-    if (config.provider !== undefined && config.inject.mode !== 'env') {
-      const endpoint =
-        config.inject.mode === 'endpoint' ? { upstream: this.#deps.origin(config.provider), prefix: config.inject.prefix ?? '' } : undefined
-      const network = await this.#deps.egress.openLane({
-        lane: this.id,
-        server,
-        placeholder,
-        origins: compiled.origins,
-        open: new Set(config.open),
-        ...(endpoint === undefined ? {} : { endpoint }),
-      })
-      if (this.ended) network.close()
+    try {
       this.#throwIfEnded()
-      this.#network = network
-      await this.#beginStartup()
+      const placeholder = config.provider === undefined ? '' : this.#deps.placeholder(config.provider)
+      if (config.provider !== undefined && config.inject.mode !== 'env') await this.#openNetwork(config, config.provider, placeholder)
+      const child = this.#startChild(launch, injectedEnvironment(config.inject, placeholder, this.#network, lease))
+      this.#child = child
+      this.#deps.audit.append({
+        type: 'server.started',
+        server,
+        lane: this.id,
+        detail: { pid: child.pid, pin: launch.pin, mode: config.provider === undefined ? 'none' : config.inject.mode },
+      })
+      return launch.pin
+    } catch (error) {
+      launch.release?.()
+      throw error
     }
-    const child = new Child({
+  }
+
+  async #openNetwork({ inject, open }: ServerConfig, provider: string, placeholder: string): Promise<void> {
+    const { server } = this.#options
+    const compiled = this.#deps.policy().servers.get(server)
+    if (compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
+    const endpoint = inject.mode === 'endpoint' ? { upstream: this.#deps.origin(provider), prefix: inject.prefix ?? '' } : undefined
+    const network = await this.#deps.egress.openLane({
+      lane: this.id,
+      server,
+      placeholder,
+      origins: compiled.origins,
+      open: new Set(open),
+      ...(endpoint === undefined ? {} : { endpoint }),
+    })
+    if (this.ended) network.close()
+    this.#throwIfEnded()
+    this.#network = network
+    await this.#beginStartup()
+  }
+
+  #startChild(launch: LaunchSpec, injected: Readonly<Record<string, string>>): Child {
+    const { server } = this.#options
+    return new Child({
       server,
       lane: this.id,
       launch,
-      environment: { ...launch.environment, ...injectedEnvironment(config.inject, placeholder, this.#network, lease) },
+      environment: { ...launch.environment, ...injected },
       children: this.#deps.children,
       clock: this.#deps.clock,
       log: this.#deps.log,
@@ -219,14 +241,6 @@ export class Lane {
           ),
         ),
     })
-    this.#child = child
-    this.#deps.audit.append({
-      type: 'server.started',
-      server,
-      lane: this.id,
-      detail: { pid: child.pid, pin: launch.pin, mode: config.provider === undefined ? 'none' : config.inject.mode },
-    })
-    return launch.pin
   }
 
   #throwIfEnded(): void {

@@ -81,8 +81,14 @@ export class LanePool {
 
   async close(reason: JitError): Promise<void> {
     this.#closed ??= reason
+    await this.restart(reason)
+  }
+
+  /** Ends every lane; the next call opens others. */
+  async restart(reason: JitError): Promise<void> {
+    const lanes = this.#lanes.splice(0)
     this.#wake()
-    await Promise.all(this.#lanes.splice(0).map(({ lane }) => lane.close(reason)))
+    await Promise.all(lanes.map(({ lane }) => lane.close(reason)))
   }
 
   /** False when the lane ended while the call waited: nothing was sent, so another lane may have it. */

@@ -18,6 +18,8 @@ export interface LaunchSpec {
   readonly environment: Readonly<Record<string, string>>
   /** What was pinned, for the trail: `npm:name@version sha256:…`. */
   readonly pin: string
+  /** The child has ended: what it was started from may be removed. */
+  readonly release?: () => void
 }
 
 export interface GatewayDeps extends Surroundings {
@@ -52,6 +54,8 @@ export interface Gateway {
   lanes(server: string): LaneStatus[]
   lastError(server: string): string
   pin(server: string): string
+  /** Ends what runs of one server: calls in flight get `reason`, and the next ones start it anew. Its clients stay. */
+  restart(server: string, reason: JitError): Promise<void>
   /** Ends what runs of one server, or of all: calls in flight get `reason`. */
   stop(server: string | undefined, reason: JitError): Promise<void>
 }

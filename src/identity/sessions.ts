@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../core/clock.ts'
 import { newId } from '../core/ids.ts'
 import type { AgentIdentity, Principal } from '../core/types.ts'
 import { type Claim, describeAgent } from './agent.ts'
@@ -20,7 +21,7 @@ export interface Sessions {
    * account.
    */
   enter(peer: Peer | undefined, claim: Claim): { principal: Principal; leave: () => void }
-  /** Those with a connection; a session that lost its last one is forgotten. */
+  /** Those with a connection. */
   list(): SessionView[]
 }
 
@@ -28,10 +29,24 @@ interface Session {
   readonly id: string
   readonly agent: AgentIdentity
   connections: number
+  cancelEnd: () => void
 }
 
-/** A session is an agent process (pid and start time), however many connections it has. */
-export function createSessions(options: { readonly read?: ReadProcess } = {}): Sessions {
+export interface SessionsOptions {
+  readonly read?: ReadProcess
+  readonly clock?: Clock
+  /** Milliseconds that a session without a connection waits for its agent to come back; 5 s when absent. */
+  readonly grace?: number
+  /** The agent did not come back: what was its is over. */
+  readonly onEnd?: (session: string) => void
+}
+
+/** A shim that lost the daemon, or a client that restarts a server, is back well within this time. */
+const usualGrace = 5000
+
+/** A session is an agent process (pid and start time), however many connections it has, and ends a little after the last one. */
+export function createSessions(options: SessionsOptions = {}): Sessions {
+  const { clock = systemClock, grace = usualGrace, onEnd } = options
   const sessions = new Map<string, Session>()
   const human = humanName()
   return {
@@ -39,8 +54,9 @@ export function createSessions(options: { readonly read?: ReadProcess } = {}): S
       checkPeer(peer)
       const agent = describeAgent(claim, peer, options.read)
       const key = keyOf(agent)
-      const session = sessions.get(key) ?? { id: newId('session'), agent, connections: 0 }
+      const session = sessions.get(key) ?? { id: newId('session'), agent, connections: 0, cancelEnd: () => undefined }
       sessions.set(key, session)
+      session.cancelEnd()
       session.connections += 1
       let here = true
       return {
@@ -49,11 +65,18 @@ export function createSessions(options: { readonly read?: ReadProcess } = {}): S
           if (!here) return
           here = false
           session.connections -= 1
-          if (session.connections === 0) sessions.delete(key)
+          if (session.connections > 0) return
+          session.cancelEnd = clock.after(grace, () => {
+            sessions.delete(key)
+            onEnd?.(session.id)
+          })
         },
       }
     },
-    list: () => Array.from(sessions.values(), ({ id, agent, connections }) => ({ session: id, agent, human, connections })),
+    list: () =>
+      [...sessions.values()]
+        .filter(({ connections }) => connections > 0)
+        .map(({ id, agent, connections }) => ({ session: id, agent, human, connections })),
   }
 }
 

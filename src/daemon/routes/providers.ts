@@ -45,7 +45,7 @@ export function providerRoutes(daemon: Daemon): Routes {
       configuration.edit(set, byCommandLine, {
         fresh: { provider: asked.name, secrets },
         write,
-        record: { type: 'provider.registered', by: byCommandLine, detail: { name: asked.name, kind: plugin.kind, proof } },
+        records: [{ type: 'provider.registered', by: byCommandLine, detail: { name: asked.name, kind: plugin.kind, proof } }],
       })
       const view = views().find((known) => known.name === asked.name)
       return { ...view, proof }
@@ -64,7 +64,7 @@ export function providerRoutes(daemon: Daemon): Routes {
       refuseUsed(name)
       configuration.edit({ remove: 'providers', name }, byCommandLine, {
         write: () => daemon.vault.remove(name),
-        record: { type: 'provider.removed', by: byCommandLine, detail: { name } },
+        records: [{ type: 'provider.removed', by: byCommandLine, detail: { name } }],
       })
       return { removed: name, receipts }
     },

@@ -23,24 +23,33 @@ export function serverRoutes(daemon: Daemon): Routes {
   const known = (name: string): void => {
     if (entries()[name] === undefined) throw new JitError('not-found', `there is no server ${quote(name)}`)
   }
+  const refuseSecond = ({ name, replace }: { name: string; replace: boolean }): void => {
+    if (entries()[name] === undefined || replace) return
+    throw new JitError('conflict', `there is a server ${quote(name)} already`, { hint: 'Choose another name, or give --replace.' })
+  }
   return {
     servers: views,
+    /** Its program is found and installed first; then config and pin change together, or nothing does. */
     addServer: async (request) => {
       const asked = addServer.parse(request.body)
-      const before = entries()[asked.name]
-      if (before !== undefined && !asked.replace)
-        throw new JitError('conflict', `there is a server ${quote(asked.name)} already`, {
-          hint: 'Choose another name, or give --replace.',
-        })
-      configuration.edit({ set: 'servers', name: asked.name, entry: asked.entry as JsonObject }, byCommandLine)
-      launcher.forget(asked.name)
+      const entry: JsonObject = asked.entry
+      const set = { set: 'servers', name: asked.name, entry } as const
+      refuseSecond(asked)
+      const server = configuration.draft(set).servers[asked.name]
+      if (server === undefined) throw new JitError('internal', `the server ${quote(asked.name)} is not in the config that names it`)
+      const pinning = await launcher.prepare(asked.name, server)
       try {
-        await launcher.update(asked.name)
-      } catch (error) {
-        if (before === undefined) configuration.edit({ remove: 'servers', name: asked.name }, byCommandLine)
-        throw error
+        refuseSecond(asked)
+        configuration.edit(set, byCommandLine, {
+          write: () => pinning.write(),
+          records: [
+            ...(pinning.record === undefined ? [] : [pinning.record]),
+            { type: 'server.added', by: byCommandLine, detail: { name: asked.name, entry } },
+          ],
+        })
+      } finally {
+        pinning.done()
       }
-      daemon.audit.append({ type: 'server.added', by: byCommandLine, detail: { name: asked.name, entry: asked.entry as JsonObject } })
       return views().find((view) => view.name === asked.name)
     },
     updateServer: async (request) => {
@@ -54,10 +63,12 @@ export function serverRoutes(daemon: Daemon): Routes {
       const name = nameIn(request)
       known(name)
       const receipts = await daemon.broker.revoke({ server: name }, 'revoked', 10_000)
-      configuration.edit({ remove: 'servers', name }, byCommandLine)
+      configuration.edit({ remove: 'servers', name }, byCommandLine, {
+        write: () => launcher.forget(name),
+        records: [{ type: 'server.removed', by: byCommandLine, detail: { name } }],
+      })
       await daemon.gateway.stop(name, new JitError('not-found', `server ${quote(name)} was removed`))
-      launcher.forget(name)
-      daemon.audit.append({ type: 'server.removed', by: byCommandLine, detail: { name } })
+      launcher.prune()
       return { removed: name, receipts }
     },
     explain: (request) => {

@@ -39,11 +39,11 @@ function readStatus(daemon: Daemon): StatusView {
       pin: daemon.launcher.pin(name),
       lastError: gateway.lastError(name),
     })),
-    warnings: warningsOf(daemon, problems.length, count('lost', 'irrevocable')),
+    warnings: warningsOf(daemon, problems.length, count('lost', 'irrevocable'), count('live', 'revoking')),
   }
 }
 
-function warningsOf(daemon: Daemon, problems: number, outstanding: number): string[] {
+function warningsOf(daemon: Daemon, problems: number, outstanding: number, sealed: number): string[] {
   const warnings: string[] = []
   if (daemon.broker.locked) warnings.push('locked: every call is denied until `jit unlock`')
   if (daemon.sealer.state === 'sealed') warnings.push('the secret store is sealed: run `jit unseal`')
@@ -54,6 +54,11 @@ function warningsOf(daemon: Daemon, problems: number, outstanding: number): stri
   if (problems > 0 && daemon.configuration.pending)
     warnings.push(`the config file has ${problems} problem${problems === 1 ? '' : 's'} and is not in force: run \`jit config check\``)
   else if (daemon.configuration.pending) warnings.push('the config file changed and is not in force: run `jit config apply`')
+  const waiting = daemon.sealer.state === 'sealed' ? sealed : 0
+  if (waiting > 0)
+    warnings.push(
+      `${waiting} credential${waiting === 1 ? ' is' : 's are'} alive and sealed: revoked only after \`jit unseal\`, or when they expire`,
+    )
   if (outstanding > 0)
     warnings.push(`${outstanding} credential${outstanding === 1 ? '' : 's'} may be alive upstream: \`jit leases\` lists them`)
   return warnings

@@ -162,6 +162,7 @@ export class Child {
     } catch (error) {
       this.#options.log.error('end of a child not stored', { server: this.#options.server, error: String(error) })
     }
+    this.#options.launch.release?.()
     this.#options.onEnd(how, this.#words.at(-1) ?? '')
   }
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
+import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { demoEnvironment, root } from '../../support/command.ts'
@@ -125,5 +126,34 @@ function parse(text: string): unknown {
     return JSON.parse(text)
   } catch {
     return undefined
+  }
+}
+
+export interface Records {
+  /** The next record that `wanted` takes. */
+  first(wanted: (record: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  close(): void
+}
+
+/** The records of an open stream of the trail, as they come. */
+export function recordsOf(home: string, path: string): Records {
+  const outgoing = request({ socketPath: join(home, 'run', 'api.sock'), path, agent: false, headers: { host: 'jit' } })
+  const lines = new Promise<AsyncIterator<string>>((settle, fail) => {
+    outgoing.once('error', fail)
+    outgoing.once('response', (response) => settle(createInterface({ input: response })[Symbol.asyncIterator]()))
+  })
+  lines.catch(() => undefined)
+  outgoing.end()
+  return {
+    async first(wanted) {
+      const iterator = await lines
+      for (;;) {
+        const next = await iterator.next()
+        if (next.done === true) throw new Error('the stream ended')
+        const record: Record<string, unknown> = JSON.parse(next.value)
+        if (wanted(record)) return record
+      }
+    },
+    close: () => void outgoing.destroy(),
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { Ending } from '../../../src/gateway/ending.ts'
 import { LanePool } from '../../../src/gateway/lanes.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import { settle } from '../../support/fake-clock.ts'
@@ -243,10 +244,10 @@ describe('calls of one lane with different leases', () => {
       onLaneEnd: () => undefined,
     })
     const calls = ['a', 'b', 'c'].map((holder) => call(['GET /repos/web/1'], { lease: lease(holder) }))
-    const { signal } = new AbortController()
+    const ending = new Ending()
     const begun: string[] = []
     const work = calls.map(async (one) => {
-      const lane = await pool.take('web', undefined, signal, one)
+      const lane = await pool.take('web', undefined, ending, one)
       begun.push(one.call)
       return () => pool.release(lane, one)
     })
@@ -259,7 +260,7 @@ describe('calls of one lane with different leases', () => {
     }
     expect(pool.all).toHaveLength(1)
     await pool.close(new JitError('server.unavailable', 'the test is over'))
-    await expect(pool.take('web', undefined, signal)).rejects.toThrow('the test is over')
+    await expect(pool.take('web', undefined, ending)).rejects.toThrow('the test is over')
   })
 
   it('do not fail when the lane ends while they wait: nothing of them was sent', async () => {
@@ -274,9 +275,9 @@ describe('calls of one lane with different leases', () => {
       onLaneEnd: () => undefined,
     })
     const [first, second] = [call(['GET /x'], { lease: lease('a') }), call(['GET /x'], { lease: lease('b') })]
-    const { signal } = new AbortController()
-    const lane = await pool.take('web', undefined, signal, first)
-    const waiting = pool.take('web', undefined, signal, second)
+    const ending = new Ending()
+    const lane = await pool.take('web', undefined, ending, first)
+    const waiting = pool.take('web', undefined, ending, second)
     await lane.close(new JitError('server.unavailable', 'it crashed'))
     pool.release(lane, first)
     const next = await waiting

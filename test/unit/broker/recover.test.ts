@@ -53,6 +53,26 @@ describe('after a crash', () => {
     expect(world.audit.ofType('lease.ended')).toMatchObject([{ result: 'ended after a restart', detail: { outcome: 'revoked' } }])
   })
 
+  it('a lease under a sealed store stays listed, is revoked once the store opens, and is over when its upstream ends it', async () => {
+    for (const opens of [true, false]) {
+      const world = bench()
+      const lease = await world.broker.acquire(ask(), patient)
+      world.sealer.state = 'sealed'
+      await crash(world)
+      await world.clock.advance(6 * minute)
+      expect(world.broker.leases()).toMatchObject([{ id: lease.id, state: 'live' }])
+      if (opens) {
+        world.sealer.state = 'open'
+        await world.broker.recover()
+        await settle()
+        expect(world.upstream.alive()).toEqual([])
+      } else await world.clock.advance(hour)
+      expect(world.broker.leases()).toEqual([])
+      await world.clock.advance(1000)
+      expect(world.store.rows.get(lease.id)).toMatchObject({ state: opens ? 'revoked' : 'expired', sealed: '' })
+    }
+  })
+
   it('a revocation under way goes on, with the attempts that were made', async () => {
     const world = bench()
     const lease = await world.broker.acquire(ask(), patient)

@@ -5,6 +5,17 @@ import { ask, bench, hour, minute, patient, refused, unavailable } from './suppo
 const soon = 10_000
 
 describe('revoke', () => {
+  it('for an agent that has gone says so in the trail, and leaves other sessions alone', async () => {
+    const { broker, audit, upstream } = bench()
+    const gone = await broker.acquire(ask({}, { session: 'session_gone' }), patient)
+    const here = await broker.acquire(ask({}, { session: 'session_here' }), patient)
+    expect(await broker.revoke({ session: 'session_gone' }, 'session', 1000)).toMatchObject([{ lease: gone.id, outcome: 'revoked' }])
+    expect(gone.signal.reason).toMatchObject({ code: 'lease.revoked' })
+    expect(here.signal.aborted).toBe(false)
+    expect(upstream.alive().map((token) => token.lease)).toEqual([here.id])
+    expect(audit.ofType('lease.ended')).toMatchObject([{ lease: { id: gone.id }, result: 'session ended', detail: { verified: true } }])
+  })
+
   it('cuts everything before it returns its promise', async () => {
     const { broker, upstream, store } = bench()
     const shared = await broker.acquire(ask(), patient)

@@ -16,12 +16,14 @@ import { endWhatChanged } from '../../../src/daemon/changes.ts'
 import { openConfiguration } from '../../../src/daemon/configuration.ts'
 import { createLauncher } from '../../../src/daemon/launch.ts'
 import { createLockState } from '../../../src/daemon/lock.ts'
+import { createPackages } from '../../../src/daemon/packages.ts'
 import { Registry } from '../../../src/daemon/registry.ts'
 import { createSigning } from '../../../src/daemon/signing.ts'
 import type { Daemon } from '../../../src/daemon/types.ts'
 import { createVault } from '../../../src/daemon/vault.ts'
 import type { Gateway } from '../../../src/gateway/types.ts'
 import { createSessions } from '../../../src/identity/sessions.ts'
+import type { Network } from '../../../src/network/network.ts'
 import type { Provider, ProviderPlugin } from '../../../src/provider/contract.ts'
 import { openSealer } from '../../../src/store/sealer.ts'
 import { openStore } from '../../../src/store/sqlite.ts'
@@ -52,6 +54,7 @@ export interface Parts {
   /** Lets the store refuse what `which` names: `secrets`, `meta`, `commit`. */
   failStore(which: (operation: string) => boolean): void
   ask(method: 'GET' | 'POST' | 'DELETE', url: string, body?: unknown): Promise<Answer>
+  network(): Network
   configText(): string
   writeConfig(text: string): void
   sealedNames(): string[]
@@ -122,6 +125,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
     lanes: () => [],
     lastError: () => '',
     pin: () => '',
+    restart: async (server, reason) => void stopped.push([server, reason.code]),
     stop: async (server, reason) => void stopped.push([server, reason.code]),
   }
   endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)
@@ -142,7 +146,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
     vault,
     gateway,
     sessions: createSessions(),
-    launcher: createLauncher({ store, audit: () => audit, packages: paths.packages, baseFolder: home, config }),
+    launcher: createLauncher({ store, audit, packages: createPackages({ folder: paths.packages, log }), baseFolder: home, config }),
     hardening: { memoryClosed: true, noCoreDumps: true },
     peerKnown: true,
     onUnsealed: () => vault.load(),
@@ -174,6 +178,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
       })
       return { status: answer.statusCode, body: answer.json() }
     },
+    network: () => builder.network,
     configText: () => readFileSync(paths.configFile, 'utf8'),
     writeConfig: (text) => writeFileSync(paths.configFile, text),
     sealedNames: () => store.secrets.names(),

@@ -4,6 +4,7 @@ import { humanName } from '../../../src/identity/human.ts'
 import type { Peer } from '../../../src/identity/peer.ts'
 import type { ProcessFacts, ReadProcess } from '../../../src/identity/process.ts'
 import { createSessions } from '../../../src/identity/sessions.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 
 const uid = process.getuid?.() ?? 0
 const peer = (pid: number): Peer => ({ pid, uid, gid: uid })
@@ -43,15 +44,37 @@ describe('a session', () => {
     ])
   })
 
-  it('is forgotten with its last connection', () => {
-    const sessions = createSessions({ read: processes() })
+  it('is forgotten a little after its last connection', async () => {
+    const clock = new FakeClock()
+    const ended: string[] = []
+    const sessions = createSessions({ read: processes(), clock, grace: 5000, onEnd: (session) => ended.push(session) })
     const first = sessions.enter(peer(50), claim)
     const second = sessions.enter(peer(51), claim)
     first.leave()
     expect(sessions.list()).toMatchObject([{ connections: 1 }])
     second.leave()
     expect(sessions.list()).toEqual([])
+    await clock.advance(5000)
+    expect(ended).toEqual([first.principal.session])
     expect(sessions.enter(peer(50), claim).principal.session).not.toBe(first.principal.session)
+  })
+
+  it('goes on when its agent comes back in time', async () => {
+    const clock = new FakeClock()
+    const ended: string[] = []
+    const sessions = createSessions({ read: processes(), clock, grace: 5000, onEnd: (session) => ended.push(session) })
+    const first = sessions.enter(peer(50), claim)
+    first.leave()
+    await clock.advance(4999)
+    const second = sessions.enter(peer(51), claim)
+    expect(second.principal.session).toBe(first.principal.session)
+    await clock.advance(60_000)
+    expect(ended).toEqual([])
+    second.leave()
+    second.leave()
+    await clock.advance(60_000)
+    expect(ended).toEqual([first.principal.session])
+    expect(clock.pending).toBe(0)
   })
 
   it('is left once by each connection, however often it says so', () => {
