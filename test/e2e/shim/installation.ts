@@ -29,7 +29,7 @@ export function createInstallation(behaviour: DaemonProgram): Installation {
   mkdirSync(join(folder, 'src/daemon'), { recursive: true })
   mkdirSync(join(folder, 'src/api'))
   cpSync(join(root, 'src/shim'), join(folder, 'src/shim'), { recursive: true })
-  cpSync(join(root, 'src/api/frames.js'), join(folder, 'src/api/frames.js'))
+  for (const file of ['frames.js', 'outlet.js']) cpSync(join(root, 'src/api', file), join(folder, 'src/api', file))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   const behaviourFile = join(folder, 'behaviour')
