@@ -1,17 +1,18 @@
 import { canonicalJson, type Json } from '../core/json.ts'
-import type { GraphqlRule, PathSegment, RequestRule } from '../core/types.ts'
+import type { GraphqlRule, PathSegment, QueryParameter, RequestRule } from '../core/types.ts'
 
 /** Whether some request could match a rule of each. Pure; errs towards true, so that no two calls are confused on the wire. */
 export function mayOverlap(left: readonly RequestRule[], right: readonly RequestRule[]): boolean {
   return left.some((one) => right.some((other) => rulesOverlap(one, other)))
 }
 
-/** The query cannot part two rules: a request without one matches both. */
 function rulesOverlap(left: RequestRule, right: RequestRule): boolean {
   return (
     left.method === right.method &&
     left.origin === right.origin &&
     pathsOverlap(left.segments, right.segments) &&
+    admitsWhatIsBound(left.query, right.query) &&
+    admitsWhatIsBound(right.query, left.query) &&
     !bodiesPart(left, right) &&
     !graphqlParts(left.graphql, right.graphql)
   )
@@ -30,6 +31,15 @@ type Literal = PathSegment & { readonly kind: 'literal' }
 
 function literalsOverlap(left: Literal, right: Literal): boolean {
   return left.value === right.value || ((left.ignoreCase || right.ignoreCase) && left.value.toLowerCase() === right.value.toLowerCase())
+}
+
+/** Whether a request with the parameters that `bound` demands could pass `admitting`, which refuses those it does not list. */
+function admitsWhatIsBound(admitting: readonly QueryParameter[], bound: readonly QueryParameter[]): boolean {
+  return bound.every(({ name, value = '' }) => {
+    const other = admitting.find((known) => known.name === name)
+    // What is bound to the empty text may be left out.
+    return value === '' || (other !== undefined && (other.value === undefined || other.value === value))
+  })
 }
 
 /** One place of the body that each binds to another value. */
