@@ -6,7 +6,7 @@ import type { Effect, Principal, RuleReference } from '../core/types.ts'
  * effect of the call; exactly one `call.close` ends every governed call, denied ones too.
  */
 export type AuditEvent =
-  | (CallFields & { readonly type: 'call.intent' })
+  | CallIntent
   | (CallFields & { readonly type: 'call.release' })
   | (CallFields & CloseFields & { readonly type: 'call.close' })
   | {
@@ -56,6 +56,8 @@ export type AuditEvent =
       readonly detail: JsonObject
       readonly by?: string
     }
+
+export type CallIntent = CallFields & { readonly type: 'call.intent' }
 
 export interface CallFields {
   readonly call: string
@@ -127,4 +129,6 @@ export interface AuditSink {
   append(event: AuditEvent): AuditPosition
   /** The same for a busy path: records of one turn of the event loop are written together. Resolves once it is in the file. */
   stage(event: AuditEvent): Promise<void>
+  /** The same for the closing record of a call: it repeats the fields of the intent, and adds its own. */
+  stageClose(intent: CallIntent, close: CloseFields): Promise<void>
 }

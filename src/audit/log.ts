@@ -5,10 +5,10 @@ import type { Logger } from '../core/types.ts'
 import type { CheckpointSigner } from './checkpoint.ts'
 import { Checkpoints, type AuditMeta } from './checkpoints.ts'
 import { type Disk, systemDisk } from './disk.ts'
-import type { AuditEvent, AuditPosition, AuditRecord, AuditSink } from './event.ts'
+import type { AuditEvent, AuditPosition, AuditRecord, AuditSink, CallIntent, CloseFields } from './event.ts'
 import { News } from './news.ts'
 import { type AuditFilter, matcher, readBetween, readRecords } from './query.ts'
-import { RecordBuffer } from './record.ts'
+import { type Entry, RecordBuffer } from './record.ts'
 import type { TrailPosition } from './segments.ts'
 import { readTail, type Tail } from './tail.ts'
 import { type VerifyReport, verifyFolder } from './verify.ts'
@@ -76,7 +76,7 @@ class SegmentedLog implements AuditLog {
   readonly #news = new News()
   readonly #records = new RecordBuffer()
   readonly #problems: string[] = []
-  readonly #staged: { readonly event: AuditEvent; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = []
+  readonly #staged: { readonly entry: Entry; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = []
   readonly #checkpointEvery: number
   #sync: 'batch' | 'each'
   #segmentBytes: number
@@ -114,13 +114,21 @@ class SegmentedLog implements AuditLog {
   append(event: AuditEvent): AuditPosition {
     // What was staged before comes before it.
     this.#writeStaged()
-    this.#attempt(() => this.#write([event]))
+    this.#attempt(() => this.#write([{ event }]))
     return this.#head
   }
 
   stage(event: AuditEvent): Promise<void> {
+    return this.#stage({ event })
+  }
+
+  stageClose(intent: CallIntent, close: CloseFields): Promise<void> {
+    return this.#stage({ event: intent, close })
+  }
+
+  #stage(entry: Entry): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#staged.push({ event, resolve, reject })
+      this.#staged.push({ entry, resolve, reject })
       if (this.#staged.length === 1) setImmediate(() => this.#writeStaged())
     })
   }
@@ -130,7 +138,7 @@ class SegmentedLog implements AuditLog {
     if (this.#staged.length === 0) return
     const batch = this.#staged.splice(0)
     try {
-      this.#attempt(() => this.#write(batch.map(({ event }) => event)))
+      this.#attempt(() => this.#write(batch.map(({ entry }) => entry)))
     } catch (error) {
       for (const { reject } of batch) reject(error)
       return
@@ -202,20 +210,20 @@ class SegmentedLog implements AuditLog {
     await this.#writer.close()
   }
 
-  #write(events: readonly AuditEvent[]): void {
+  #write(entries: readonly Entry[]): void {
     const time = new Date(this.#options.clock.now()).toISOString()
     let head = this.#head
     this.#records.clear()
-    for (const event of events) {
+    for (const entry of entries) {
       const seq = head.seq + 1
-      head = { seq, hash: this.#records.add(event, seq, time, head.hash) }
+      head = { seq, hash: this.#records.add(entry, seq, time, head.hash) }
     }
     this.#writer.append(this.#records.bytes, {
       sync: this.#sync === 'each',
       segmentBytes: this.#segmentBytes,
     })
     this.#head = head
-    this.#sinceCheckpoint += events.length
+    this.#sinceCheckpoint += entries.length
     if (this.#sync === 'batch' || this.#isCheckpointDue) {
       this.#cancelSettle ??= this.#options.clock.after(settleDelay, () => void this.#settle())
     }
@@ -224,7 +232,7 @@ class SegmentedLog implements AuditLog {
 
   #repair(): void {
     const repair = this.#writer.repair()
-    if (repair !== undefined) this.#write([{ type: 'trail.repaired', detail: { ...repair } }])
+    if (repair !== undefined) this.#write([{ event: { type: 'trail.repaired', detail: { ...repair } } }])
   }
 
   /** A full disk at the start is no reason not to start: the repair is made up for before the first record. */

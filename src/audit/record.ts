@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { isJsonObject } from '../core/json.ts'
 import { cutFields, cutTexts, longestRecord, longestText } from './cut.ts'
-import type { AuditEvent, AuditRecord } from './event.ts'
+import type { AuditEvent, AuditRecord, CallIntent, CloseFields } from './event.ts'
 
 /** `prev` of the first record. */
 export const firstHash = '0'.repeat(64)
@@ -29,6 +29,9 @@ export interface Link {
   readonly genuine: boolean
 }
 
+/** An event; with `close`, the closing record of the call whose intent the event is. */
+export type Entry = { readonly event: AuditEvent; readonly close?: undefined } | { readonly event: CallIntent; readonly close: CloseFields }
+
 const comma = 0x2c
 const newline = 0x0a
 /** What stands around an event's fields, at the most. */
@@ -52,9 +55,9 @@ export class RecordBuffer {
     if (this.#buffer.length > largestKept) this.#buffer = Buffer.allocUnsafeSlow(64 * 1024)
   }
 
-  /** Adds the event's line and answers its hash. */
-  add(event: AuditEvent, seq: number, time: string, prev: string): string {
-    const { json, isAscii } = encodeEvent(event)
+  /** Adds the line of the event, or of the close of the call that it intends, and answers its hash. */
+  add({ event, close }: Entry, seq: number, time: string, prev: string): string {
+    const { json, isAscii } = close === undefined ? encodeEvent(event) : encodeClose(event, close)
     const start = this.#end
     this.#reserve(frameLength + (isAscii ? json.length : Buffer.byteLength(json)))
     const buffer = this.#buffer
@@ -101,16 +104,44 @@ function isRecord(value: unknown): value is AuditRecord {
   return isJsonObject(value) && typeof value['seq'] === 'number' && typeof value['time'] === 'string' && typeof value['type'] === 'string'
 }
 
+interface Encoded {
+  readonly json: string
+  readonly isAscii: boolean
+}
+
+/** Of calls that run: their close repeats it. */
+const intents = new WeakMap<CallIntent, Encoded>()
+const intentOpening = '{"type":"call.intent",'
+const closeOpening = '{"type":"call.close",'
+
 /** Most events are far below every cap and are not looked into. */
-function encodeEvent(event: AuditEvent): { json: string; isAscii: boolean } {
-  let json = tryStringify(event)
-  if (json === undefined || json.length > longestText) json = encode(cutFields(cutTexts(event), longestRecord, encode))
+function encodeEvent(event: AuditEvent): Encoded {
+  const json = tryStringify(event)
+  if (json === undefined || json.length > longestText) return escaped(encode(cutFields(cutTexts(event), longestRecord, encode)))
+  const encoded = escaped(json)
+  if (event.type === 'call.intent' && encoded.json.startsWith(intentOpening)) intents.set(event, encoded)
+  return encoded
+}
+
+function encodeClose(intent: CallIntent, close: CloseFields): Encoded {
+  const known = intents.get(intent)
+  const own = known === undefined ? undefined : tryStringify(close)
+  if (known === undefined || own === undefined || known.json.length + own.length > longestText)
+    return encodeEvent({ ...intent, type: 'call.close', ...close })
+  const { json, isAscii } = escaped(own)
+  return {
+    json: `${closeOpening}${known.json.slice(intentOpening.length, -1)},${json.slice(1)}`,
+    isAscii: known.isAscii && isAscii,
+  }
+}
+
+function escaped(json: string): Encoded {
   const isAscii = plain.test(json)
   return { json: isAscii ? json : json.replace(unsafe, escape), isAscii }
 }
 
 /** Undefined for what JSON.stringify gives up on: nesting beyond the stack. */
-function tryStringify(event: AuditEvent): string | undefined {
+function tryStringify(event: object): string | undefined {
   try {
     return JSON.stringify(event)
   } catch {

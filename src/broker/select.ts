@@ -1,5 +1,5 @@
 import { JitError } from '../core/errors.ts'
-import { canonicalJson } from '../core/json.ts'
+import { canonicalJson, type JsonObject } from '../core/json.ts'
 import type { Provider } from '../provider/contract.ts'
 import type { LeaseAsk, RevokeReason, RevokeSelector } from './types.ts'
 
@@ -34,7 +34,18 @@ function instanceOf(provider: Provider): number {
 
 /** All that shapes the credential; no part but the last can hold a space. The server is not in it: one agent's servers may share. */
 export function cacheKey({ grant, principal }: LeaseAsk, provider: Provider): string {
-  return `${instanceOf(provider)} ${provider.origin} ${grant.lifetime} ${grant.ttl} ${principal.session} ${canonicalJson(grant.scope)}`
+  return `${instanceOf(provider)} ${provider.origin} ${grant.lifetime} ${grant.ttl} ${principal.session} ${canonicalScope(grant.scope)}`
+}
+
+const canonical = new WeakMap<JsonObject, string>()
+
+/** Policy hands out the same frozen object for the same scope. */
+function canonicalScope(scope: JsonObject): string {
+  const known = canonical.get(scope)
+  if (known !== undefined) return known
+  const made = canonicalJson(scope)
+  if (Object.isFrozen(scope)) canonical.set(scope, made)
+  return made
 }
 
 export function reasonError(reason: RevokeReason): JitError {

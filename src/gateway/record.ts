@@ -1,4 +1,4 @@
-import type { CallFields, CloseFields, LeaseFields, UpstreamRequest } from '../audit/event.ts'
+import type { CallFields, CallIntent, CloseFields, LeaseFields, UpstreamRequest } from '../audit/event.ts'
 import type { Lease } from '../broker/types.ts'
 import type { JitError } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
@@ -11,7 +11,7 @@ export class Trail {
   readonly #call: Call
   readonly #requests: UpstreamRequest[] = []
   #decision: Decision | undefined
-  #intent: IntentRecord | undefined
+  #intent: CallIntent | undefined
   #lease: LeaseFields | undefined
   #closed = false
 
@@ -45,9 +45,7 @@ export class Trail {
     this.#call.done()
     const { deps } = this.#context
     const intent = this.#intent?.pin === pinOf(this.#context) ? this.#intent : undefined
-    return deps.audit.stage({
-      ...(intent ?? intentOf(this.#context, this.#call, this.#decision)),
-      type: 'call.close',
+    return deps.audit.stageClose(intent ?? intentOf(this.#context, this.#call, this.#decision), {
       result,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
       ...(this.#lease === undefined ? {} : { lease: this.#lease }),
@@ -67,8 +65,6 @@ export class Trail {
     }
   }
 }
-
-type IntentRecord = CallFields & { readonly type: 'call.intent' }
 
 const known = new WeakMap<Lease, LeaseFields>()
 
@@ -92,7 +88,7 @@ function pinOf(context: CallContext): string | undefined {
   return pin === '' ? undefined : pin
 }
 
-function intentOf(context: CallContext, call: Call, decision: Decision | undefined): IntentRecord {
+function intentOf(context: CallContext, call: Call, decision: Decision | undefined): CallIntent {
   const { operation } = call
   const pin = pinOf(context)
   const permission = decision === undefined || decision.effect === 'deny' ? undefined : decision

@@ -1,5 +1,6 @@
+import { LRUCache } from 'lru-cache'
 import { JitError, quote } from '../core/errors.ts'
-import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { deepFreeze, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { type ArgumentName, needArgument, printScalar, refuseMetacharacters } from './argument.ts'
 import { Refusal, RuleError, within } from './refusal.ts'
 import { constantText, parseTemplate, type TemplatePart, topNames } from './template.ts'
@@ -23,7 +24,29 @@ export function compileScope(template: JsonObject, facts: ProviderFacts): ScopeT
     const scope = parseConstant(template, facts)
     return { names: [], bind: () => scope }
   }
-  return { names: [...names], bind: (args, used) => parseFilled(fields(args, used), facts) }
+  return { names: [...names], bind: remembering([...names], (args, used) => parseFilled(fields(args, used), facts)) }
+}
+
+const remembered = 1000
+const longestKey = 1000
+
+/**
+ * A scope is a pure function of the arguments that its template names, and an agent stays with a few repositories or buckets
+ * for long: the same values get the same, frozen scope without being checked again.
+ */
+function remembering(names: readonly string[], bind: ScopeTemplate['bind']): ScopeTemplate['bind'] {
+  const known = new LRUCache<string, { scope: JsonObject; used: Used }>({ max: remembered })
+  return (args, used) => {
+    const key = JSON.stringify(names.map((name) => (Object.hasOwn(args, name) ? args[name] : undefined)))
+    let made = key.length > longestKey ? undefined : known.get(key)
+    if (made === undefined) {
+      const read: Used = {}
+      made = { scope: deepFreeze(bind(args, read)), used: read }
+      if (key.length <= longestKey) known.set(key, made)
+    }
+    Object.assign(used, made.used)
+    return made.scope
+  }
 }
 
 function parseConstant(template: JsonObject, facts: ProviderFacts): JsonObject {

@@ -1,4 +1,4 @@
-import type { AuditEvent, AuditPosition, AuditSink } from '../../src/audit/event.ts'
+import type { AuditEvent, AuditPosition, AuditSink, CallIntent, CloseFields } from '../../src/audit/event.ts'
 import { JitError } from '../../src/core/errors.ts'
 
 type EventType = AuditEvent['type']
@@ -17,6 +17,10 @@ export class MemoryAudit implements AuditSink {
 
   async stage(event: AuditEvent): Promise<void> {
     this.append(event)
+  }
+
+  async stageClose(intent: CallIntent, close: CloseFields): Promise<void> {
+    this.append({ ...intent, type: 'call.close', ...close })
   }
 
   /** Refuses the events that `which` names; all of them by default. */

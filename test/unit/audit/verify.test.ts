@@ -211,7 +211,7 @@ describe('verify notices', () => {
 
 function forged(): string {
   const records = new RecordBuffer()
-  records.add(event('forged'), 4, '2026-11-21T12:00:00.000Z', firstHash)
+  records.add({ event: event('forged') }, 4, '2026-11-21T12:00:00.000Z', firstHash)
   return records.bytes.toString().trimEnd()
 }
 

@@ -87,6 +87,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
     problems: [],
     append: (event) => events.append(event),
     stage: (event) => events.stage(event),
+    stageClose: (intent, close) => events.stageClose(intent, close),
     query: (filter) => trail.query(filter),
     follow: (filter, signal) => trail.follow(filter, signal),
     checkpoint: () => trail.checkpoint(),
