@@ -3,7 +3,7 @@ import {
   closeSync,
   constants,
   existsSync,
-  fdatasyncSync,
+  fdatasync,
   fstatSync,
   ftruncateSync,
   lstatSync,
@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { CompactSign, calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK } from 'jose'
 import { z } from 'zod'
 import { JitError } from '../core/errors.ts'
@@ -94,11 +95,12 @@ export async function signCheckpoint(checkpoint: Checkpoint, signer: CheckpointS
 }
 
 /** Appends one signed checkpoint as a line `{"jws":…}`, durably, or leaves the file as it was and throws. */
-export function appendCheckpoint(folder: string, jws: string): void {
-  withCheckpointFile(folder, (descriptor, size) => {
+export async function appendCheckpoint(folder: string, jws: string): Promise<void> {
+  await withCheckpointFile(folder, async (descriptor, size) => {
     try {
       appendFileSync(descriptor, `{"jws":"${jws}"}\n`)
-      fdatasyncSync(descriptor)
+      // Calls go on meanwhile: a disk may take long for it.
+      await promisify(fdatasync)(descriptor)
     } catch (error) {
       ftruncateSync(descriptor, size)
       throw error
@@ -108,18 +110,29 @@ export function appendCheckpoint(folder: string, jws: string): void {
 
 /** Cuts half a line off, which a crash left: that checkpoint said nothing that the next one does not. */
 export function mendCheckpoints(folder: string): void {
-  if (existsSync(join(folder, checkpointFile))) withCheckpointFile(folder, () => undefined)
+  if (existsSync(join(folder, checkpointFile))) closeSync(openCheckpoints(folder).descriptor)
 }
 
-function withCheckpointFile(folder: string, work: (descriptor: number, size: number) => void): void {
+async function withCheckpointFile(folder: string, work: (descriptor: number, size: number) => Promise<void>): Promise<void> {
+  const { descriptor, size } = openCheckpoints(folder)
+  try {
+    await work(descriptor, size)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** The file without half a line at its end, and its size. */
+function openCheckpoints(folder: string): { descriptor: number; size: number } {
   const file = join(folder, checkpointFile)
   const descriptor = openSync(file, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
   try {
-    const whole = wholeLines(file)
-    if (whole < fstatSync(descriptor).size) ftruncateSync(descriptor, whole)
-    work(descriptor, whole)
-  } finally {
+    const size = wholeLines(file)
+    if (size < fstatSync(descriptor).size) ftruncateSync(descriptor, size)
+    return { descriptor, size }
+  } catch (error) {
     closeSync(descriptor)
+    throw error
   }
 }
 

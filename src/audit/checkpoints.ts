@@ -56,8 +56,9 @@ export class Checkpoints {
     const { signer } = this
     if (signer === undefined || checkpoint.seq <= this.#signed) return undefined
     const problem = await keepKey(this.#folder, signer.publicJwk)
-    this.#meta?.set(publicKeyKey, JSON.stringify(signer.publicJwk))
-    appendCheckpoint(this.#folder, await signCheckpoint(checkpoint, signer))
+    const key = JSON.stringify(signer.publicJwk)
+    if (this.#meta?.get(publicKeyKey) !== key) this.#meta?.set(publicKeyKey, key)
+    await appendCheckpoint(this.#folder, await signCheckpoint(checkpoint, signer))
     this.#signed = checkpoint.seq
     this.#meta?.set(positionKey, JSON.stringify({ seq: checkpoint.seq, hash: checkpoint.hash }))
     return problem

@@ -1,10 +1,13 @@
-import { deepFreeze, digestOf } from '../core/json.ts'
+import { hash } from 'node:crypto'
+import { canonicalJson, deepFreeze } from '../core/json.ts'
 import type { Operation } from '../core/types.ts'
 
-/** SHA-256 over everything that an operation is: server, kind, name, arguments and the tool's definition. */
+/** SHA-256 over the canonical JSON of everything that an operation is: server, kind, name, arguments and the tool's definition. */
 export function operationDigest(operation: Omit<Operation, 'digest'>): string {
   const { server, kind, name, args, definition } = operation
-  return digestOf({ server, kind, name, args, definition })
+  const { stringify } = JSON
+  const names = `"definition":${stringify(definition)},"kind":"${kind}","name":${stringify(name)},"server":${stringify(server)}`
+  return hash('sha256', `{"args":${canonicalJson(args)},${names}}`)
 }
 
 /** Freezes the arguments, and everything in them, and adds the digest. */

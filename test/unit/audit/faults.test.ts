@@ -61,12 +61,12 @@ describe('a disk that is full', () => {
 })
 
 describe('checkpoints on a full disk', () => {
-  it.skipIf(!mountable)('are whole lines or none', () => {
+  it.skipIf(!mountable)('are whole lines or none', async () => {
     const folder = tinyDisk(32 * 1024)
-    const add = (): void => {
-      for (let index = 0; index < 1000; index++) appendCheckpoint(folder, `a.${'b'.repeat(300)}.c`)
+    const add = async (): Promise<void> => {
+      for (let index = 0; index < 1000; index++) await appendCheckpoint(folder, `a.${'b'.repeat(300)}.c`)
     }
-    expect(add).toThrow(/ENOSPC/)
+    await expect(add()).rejects.toThrow(/ENOSPC/)
     const content = readFileSync(join(folder, 'checkpoints.jsonl'), 'utf8')
     expect(content.length).toBeGreaterThan(20_000)
     expect(content.split('\n').at(-1)).toBe('')

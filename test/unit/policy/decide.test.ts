@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { digestOf } from '../../../src/core/json.ts'
 import { operationDigest } from '../../../src/policy/operation.ts'
 import { leaseOf, permitted, policyOf, problemsOf, reasonOf, toolCall } from './support.ts'
 
@@ -294,5 +295,6 @@ describe('the digest of an operation', () => {
     )
     expect(new Set([operationDigest(base), ...others]).size).toBe(6)
     expect(operationDigest({ ...base, args: { a: 1 } })).toBe(operationDigest(base))
+    expect(operationDigest({ ...base, name: '"}' })).toBe(digestOf({ ...base, name: '"}' }))
   })
 })
