@@ -17,7 +17,6 @@ const openingLength = 160
 const largestKept = 1024 * 1024
 
 /** Invisible, bidirectional and terminal control characters that JSON.stringify leaves as they are; U+2028 and U+2029 too. */
-const plain = /^[ -~]*$/
 const unsafe = /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\udb40[\udc00-\udc7f]/g
 
 /** What the chain needs of a line. */
@@ -36,6 +35,8 @@ const comma = 0x2c
 const newline = 0x0a
 /** What stands around an event's fields, at the most. */
 const frameLength = openingLength + closingLength + 1
+/** Bytes of one UTF-16 code unit in UTF-8, at the most. */
+const longestCharacter = 3
 
 /**
  * Lines of the trail, `{"seq":…,"time":…,"prev":…,…event…,"hash":…}`, one behind the other in one buffer that is used again: a
@@ -57,13 +58,13 @@ export class RecordBuffer {
 
   /** Adds the line of the event, or of the close of the call that it intends, and answers its hash. */
   add({ event, close }: Entry, seq: number, time: string, prev: string): string {
-    const { json, isAscii } = close === undefined ? encodeEvent(event) : encodeClose(event, close)
+    const json = close === undefined ? encodeEvent(event) : encodeClose(event, close)
     const start = this.#end
-    this.#reserve(frameLength + (isAscii ? json.length : Buffer.byteLength(json)))
-    const buffer = this.#buffer
-    const fields = start + buffer.write(`{"seq":${seq},"time":"${time}","prev":"${prev}"`, start, 'latin1')
+    this.#reserve(frameLength + json.length * longestCharacter)
+    const fields = start + this.#buffer.write(`{"seq":${seq},"time":"${time}","prev":"${prev}"`, start, 'latin1')
     // The event's own braces give way: the first to a comma, the last to what closes the line.
-    const end = fields + buffer.write(json, fields, isAscii ? 'latin1' : 'utf8') - 1
+    const end = fields + this.#write(json, fields) - 1
+    const buffer = this.#buffer
     buffer[fields] = comma
     const digest = hash('sha256', buffer.subarray(start, end))
     this.#end = end + buffer.write(`,"hash":"${digest}"}`, end, 'latin1')
@@ -72,10 +73,19 @@ export class RecordBuffer {
     return digest
   }
 
+  /** Nearly every record is plain ASCII, which shows in its length; only another one can hold what must be escaped, but for DEL. */
+  #write(json: string, at: number): number {
+    const length = this.#buffer.write(json, at)
+    if (length === json.length && !json.includes('\u007f')) return length
+    const escaped = json.replace(unsafe, escape)
+    this.#reserve(frameLength + escaped.length * longestCharacter)
+    return this.#buffer.write(escaped, at)
+  }
+
   #reserve(length: number): void {
     if (this.#end + length <= this.#buffer.length) return
     const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#end + length))
-    this.#buffer.copy(larger, 0, 0, this.#end)
+    this.#buffer.copy(larger)
     this.#buffer = larger
   }
 }
@@ -104,40 +114,25 @@ function isRecord(value: unknown): value is AuditRecord {
   return isJsonObject(value) && typeof value['seq'] === 'number' && typeof value['time'] === 'string' && typeof value['type'] === 'string'
 }
 
-interface Encoded {
-  readonly json: string
-  readonly isAscii: boolean
-}
-
 /** Of calls that run: their close repeats it. */
-const intents = new WeakMap<CallIntent, Encoded>()
+const intents = new WeakMap<CallIntent, string>()
 const intentOpening = '{"type":"call.intent",'
 const closeOpening = '{"type":"call.close",'
 
 /** Most events are far below every cap and are not looked into. */
-function encodeEvent(event: AuditEvent): Encoded {
+function encodeEvent(event: AuditEvent): string {
   const json = tryStringify(event)
-  if (json === undefined || json.length > longestText) return escaped(encode(cutFields(cutTexts(event), longestRecord, encode)))
-  const encoded = escaped(json)
-  if (event.type === 'call.intent' && encoded.json.startsWith(intentOpening)) intents.set(event, encoded)
-  return encoded
+  if (json === undefined || json.length > longestText) return encode(cutFields(cutTexts(event), longestRecord, encode))
+  if (event.type === 'call.intent' && json.startsWith(intentOpening)) intents.set(event, json)
+  return json
 }
 
-function encodeClose(intent: CallIntent, close: CloseFields): Encoded {
+function encodeClose(intent: CallIntent, close: CloseFields): string {
   const known = intents.get(intent)
   const own = known === undefined ? undefined : tryStringify(close)
-  if (known === undefined || own === undefined || known.json.length + own.length > longestText)
+  if (known === undefined || own === undefined || known.length + own.length > longestText)
     return encodeEvent({ ...intent, type: 'call.close', ...close })
-  const { json, isAscii } = escaped(own)
-  return {
-    json: `${closeOpening}${known.json.slice(intentOpening.length, -1)},${json.slice(1)}`,
-    isAscii: known.isAscii && isAscii,
-  }
-}
-
-function escaped(json: string): Encoded {
-  const isAscii = plain.test(json)
-  return { json: isAscii ? json : json.replace(unsafe, escape), isAscii }
+  return `${closeOpening}${known.slice(intentOpening.length, -1)},${own.slice(1)}`
 }
 
 /** Undefined for what JSON.stringify gives up on: nesting beyond the stack. */
