@@ -1,6 +1,6 @@
 import { quote } from '../core/errors.ts'
 import { explainIssues } from './explain-issues.ts'
-import type { ConfigCheck } from './load.ts'
+import type { ConfigCheck } from './types.ts'
 import { nearest } from './nearest.ts'
 import type { ProblemList } from './problems.ts'
 import { type Config, type ServerConfig, toolName } from './schema.ts'

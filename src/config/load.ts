@@ -1,16 +1,9 @@
-import type { z } from 'zod'
 import { isJsonObject } from '../core/json.ts'
 import { checkConfig } from './check.ts'
 import { parseWithRaw } from './parse.ts'
 import { ProblemList } from './problems.ts'
 import { type Config, injection, type ServerConfig } from './schema.ts'
-import type { LoadedConfig, PresetSource } from './types.ts'
-
-/** What the config is checked against: each kind's own schema of a provider entry, and the presets that exist. */
-export interface ConfigCheck {
-  readonly kinds: ReadonlyMap<string, z.ZodType>
-  readonly presets: PresetSource
-}
+import type { ConfigCheck, LoadedConfig, PresetSource } from './types.ts'
 
 /**
  * The config of a file's text: parsed, with what presets say about injection filled in where the file says nothing, and

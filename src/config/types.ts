@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { Config, Preset } from './schema.ts'
 
 /** Where everything lives. With JIT_HOME all of it is in that one folder. */
@@ -46,4 +47,10 @@ export interface PresetSource {
   (name: string): Preset | undefined
   /** Those that exist, for suggestions. */
   readonly names?: readonly string[]
+}
+
+/** What the config is checked against: each kind's own schema of a provider entry, and the presets that exist. */
+export interface ConfigCheck {
+  readonly kinds: ReadonlyMap<string, z.ZodType>
+  readonly presets: PresetSource
 }

@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { routes } from '../api/schema.ts'
 import { JitError, toJitError } from '../core/errors.ts'
@@ -10,11 +10,8 @@ import { leaseRoutes } from './routes/leases.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { serverRoutes } from './routes/servers.ts'
 import { statusRoutes } from './routes/status.ts'
+import type { Routes } from './routes/route.ts'
 import type { Daemon } from './types.ts'
-
-export type RouteName = keyof typeof routes
-export type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
-export type Routes = Partial<Record<RouteName, Handler>>
 
 const bodyLimit = 8 * 1024 * 1024
 const hosts = new Set(['localhost', 'jit'])
@@ -52,18 +49,11 @@ export async function createApi(daemon: Daemon): Promise<FastifyInstance> {
     ...doctorRoutes(daemon),
   }
   for (const [name, [method, url]] of Object.entries(routes)) {
-    const handler = handlers[name as RouteName]
+    const handler = handlers[name as keyof typeof routes]
     if (handler === undefined) throw new JitError('internal', `the route ${name} has no handler`)
     app.route({ method, url, handler: async (request, reply) => handler(request, reply) })
   }
   return app
-}
-
-/** Who asked, as far as a unix socket tells: the account. */
-export const byCommandLine = 'command line of this account'
-
-export function nameIn(request: FastifyRequest, parameter = 'name'): string {
-  return z.record(z.string(), z.string()).parse(request.params)[parameter] ?? ''
 }
 
 function asJitError(error: unknown): JitError {

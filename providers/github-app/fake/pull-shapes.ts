@@ -1,7 +1,25 @@
 import { blobSha, type Git } from './git.ts'
-import type { Pull, Review } from './pulls.ts'
 import { api, repositoryOf, userOf } from './shapes.ts'
 import type { FakeRepository } from './state.ts'
+
+export interface Pull {
+  readonly number: number
+  readonly title: string
+  readonly body: string
+  /** Names of branches of the same repository. */
+  readonly head: string
+  readonly base: string
+  /** Sha of the commit that merged it. */
+  readonly merged?: string
+  readonly reviews: readonly Review[]
+}
+
+export interface Review {
+  readonly id: number
+  readonly body: string
+  readonly event: 'APPROVE' | 'REQUEST_CHANGES' | 'COMMENT'
+  readonly comments: readonly { readonly path: string; readonly body: string }[]
+}
 
 const time = '2026-11-01T00:00:00Z'
 const states = { APPROVE: 'APPROVED', REQUEST_CHANGES: 'CHANGES_REQUESTED', COMMENT: 'COMMENTED' } as const

@@ -1,27 +1,8 @@
 import { z } from 'zod'
 import { type Answer, type Asked, found, invalid, notFound, on, paged, type Route } from './answers.ts'
 import { type Files, type Git, gitOf } from './git.ts'
-import { changedFileOf, pullOf, reviewCommentOf, reviewOf, statusOf } from './pull-shapes.ts'
+import { changedFileOf, type Pull, pullOf, type Review, reviewCommentOf, reviewOf, statusOf } from './pull-shapes.ts'
 import type { FakeRepository } from './state.ts'
-
-export interface Review {
-  readonly id: number
-  readonly body: string
-  readonly event: 'APPROVE' | 'REQUEST_CHANGES' | 'COMMENT'
-  readonly comments: readonly { readonly path: string; readonly body: string }[]
-}
-
-export interface Pull {
-  readonly number: number
-  readonly title: string
-  readonly body: string
-  /** Names of branches of the same repository. */
-  readonly head: string
-  readonly base: string
-  /** Sha of the commit that merged it. */
-  readonly merged?: string
-  readonly reviews: readonly Review[]
-}
 
 const newPull = z.object({ title: z.string(), body: z.string().default(''), head: z.string(), base: z.string() })
 const newReview = z.object({

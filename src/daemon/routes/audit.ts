@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import { auditQuery } from '../../api/schema.ts'
 import type { AuditRecord } from '../../audit/event.ts'
 import { JitError, quote, toJitError } from '../../core/errors.ts'
-import { nameIn, type Routes } from '../api.ts'
+import { nameIn, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
 export function auditRoutes(daemon: Daemon): Routes {

@@ -1,5 +1,5 @@
 import { type ApplyView, applyRequest } from '../../api/schema.ts'
-import { byCommandLine, type Routes } from '../api.ts'
+import { byCommandLine, type Routes } from './route.ts'
 import { problemsOf } from '../configuration.ts'
 import type { Daemon } from '../types.ts'
 

@@ -1,7 +1,7 @@
 import { sealRequest, unsealRequest } from '../../api/schema.ts'
 import { JitError } from '../../core/errors.ts'
 import { Secret } from '../../core/secret.ts'
-import { byCommandLine, type Routes } from '../api.ts'
+import { byCommandLine, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
 const deadline = 10_000

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { formatProblem } from '../../config/problems.ts'
 import type { DoctorView } from '../../api/schema.ts'
-import type { Routes } from '../api.ts'
+import type { Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
 type Check = DoctorView['checks'][number]

@@ -1,6 +1,6 @@
 import { answerApproval, revokeRequest } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
-import { byCommandLine, nameIn, type Routes } from '../api.ts'
+import { byCommandLine, nameIn, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
 const deadline = 10_000

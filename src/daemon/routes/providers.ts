@@ -4,7 +4,7 @@ import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { Secret } from '../../core/secret.ts'
 import type { ProviderPlugin } from '../../provider/contract.ts'
-import { byCommandLine, nameIn, type Routes } from '../api.ts'
+import { byCommandLine, nameIn, type Routes } from './route.ts'
 import { problemsFromZod } from '../problems.ts'
 import type { Daemon } from '../types.ts'
 

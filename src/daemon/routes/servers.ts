@@ -2,7 +2,7 @@ import { addServer, explainRequest, type ServerView } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { makeOperation } from '../../policy/operation.ts'
-import { byCommandLine, nameIn, type Routes } from '../api.ts'
+import { byCommandLine, nameIn, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
 export function serverRoutes(daemon: Daemon): Routes {

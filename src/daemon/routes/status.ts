@@ -1,5 +1,5 @@
 import type { StatusView } from '../../api/schema.ts'
-import type { Routes } from '../api.ts'
+import type { Routes } from './route.ts'
 import { packageVersion } from '../installation.ts'
 import type { Daemon } from '../types.ts'
 

@@ -47,7 +47,7 @@ describe.skipIf(!canMount())('a daemon on a full disk', () => {
 
 function fill(home: string): void {
   writeFileSync(join(home, 'ballast'), '')
-  spawnSync('dd', ['if=/dev/zero', `of=${join(home, 'ballast')}`, 'bs=4096'])
+  spawnSync('/bin/dd', ['if=/dev/zero', `of=${join(home, 'ballast')}`, 'bs=4096'])
 }
 
 /** The block that the trail ends in still takes some records. */

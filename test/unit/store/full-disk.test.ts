@@ -12,7 +12,7 @@ describe.skipIf(!canMount())('a store on a full disk', () => {
     const store = openStore(join(folder, 'jit.db'))
     store.leases.insert(lease({ id: 'before' }))
     writeFileSync(join(folder, 'ballast'), '')
-    spawnSync('dd', ['if=/dev/zero', `of=${join(folder, 'ballast')}`, 'bs=4096'])
+    spawnSync('/bin/dd', ['if=/dev/zero', `of=${join(folder, 'ballast')}`, 'bs=4096'])
     const insert = () => {
       for (let index = 0; index < 500; index++) store.leases.insert(lease({ id: `during_${index}`, sealed: 'x'.repeat(2000) }))
     }
