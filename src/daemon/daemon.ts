@@ -158,14 +158,14 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   await egress.listen()
 
   const readPeer = await openPeerReader()
-  const sessions = createSessions({
-    clock,
-    onEnd(session) {
-      broker.revoke({ session }, 'session', revokeWithin).catch((error: unknown) => {
-        log.error('leases of an ended session not revoked', { session, error: String(error) })
-      })
-    },
-  })
+  const endSession = (session: string): void => {
+    broker.revoke({ session }, 'session', revokeWithin).catch((error: unknown) => {
+      log.error('leases of an ended session not revoked', { session, error: String(error) })
+    })
+  }
+  // Agents whose daemon died come back as new sessions: nobody would ever use what it left.
+  for (const session of new Set(broker.leases().flatMap((lease) => (lease.state === 'live' ? [lease.session] : [])))) endSession(session)
+  const sessions = createSessions({ clock, onEnd: endSession })
   const launcher = createLauncher({
     store,
     audit,

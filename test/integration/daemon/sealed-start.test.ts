@@ -46,12 +46,13 @@ describe('a daemon that starts sealed', () => {
     const daemon = await startDaemon(home)
     expect((await daemon.ask('GET', '/v1/status')).body).toMatchObject({
       store: { state: 'sealed' },
-      leases: { live: 1, minting: 0, lost: 1 },
+      leases: { live: 0, minting: 0, outstanding: 1, lost: 1 },
       warnings: expect.arrayContaining([expect.stringContaining('only after `jit unseal`')]),
     })
     expect((await daemon.ask('GET', '/v1/leases')).body).toMatchObject([
       { id: 'lease_lost', state: 'lost' },
-      { id: 'lease_live', state: 'live' },
+      // Its session died with the daemon: it is to be revoked, once it can be opened.
+      { id: 'lease_live', state: 'revoking' },
     ])
     expect((await daemon.ask('GET', '/v1/audit?type=lease.failed')).text).toContain('lease_lost')
     expect((await daemon.ask('POST', '/v1/revoke', { body: { lease: 'lease_live' } })).body).toMatchObject({
