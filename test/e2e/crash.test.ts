@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { configureServers, githubServer, login, must } from '../support/servers.ts'
 import { openStage, type Stage } from '../support/stage.ts'
@@ -47,6 +47,16 @@ describe.runIf(process.platform === 'linux')('kill -9 of the daemon', () => {
     const after = await status(stage)
     expect(after.pid).not.toBe(before.pid)
     for (const pid of children) expect(alive(pid)).toBe(false)
+  })
+
+  it('the next start revokes what nobody can use any more: those who come back are new sessions', async () => {
+    const client = await stage.client('github')
+    expect((await client.callTool(issue(42))).isError).not.toBe(true)
+    expect(stage.github.tokens().some((token) => token.alive)).toBe(true)
+    const { pid } = await status(stage)
+    process.kill(pid, 'SIGKILL')
+    await status(stage)
+    await vi.waitUntil(() => stage.github.tokens().every((token) => !token.alive), { timeout: 10_000 })
   })
 
   it('leaves no live token that the store does not know', async () => {
