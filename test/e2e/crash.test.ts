@@ -55,7 +55,7 @@ describe.runIf(process.platform === 'linux')('kill -9 of the daemon', () => {
     expect(stage.github.tokens().some((token) => token.alive)).toBe(true)
     const { pid } = await status(stage)
     process.kill(pid, 'SIGKILL')
-    await status(stage)
+    await must(stage, ['leases', '--json'])
     await vi.waitUntil(() => stage.github.tokens().every((token) => !token.alive), { timeout: 10_000 })
   })
 
