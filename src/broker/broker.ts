@@ -16,6 +16,7 @@ import { recoverRow } from './recover.ts'
 import { Schedule } from './schedule.ts'
 import { LiveSecrets } from './secrets.ts'
 import { cacheKey, reasonError, selects } from './select.ts'
+import { unresolvedReceipt } from './unresolved.ts'
 import type { Broker, Lease, LeaseAsk, LeaseView, RevokeReason, RevokeSelector } from './types.ts'
 
 export interface BrokerDeps {
@@ -109,7 +110,7 @@ class LeaseBroker implements Broker {
     const held = [...this.#held.values()].filter((lease) =>
       selects(selector, { id: lease.id, provider: lease.row.provider, session: lease.row.session, servers: lease.servers }),
     )
-    const flights = [...this.#flights].filter((flight) => selects(selector, flightView(flight)))
+    const flights = [...this.#flights].filter((flight) => selects(selector, flight.view))
     const rows = this.#ledger.rows.filter((row) => selects(selector, { ...row, servers: [row.server] }))
     for (const lease of held) this.#cut(lease, why)
     for (const flight of flights) flight.drop(why)
@@ -311,23 +312,7 @@ class LeaseBroker implements Broker {
     const held = this.#held.get(id)
     if (held !== undefined) return this.#ender.pending(held)
     const row = this.#ledger.get(id)
-    if (row === undefined) return undefined
-    const { provider, server, scope, startedAt, validUntil } = row
-    const receipt = {
-      lease: id,
-      provider,
-      server,
-      scope,
-      cut: true,
-      verified: false,
-      validUntil,
-      lived: Math.max(0, this.#deps.clock.now() - startedAt),
-    } as const
-    if (row.state === 'lost')
-      return { ...receipt, outcome: 'irrevocable', detail: 'the answer of its mint was lost: nobody holds it, and nobody can revoke it' }
-    if (row.state === 'minting')
-      return { ...receipt, outcome: 'pending', detail: 'its mint has not come back yet; it is revoked when it does' }
-    return { ...receipt, outcome: 'pending', detail: 'its credential is sealed; it is revoked after `jit unseal`' }
+    return row === undefined ? undefined : unresolvedReceipt(row, this.#deps.clock.now())
   }
 
   /** Shown until the longest that it can live. */
@@ -347,8 +332,4 @@ class LeaseBroker implements Broker {
     this.#cancelPrune()
     this.#cancelPrune = this.#schedule.after(day, () => this.#prune())
   }
-}
-
-function flightView({ lease, asks, first }: Flight): { id: string; provider: string; session: string; servers: string[] } {
-  return { id: lease, provider: first.grant.provider, session: first.principal.session, servers: asks.map((ask) => ask.server) }
 }

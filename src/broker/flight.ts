@@ -3,6 +3,7 @@ import { JitError, toJitError } from '../core/errors.ts'
 import type { Receipt } from '../core/types.ts'
 import { abortAfter } from './deadline.ts'
 import type { HeldLease } from './held-lease.ts'
+import type { Selectable } from './select.ts'
 import type { Lease, LeaseAsk } from './types.ts'
 
 interface Asker {
@@ -54,6 +55,12 @@ export class Flight {
 
   get asks(): readonly LeaseAsk[] {
     return this.#askers.size === 0 ? [this.first] : Array.from(this.#askers, ({ ask }) => ask)
+  }
+
+  /** As a selector sees it. */
+  get view(): Selectable {
+    const { grant, principal } = this.first
+    return { id: this.lease, provider: grant.provider, session: principal.session, servers: this.asks.map((ask) => ask.server) }
   }
 
   join(ask: LeaseAsk, signal: AbortSignal, resolve: (lease: Lease) => void, reject: (error: JitError) => void): void {
