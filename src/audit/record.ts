@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { isJsonObject } from '../core/json.ts'
 import { cutFields, cutTexts, longestRecord, longestText } from './cut.ts'
 import type { AuditEvent, AuditRecord, CallIntent, CloseFields } from './event.ts'
+import { fieldsJson } from './fields.ts'
 
 /** `prev` of the first record. */
 export const firstHash = '0'.repeat(64)
@@ -121,7 +122,7 @@ const closeOpening = '{"type":"call.close",'
 
 /** Most events are far below every cap and are not looked into. */
 function encodeEvent(event: AuditEvent): string {
-  const json = tryStringify(event)
+  const json = fieldsJson(event)
   if (json === undefined || json.length > longestText) return encode(cutFields(cutTexts(event), longestRecord, encode))
   if (event.type === 'call.intent' && json.startsWith(intentOpening)) intents.set(event, json)
   return json
@@ -129,19 +130,10 @@ function encodeEvent(event: AuditEvent): string {
 
 function encodeClose(intent: CallIntent, close: CloseFields): string {
   const known = intents.get(intent)
-  const own = known === undefined ? undefined : tryStringify(close)
+  const own = known === undefined ? undefined : fieldsJson(close)
   if (known === undefined || own === undefined || known.length + own.length > longestText)
     return encodeEvent({ ...intent, type: 'call.close', ...close })
   return `${closeOpening}${known.slice(intentOpening.length, -1)},${own.slice(1)}`
-}
-
-/** Undefined for what JSON.stringify gives up on: nesting beyond the stack. */
-function tryStringify(event: object): string | undefined {
-  try {
-    return JSON.stringify(event)
-  } catch {
-    return undefined
-  }
 }
 
 function encode(value: unknown): string {

@@ -10,9 +10,9 @@ export function isJsonObject(value: unknown): value is JsonObject {
 /** Nothing in it that JSON escapes. */
 const plainText = /^[ !#-[\]-~]*$/
 
-/** `JSON.stringify` of a text or an integer. Nearly all are plain and short, and for them the way into the serialiser costs the most. */
+/** `JSON.stringify` of a text or a number. Nearly all are plain and short, and for them the way into the serialiser costs the most. */
 export function scalarJson(value: string | number): string {
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : JSON.stringify(value)
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null'
   return plainText.test(value) ? `"${value}"` : JSON.stringify(value)
 }
 
