@@ -56,6 +56,11 @@ export interface AuditOptions {
   readonly checkpointEvery?: number
 }
 
+/** One turn's records. They share their fate, and so those who wait for them share a promise. */
+interface Staged extends PromiseWithResolvers<void> {
+  readonly entries: Entry[]
+}
+
 /** Milliseconds after an append until `sync: batch` makes it durable, and until a checkpoint that is due is signed. */
 const settleDelay = 1000
 
@@ -76,7 +81,7 @@ class SegmentedLog implements AuditLog {
   readonly #news = new News()
   readonly #records = new RecordBuffer()
   readonly #problems: string[] = []
-  readonly #staged: { readonly entry: Entry; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = []
+  #staged: Staged | undefined
   readonly #checkpointEvery: number
   #sync: 'batch' | 'each'
   #segmentBytes: number
@@ -127,23 +132,25 @@ class SegmentedLog implements AuditLog {
   }
 
   #stage(entry: Entry): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#staged.push({ entry, resolve, reject })
-      if (this.#staged.length === 1) setImmediate(() => this.#writeStaged())
-    })
+    if (this.#staged === undefined) {
+      this.#staged = { entries: [], ...Promise.withResolvers<void>() }
+      setImmediate(() => this.#writeStaged())
+    }
+    this.#staged.entries.push(entry)
+    return this.#staged.promise
   }
 
   /** All of one turn's records are in the file, or none is and each waiter hears why. */
   #writeStaged(): void {
-    if (this.#staged.length === 0) return
-    const batch = this.#staged.splice(0)
+    const staged = this.#staged
+    if (staged === undefined) return
+    this.#staged = undefined
     try {
-      this.#attempt(() => this.#write(batch.map(({ entry }) => entry)))
+      this.#attempt(() => this.#write(staged.entries))
+      staged.resolve()
     } catch (error) {
-      for (const { reject } of batch) reject(error)
-      return
+      staged.reject(error)
     }
-    for (const { resolve } of batch) resolve()
   }
 
   #attempt(work: () => void): void {

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { isJsonObject } from '../core/json.ts'
 import { cutFields, cutTexts, longestRecord, longestText } from './cut.ts'
 import type { AuditEvent, AuditRecord, CallIntent, CloseFields } from './event.ts'
+import { fieldsJson } from './fields.ts'
 
 /** `prev` of the first record. */
 export const firstHash = '0'.repeat(64)
@@ -114,34 +115,43 @@ function isRecord(value: unknown): value is AuditRecord {
   return isJsonObject(value) && typeof value['seq'] === 'number' && typeof value['time'] === 'string' && typeof value['type'] === 'string'
 }
 
-/** Of calls that run: their close repeats it. */
-const intents = new WeakMap<CallIntent, string>()
+/**
+ * Where an intent keeps its own JSON, which the call's close repeats; under a symbol it stands in no JSON itself. A WeakMap of
+ * all the calls that run would cost every garbage collection.
+ */
+const encoded = Symbol('encoded')
+
+interface Encoded extends CallIntent {
+  /** `of`: what is kept with an intent does not count for a changed copy. */
+  [encoded]?: { readonly of: CallIntent; readonly json: string }
+}
+
+function keepJson(intent: Encoded, json: string): void {
+  intent[encoded] = { of: intent, json }
+}
+
+function keptJson(intent: Encoded): string | undefined {
+  const kept = intent[encoded]
+  return kept?.of === intent ? kept.json : undefined
+}
+
 const intentOpening = '{"type":"call.intent",'
 const closeOpening = '{"type":"call.close",'
 
 /** Most events are far below every cap and are not looked into. */
 function encodeEvent(event: AuditEvent): string {
-  const json = tryStringify(event)
+  const json = fieldsJson(event)
   if (json === undefined || json.length > longestText) return encode(cutFields(cutTexts(event), longestRecord, encode))
-  if (event.type === 'call.intent' && json.startsWith(intentOpening)) intents.set(event, json)
+  if (event.type === 'call.intent' && json.startsWith(intentOpening)) keepJson(event, json)
   return json
 }
 
 function encodeClose(intent: CallIntent, close: CloseFields): string {
-  const known = intents.get(intent)
-  const own = known === undefined ? undefined : tryStringify(close)
+  const known = keptJson(intent)
+  const own = known === undefined ? undefined : fieldsJson(close)
   if (known === undefined || own === undefined || known.length + own.length > longestText)
     return encodeEvent({ ...intent, type: 'call.close', ...close })
   return `${closeOpening}${known.slice(intentOpening.length, -1)},${own.slice(1)}`
-}
-
-/** Undefined for what JSON.stringify gives up on: nesting beyond the stack. */
-function tryStringify(event: object): string | undefined {
-  try {
-    return JSON.stringify(event)
-  } catch {
-    return undefined
-  }
 }
 
 function encode(value: unknown): string {

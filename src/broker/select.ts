@@ -32,20 +32,27 @@ function instanceOf(provider: Provider): number {
   return opened
 }
 
-/** All that shapes the credential; no part but the last can hold a space. The server is not in it: one agent's servers may share. */
-export function cacheKey({ grant, principal }: LeaseAsk, provider: Provider): string {
-  return `${instanceOf(provider)} ${provider.origin} ${grant.lifetime} ${grant.ttl} ${principal.session} ${canonicalScope(grant.scope)}`
+/** A key that was made, and what for. */
+interface KnownKey {
+  readonly provider: Provider
+  readonly lifetime: string
+  readonly ttl: number
+  readonly session: string
+  readonly key: string
 }
 
-const canonical = new WeakMap<JsonObject, string>()
+/** By scope: policy hands out the same frozen object for the same scope, and mostly the same agent asks for it again. */
+const keys = new WeakMap<JsonObject, KnownKey>()
 
-/** Policy hands out the same frozen object for the same scope. */
-function canonicalScope(scope: JsonObject): string {
-  const known = canonical.get(scope)
-  if (known !== undefined) return known
-  const made = canonicalJson(scope)
-  if (Object.isFrozen(scope)) canonical.set(scope, made)
-  return made
+/** All that shapes the credential; no part but the last can hold a space. The server is not in it: one agent's servers may share. */
+export function cacheKey({ grant, principal }: LeaseAsk, provider: Provider): string {
+  const { scope, lifetime, ttl } = grant
+  const { session } = principal
+  const known = keys.get(scope)
+  if (known?.provider === provider && known.lifetime === lifetime && known.ttl === ttl && known.session === session) return known.key
+  const key = `${instanceOf(provider)} ${provider.origin} ${lifetime} ${ttl} ${session} ${canonicalJson(scope)}`
+  if (Object.isFrozen(scope)) keys.set(scope, { provider, lifetime, ttl, session, key })
+  return key
 }
 
 export function reasonError(reason: RevokeReason): JitError {

@@ -7,16 +7,26 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Nothing in it that JSON escapes. */
+const plainText = /^[ !#-[\]-~]*$/
+
+/** `JSON.stringify` of a text or a number. Nearly all are plain and short, and for them the way into the serialiser costs the most. */
+export function scalarJson(value: string | number): string {
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : 'null'
+  return plainText.test(value) ? `"${value}"` : JSON.stringify(value)
+}
+
 /** Canonical JSON: object keys sorted by UTF-16 code unit, no white space (RFC 8785 for the values that occur here). */
 export function canonicalJson(value: Json): string {
-  if (value === null || typeof value !== 'object') return JSON.stringify(value)
+  if (typeof value === 'string' || typeof value === 'number') return scalarJson(value)
+  if (value === null || typeof value !== 'object') return String(value)
   let text = ''
   if (isArray(value)) {
     for (const item of value) text += text === '' ? canonicalJson(item) : `,${canonicalJson(item)}`
     return `[${text}]`
   }
   for (const key of sorted(Object.keys(value))) {
-    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`
+    text += `${text === '' ? '' : ','}${scalarJson(key)}:${canonicalJson(value[key] ?? null)}`
   }
   return `{${text}}`
 }

@@ -4,7 +4,7 @@ import { Outlet } from '../api/outlet.js'
 import { type HelloFrame, helloFrame } from '../api/schema.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import { isJsonObject, type JsonObject } from '../core/json.ts'
+import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
 import { Ending } from './ending.ts'
@@ -85,7 +85,7 @@ export class Connection {
       definition: (tool) => this.#definitions.get(tool) ?? '',
       scrubber,
       track: (id, ending) => {
-        const key = JSON.stringify(id)
+        const key = scalarJson(id)
         this.#inFlight.set(key, ending)
         return () => {
           this.#inFlight.delete(key)
@@ -93,7 +93,7 @@ export class Connection {
         }
       },
       answer: (id, line) => this.#answer(id, line),
-      forget: (id) => this.#outlet.send(responseFrame(JSON.stringify(id), '')),
+      forget: (id) => this.#outlet.send(responseFrame(scalarJson(id), '')),
     }
   }
 
@@ -114,7 +114,7 @@ export class Connection {
       return
     }
     if (message.kind === 'notification') return this.#notify(message, bytes)
-    if (this.#inFlight.has(JSON.stringify(message.id)))
+    if (this.#inFlight.has(scalarJson(message.id)))
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
     if (this.#inFlight.size >= inFlightCap)
       return this.#fail(message.id, new JitError('server.busy', `more than ${inFlightCap} requests in flight`))
@@ -213,7 +213,7 @@ export class Connection {
   }
 
   #answer(id: Id | null, line: string): void {
-    this.#outlet.send(responseFrame(JSON.stringify(id), line))
+    this.#outlet.send(responseFrame(id === null ? 'null' : scalarJson(id), line))
   }
 
   #fail(id: Id, error: JitError): void {

@@ -2,7 +2,7 @@ import type { Lease } from '../broker/types.ts'
 import type { ServerConfig } from '../config/schema.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import type { JsonObject } from '../core/json.ts'
+import { type JsonObject, scalarJson } from '../core/json.ts'
 import type { InFlightCall, LaneNetwork } from '../egress/types.ts'
 import { Ending } from './ending.ts'
 import { injectedEnvironment } from './inject/environment.ts'
@@ -125,7 +125,7 @@ export class Lane {
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
   request(id: Id, line: string | Buffer, ending: Ending): Promise<{ line: string; value: JsonObject }> {
-    const key = JSON.stringify(id)
+    const key = scalarJson(id)
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
       if (ending.reason !== undefined) return reject(ending.reason)
@@ -270,7 +270,7 @@ export class Lane {
   }
 
   #answered(id: Id | null, answer: { line: string; value: JsonObject }): void {
-    const key = JSON.stringify(id)
+    const key = id === null ? 'null' : scalarJson(id)
     const waiting = this.#waiting.get(key)
     if (waiting === undefined) return this.#warn('answer to no request dropped', () => key.slice(0, 100))
     this.#waiting.delete(key)

@@ -1,15 +1,17 @@
 import type { CallFields, CallIntent, CloseFields, LeaseFields, UpstreamRequest } from '../audit/event.ts'
 import type { Lease } from '../broker/types.ts'
 import type { JitError } from '../core/errors.ts'
-import type { Json } from '../core/json.ts'
-import type { Decision } from '../core/types.ts'
+import { deepFreeze, type Json } from '../core/json.ts'
+import type { Decision, Permission, RuleReference } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
+
+const none: readonly UpstreamRequest[] = []
 
 /** One call's part in the trail: an intent before any effect upstream, and exactly one close. */
 export class Trail {
   readonly #context: CallContext
   readonly #call: Call
-  readonly #requests: UpstreamRequest[] = []
+  #requests: readonly UpstreamRequest[] = none
   #decision: Decision | undefined
   #intent: CallIntent | undefined
   #lease: LeaseFields | undefined
@@ -35,7 +37,7 @@ export class Trail {
   }
 
   requested(request: UpstreamRequest): void {
-    this.#requests.push({ ...request, took: microseconds(request.took) })
+    this.#requests = [...this.#requests, { ...request, took: microseconds(request.took) }]
   }
 
   /** Before the answer is released. Rejects with `audit.unwritable`. */
@@ -66,19 +68,21 @@ export class Trail {
   }
 }
 
-const known = new WeakMap<Lease, LeaseFields>()
+const leases = new WeakMap<Lease, LeaseFields>()
 
 /** The same for every call that has the lease. */
 function leaseFields(lease: Lease): LeaseFields {
-  const made = known.get(lease) ?? {
+  const known = leases.get(lease)
+  if (known !== undefined) return known
+  const made = Object.freeze({
     id: lease.id,
     provider: lease.provider,
-    scope: lease.scope,
+    scope: deepFreeze(structuredClone(lease.scope)),
     token: lease.fingerprint,
     ...(lease.upstreamHash === '' ? {} : { upstreamHash: lease.upstreamHash }),
     expiresAt: new Date(lease.expiresAt).toISOString(),
-  }
-  known.set(lease, made)
+  })
+  leases.set(lease, made)
   return made
 }
 
@@ -125,7 +129,19 @@ function resultOf({ code }: JitError): CloseFields['result'] {
 
 function decisionFields(decision: Decision | undefined): CallFields['decision'] {
   if (decision === undefined) return { effect: 'deny', rule: { source: 'default', path: '' } }
-  return { effect: decision.effect, rule: decision.rule, ...(decision.effect === 'deny' ? { reason: decision.reason } : {}) }
+  if (decision.effect !== 'deny') return permissionFields(decision)
+  return { effect: decision.effect, rule: decision.rule, reason: decision.reason }
+}
+
+const permissions = new WeakMap<RuleReference, CallFields['decision']>()
+
+/** The same for every call that the rule lets through. */
+function permissionFields({ effect, rule }: Permission): CallFields['decision'] {
+  const known = permissions.get(rule)
+  if (known?.effect === effect) return known
+  const made = Object.freeze({ effect, rule: Object.freeze({ ...rule }) })
+  permissions.set(rule, made)
+  return made
 }
 
 /** `digest`: the operation's digest stands in every record anyway; beside it the values that policy used. */

@@ -38,9 +38,10 @@ const message: Place = { ...request, items: request }
 
 /** One object or array that is open. */
 interface Level {
-  /** Undefined for an array. */
-  readonly keys: string[] | undefined
-  /** The same as a set, once there are many. */
+  readonly isObject: boolean
+  /** Where its keys begin among those of all open objects. */
+  readonly first: number
+  /** They as a set, once there are many. */
   more: Set<string> | undefined
   /** Undefined where keys only count as they are. */
   readonly place: Place | undefined
@@ -55,6 +56,8 @@ const fewKeys = 16
  */
 export function scanJson(text: string, limits: ScanLimits): string | undefined {
   const stack: Level[] = []
+  /** Keys of the open objects: each object's own stand at the end while it is the innermost. */
+  const open: string[] = []
   let keys = 0
   let key = ''
   let expectKey = false
@@ -64,23 +67,21 @@ export function scanJson(text: string, limits: ScanLimits): string | undefined {
       const start = index
       index = endOfString(text, start)
       const top = stack.at(-1)
-      if (!expectKey || top?.keys === undefined) continue
-      key = decodeKey(text.slice(start, index + 1))
+      if (!expectKey || top === undefined) continue
+      key = decodeKey(text.slice(start + 1, index))
       expectKey = false
       keys += 1
       if (keys > limits.keys) return `more than ${limits.keys} keys`
       if (forbidden.has(key)) return `the key ${quote(key)}`
-      const compared = top.place?.folded === true ? fold(key) : key
-      if (isAmong(top, compared)) return `the key ${quote(key)} twice, or in two spellings`
+      if (isAmong(top, open, top.place?.folded === true ? fold(key) : key)) return `the key ${quote(key)} twice, or in two spellings`
     } else if (code === 0x7b || code === 0x5b) {
       if (stack.length >= limits.depth) return `more than ${limits.depth} levels`
-      const object = code === 0x7b
-      stack.push({ keys: object ? [] : undefined, more: undefined, place: placeBelow(stack.at(-1), key) })
-      expectKey = object
+      expectKey = code === 0x7b
+      stack.push({ isObject: expectKey, first: open.length, more: undefined, place: placeBelow(stack.at(-1), key) })
     } else if (code === 0x7d || code === 0x5d) {
-      stack.pop()
+      open.length = stack.pop()?.first ?? 0
       expectKey = false
-    } else if (code === 0x2c) expectKey = stack.at(-1)?.keys !== undefined
+    } else if (code === 0x2c) expectKey = stack.at(-1)?.isObject === true
     else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       const start = index
       let exponent = false
@@ -96,14 +97,12 @@ export function scanJson(text: string, limits: ScanLimits): string | undefined {
   return undefined
 }
 
-/** Remembers the key; true when it was there. Looking through a few costs less than a set. */
-function isAmong(level: Level, key: string): boolean {
-  const { keys } = level
-  if (keys === undefined) return false
-  if (level.more?.has(key) ?? keys.includes(key)) return true
-  keys.push(key)
+/** Remembers the innermost object's key; true when it was there. Looking through a few costs less than a set. */
+function isAmong(level: Level, open: string[], key: string): boolean {
+  if (level.more?.has(key) ?? open.includes(key, level.first)) return true
+  open.push(key)
   if (level.more !== undefined) level.more.add(key)
-  else if (keys.length > fewKeys) level.more = new Set(keys)
+  else if (open.length - level.first > fewKeys) level.more = new Set(open.slice(level.first))
   return false
 }
 
@@ -123,7 +122,7 @@ function escapedAt(text: string, index: number): boolean {
 
 function placeBelow(parent: Level | undefined, key: string): Place | undefined {
   if (parent === undefined) return message
-  return parent.keys === undefined ? parent.place?.items : parent.place?.below.get(key)
+  return parent.isObject ? parent.place?.below.get(key) : parent.place?.items
 }
 
 /** Go's JSON folds case by Unicode's simple folding, which maps U+017F to s and U+212A to k; NFKC covers full-width forms. */
@@ -148,11 +147,12 @@ function losesDigits(text: string): boolean {
   )
 }
 
-function decodeKey(json: string): string {
-  if (!json.includes('\\')) return json.slice(1, -1)
+/** `inner`: between the quotes. */
+function decodeKey(inner: string): string {
+  if (!inner.includes('\\')) return inner
   try {
-    return String(JSON.parse(json))
+    return String(JSON.parse(`"${inner}"`))
   } catch {
-    return json
+    return inner
   }
 }

@@ -52,7 +52,7 @@ export function createSessions(options: SessionsOptions = {}): Sessions {
   return {
     enter(peer, claim) {
       checkPeer(peer)
-      const agent = describeAgent(claim, peer, options.read)
+      const agent = Object.freeze(describeAgent(claim, peer, options.read))
       const key = keyOf(agent)
       const session = sessions.get(key) ?? { id: newId('session'), agent, connections: 0, cancelEnd: () => undefined }
       sessions.set(key, session)
@@ -60,7 +60,7 @@ export function createSessions(options: SessionsOptions = {}): Sessions {
       session.connections += 1
       let here = true
       return {
-        principal: { human, agent: session.agent, session: session.id },
+        principal: Object.freeze({ human, agent: session.agent, session: session.id }),
         leave() {
           if (!here) return
           here = false

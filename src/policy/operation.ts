@@ -1,12 +1,11 @@
 import { hash } from 'node:crypto'
-import { canonicalJson, deepFreeze } from '../core/json.ts'
+import { canonicalJson, deepFreeze, scalarJson } from '../core/json.ts'
 import type { Operation } from '../core/types.ts'
 
 /** SHA-256 over the canonical JSON of everything that an operation is: server, kind, name, arguments and the tool's definition. */
 export function operationDigest(operation: Omit<Operation, 'digest'>): string {
   const { server, kind, name, args, definition } = operation
-  const { stringify } = JSON
-  const names = `"definition":${stringify(definition)},"kind":"${kind}","name":${stringify(name)},"server":${stringify(server)}`
+  const names = `"definition":${scalarJson(definition)},"kind":"${kind}","name":${scalarJson(name)},"server":${scalarJson(server)}`
   return hash('sha256', `{"args":${canonicalJson(args)},${names}}`)
 }
 

@@ -21,7 +21,7 @@ export function compileScope(template: JsonObject, facts: ProviderFacts): ScopeT
   const names = new Set<string>()
   const fields = compileObject(template, '', facts, names)
   if (names.size === 0) {
-    const scope = parseConstant(template, facts)
+    const scope = deepFreeze(parseConstant(template, facts))
     return { names: [], bind: () => scope }
   }
   return { names: [...names], bind: remembering([...names], (args, used) => parseFilled(fields(args, used), facts)) }

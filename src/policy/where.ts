@@ -53,7 +53,7 @@ export function ignoresCase(name: ArgumentName, facts: ProviderFacts | undefined
 
 /** ASCII only, as GitHub's names are: nothing outside ASCII folds into a name that is admitted. */
 export function foldCase(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+  return /[A-Z]/.test(text) ? text.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : text
 }
 
 function isList(value: Scalar | readonly Scalar[]): value is readonly Scalar[] {
