@@ -83,6 +83,10 @@ async function read(place: string, request: UvxRequest): Promise<PackageContent>
 async function installedVersions(folder: string): Promise<ReadonlyMap<string, string>> {
   const versions = new Map<string, string>()
   for (const python of await readdir(join(folder, 'lib'))) {
+    if (/^python(2|3\.[0-7]$)/.test(python))
+      throw new JitError('server.start', `${python} is too old: it runs byte code that the pin does not cover`, {
+        hint: 'Ask for a newer one: `uvx --python 3.12 …`.',
+      })
     for (const entry of await readdir(join(folder, 'lib', python, 'site-packages'))) {
       const [, name, version] = /^(.+)-([^-]+)\.dist-info$/.exec(entry) ?? []
       if (name !== undefined && version !== undefined) versions.set(normalName(name), version)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hashFolder } from '../../../src/daemon/hash-folder.ts'
+import { uvPackage } from '../../../src/daemon/uv-package.ts'
 import { readUvx, uvxText } from '../../../src/daemon/uvx.ts'
 import type { LaunchSpec } from '../../../src/gateway/types.ts'
 import { hasUv, type PythonIndex, startPythonIndex, type TestWheel } from '../../support/python-index.ts'
@@ -168,6 +169,12 @@ describe.skipIf(!hasUv())('a server given as uvx', { timeout: 60_000 }, () => {
     symlinkSync('/nowhere/python', python)
     await expect(launch(parts)).rejects.toMatchObject({ code: 'server.start', message: expect.stringContaining('gone') })
   })
+})
+
+it('a Python that would believe byte code beside the sources is refused', async () => {
+  const place = mkdtempSync(join(cache, 'old-'))
+  mkdirSync(join(place, 'env/lib/python3.7/site-packages/tool-1.0.dist-info'), { recursive: true })
+  await expect(uvPackage(readUvx(['tool']).request, 'uv').read(place)).rejects.toThrow('too old')
 })
 
 describe('the arguments of uvx', () => {
