@@ -13,13 +13,21 @@ const environmentFolder = 'env'
  * there. It neither writes nor looks for any; nor do Pythons that the server starts.
  */
 const environment = { PYTHONDONTWRITEBYTECODE: '1', PYTHONPYCACHEPREFIX: '/dev/null' }
+const resolveOptions = [
+  '--quiet',
+  '--generate-hashes',
+  '--no-build',
+  // What uv remembers of an index is minutes old, and an update asks for what is there now.
+  '--refresh',
+]
 const installOptions = [
+  '--quiet',
+  '--verify-hashes',
+  '--no-deps',
   // A source distribution is built by running it.
   '--no-build',
   // A link to uv's cache would change with it.
   '--link-mode=copy',
-  // What uv remembers of an index is minutes old, and an update asks for what is there now.
-  '--refresh',
 ]
 /** Not run by a server, and other ones with another version of uv. */
 const uvOwn = /^(activate|deactivate|pydoc)([._].*)?$/
@@ -49,7 +57,11 @@ async function install(place: string, request: UvxRequest, uv: string): Promise<
   const folder = join(place, environmentFolder)
   // The folder is renamed when all is there, and its name would otherwise stand in its files.
   await run(['venv', '--quiet', '--no-project', '--relocatable', '--prompt', 'jit', '--python', request.python ?? 'default', folder])
-  await run(['pip', 'install', '--quiet', '--python', folder, ...installOptions, '--', request.requirement, ...request.others])
+  // In two steps: older versions of uv hold a wheel against its hash only when the hash stands in a file.
+  const [wanted, resolved] = [join(place, 'requirements.in'), join(place, 'requirements.txt')]
+  await writeFile(wanted, [request.requirement, ...request.others, ''].join('\n'))
+  await run(['pip', 'compile', ...resolveOptions, '--python', join(folder, 'bin/python'), '--output-file', resolved, wanted])
+  await run(['pip', 'install', ...installOptions, '--python', folder, '--requirement', resolved])
   await removeTraces(folder)
 }
 
