@@ -240,6 +240,8 @@ describe('the hash of a folder', () => {
     const seen = new Set([first])
     const changes: [() => void, () => void][] = [
       [() => writeFileSync(join(folder, 'a'), 'two'), () => writeFileSync(join(folder, 'a'), 'one')],
+      [() => writeFileSync(join(folder, 'a'), 'o'.repeat(1_500_000)), () => writeFileSync(join(folder, 'a'), 'one')],
+      [() => writeFileSync(join(folder, 'a'), `${'o'.repeat(1_499_999)}p`), () => writeFileSync(join(folder, 'a'), 'one')],
       [() => chmodSync(join(folder, 'a'), 0o755), () => chmodSync(join(folder, 'a'), 0o644)],
       [() => writeFileSync(join(folder, 'inner/b'), ''), () => rmSync(join(folder, 'inner/b'))],
       [() => mkdirSync(join(folder, 'inner/b')), () => rmSync(join(folder, 'inner/b'), { recursive: true })],
