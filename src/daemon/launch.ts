@@ -43,6 +43,8 @@ interface Resolved {
   readonly command: string
   readonly args: readonly string[]
   readonly pin: string
+  /** Wins over the server's own. */
+  readonly environment: Readonly<Record<string, string>>
   /** `spec folder` of an installed package; empty for a file. */
   readonly source: string
   release(): void
@@ -111,12 +113,19 @@ export function createLauncher(deps: LaunchDeps): Launcher {
         resolved.release()
         throw notPinned(name, `${resolved.pin} instead of ${pinned}`)
       }
+      try {
+        // Installed again in another folder, which the next launch is to find; unless an update was faster.
+        if (meta.get(sourceKey(name)) !== resolved.source && meta.get(pinKey(name)) === pinned) meta.set(sourceKey(name), resolved.source)
+      } catch (error) {
+        resolved.release()
+        throw error
+      }
       return {
         command: resolved.command,
         args: resolved.args,
         pin: resolved.pin,
         cwd: server.cwd === undefined ? deps.baseFolder : resolve(deps.baseFolder, server.cwd),
-        environment: environmentOf(server),
+        environment: { ...environmentOf(server), ...resolved.environment },
         release() {
           resolved.release()
           prune()
@@ -143,27 +152,30 @@ async function resolveProgram(
   if (server.run === undefined)
     throw new JitError('server.start', 'remote servers (`url`) are not supported yet', { hint: 'Give a local command under `run`.' })
   const program = readProgram(server.run, deps.baseFolder)
-  if (program.kind === 'file') return { ...program, source: '', release: () => undefined }
-  const { spec, args } = program
+  if (program.kind === 'file') return { ...program, environment: {}, source: '', release: () => undefined }
+  const { source, args } = program
+  const { spec } = source
   const known = readSource(pinned?.source)
   if (pinned !== undefined && known.spec !== spec)
     throw notPinned(
       pinned.name,
       `the config names ${quote(spec)}, and ${known.spec === '' ? 'another program' : quote(known.spec)} was pinned`,
     )
-  const found = (known.folder === '' ? undefined : deps.packages.open(known.folder, spec)) ?? (await deps.packages.install(spec))
+  const found = (known.folder === '' ? undefined : await deps.packages.open(known.folder, source)) ?? (await deps.packages.install(source))
   return {
-    command: process.execPath,
-    args: [found.entry, ...args],
+    command: found.start.command,
+    args: [...found.start.args, ...args],
+    environment: found.start.environment,
     pin: found.pin,
     source: `${spec} ${found.folder}`,
     release: () => found.release(),
   }
 }
 
+/** The folder is what stands after the last space: a spec may have some. */
 function readSource(text = ''): { spec: string; folder: string } {
-  const [spec = '', folder = ''] = text.split(' ')
-  return { spec, folder }
+  const at = text.lastIndexOf(' ')
+  return at < 0 ? { spec: '', folder: '' } : { spec: text.slice(0, at), folder: text.slice(at + 1) }
 }
 
 function notPinned(name: string, what: string): JitError {

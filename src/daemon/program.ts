@@ -4,16 +4,19 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { JitError, quote } from '../core/errors.ts'
 import { findCommand } from './find-command.ts'
-import { packageOf } from './packages.ts'
+import { npmPackage } from './npm-package.ts'
+import type { PackageSource } from './package-source.ts'
+import { uvPackage } from './uv-package.ts'
+import { readUvx } from './uvx.ts'
 
-/** What a local server's command means: a package of npm that jit installs, or a program that is there. */
+/** What a local server's command means: a package of npm or PyPI that jit installs, or a program that is there. */
 export type Program =
-  | { readonly kind: 'package'; readonly spec: string; readonly args: readonly string[] }
+  | { readonly kind: 'package'; readonly source: PackageSource; readonly args: readonly string[] }
   | { readonly kind: 'file'; readonly command: string; readonly args: readonly string[]; readonly pin: string }
 
 /** Programs that fetch or run something else, which their own hash does not name. */
 const runners = new Set(
-  'uvx uv pipx pip bunx bun pnpm pnpx yarn npm deno docker podman python python3 ruby java bash sh zsh env go cargo dotnet'.split(' '),
+  'uv pipx pip bunx bun pnpm pnpx yarn npm deno docker podman python python3 ruby java bash sh zsh env go cargo dotnet'.split(' '),
 )
 const npxFlags = new Set(['-y', '--yes', '-q', '--quiet'])
 
@@ -25,14 +28,28 @@ export function readProgram(run: readonly string[], baseFolder: string): Program
       return readNpx(args)
     case 'node':
       return readNode(args, baseFolder)
-    default: {
-      const file = findCommand(command)
-      const name = basename(command)
-      // Said wherever the pin is shown: what a runner runs may be another program tomorrow.
-      const limit = runners.has(name) ? ` (of ${name} alone: what it runs is not pinned)` : ''
-      return { kind: 'file', command: file, args, pin: `sha256:${hashFile(file)}${limit}` }
-    }
+    case 'uvx':
+      return readUv(command, args)
+    case 'uv':
+      if (args[0] === 'tool' && args[1] === 'run') return readUv(command, args.slice(2))
+      return readFileProgram(command, args)
+    default:
+      return readFileProgram(command, args)
   }
+}
+
+function readFileProgram(command: string, args: readonly string[]): Program {
+  const file = findCommand(command)
+  const name = basename(command)
+  // Said wherever the pin is shown: what a runner runs may be another program tomorrow.
+  const limit = runners.has(name) ? ` (of ${name} alone: what it runs is not pinned)` : ''
+  return { kind: 'file', command: file, args, pin: `sha256:${hashFile(file)}${limit}` }
+}
+
+/** `uvx PACKAGE …`. The `uv` that installs it is the one beside the `uvx` that was named by its path. */
+function readUv(command: string, given: readonly string[]): Program {
+  const { request, args } = readUvx(given)
+  return { kind: 'package', source: uvPackage(request, command.includes('/') ? resolve(dirname(command), 'uv') : 'uv'), args }
 }
 
 /** `npx -y PACKAGE …` */
@@ -42,8 +59,7 @@ function readNpx(args: readonly string[]): Program {
   if (spec === undefined) throw new JitError('server.start', '`npx` without a package')
   if (spec.startsWith('-'))
     throw new JitError('server.start', `the option ${quote(spec)} of npx is not supported`, { hint: 'Write `npx -y PACKAGE …`.' })
-  packageOf(spec)
-  return { kind: 'package', spec, args: args.slice(index + 1) }
+  return { kind: 'package', source: npmPackage(spec), args: args.slice(index + 1) }
 }
 
 /** `node FILE …` runs on the daemon's own Node, and is pinned by the file's content and its package. */

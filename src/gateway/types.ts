@@ -16,7 +16,7 @@ export interface LaunchSpec {
   readonly args: readonly string[]
   readonly cwd: string
   readonly environment: Readonly<Record<string, string>>
-  /** What was pinned, for the trail: `npm:name@version sha256:…`. */
+  /** What was pinned, for the trail: `npm:name@version …` or `pypi:name@version …`, with a hash. */
   readonly pin: string
   /** The child has ended: what it was started from may be removed. */
   readonly release?: () => void
