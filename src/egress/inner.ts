@@ -21,12 +21,16 @@ export const serverLimits = {
   insecureHTTPParser: false,
 } as const satisfies ServerOptions
 
+/** Requests that may wait on one connection: what waits takes memory, and clients that people use send one at a time. */
+export const pipelineCap = 256
+
 /** The one HTTP server for decrypted tunnels and base-URL connections; it listens on nothing itself. */
 export function createInner(deps: SendDeps, limits: ServerOptions = serverLimits): Inner {
   const routes = new WeakMap<Duplex, Route>()
   // Requests of one connection are served one after the other, and none after one that closes it.
   const turns = new WeakMap<Duplex, Promise<void>>()
   const over = new WeakSet<Duplex>()
+  const waiting = new WeakMap<Duplex, number>()
   // A missing Host is refused with the others that are wrong, so that it stands in the trail.
   const server = createServer({ ...limits, requireHostHeader: false })
   server.maxHeadersCount = headerCap
@@ -34,9 +38,19 @@ export function createInner(deps: SendDeps, limits: ServerOptions = serverLimits
     const { socket } = request
     const route = routes.get(socket)
     if (route === undefined) return void socket.destroy()
+    if (over.has(socket)) return
+    const ahead = waiting.get(socket) ?? 0
+    if (ahead > pipelineCap) {
+      over.add(socket)
+      const { method = '', url = '' } = request
+      route.lane.refusals.record({ method, origin: route.origin, path: url, reason: `more than ${pipelineCap} requests that wait` })
+      return void socket.destroy()
+    }
+    waiting.set(socket, ahead + 1)
     const exchange = new Exchange({ route, request, response, waits, onClose: () => over.add(socket) })
     const turn = (turns.get(socket) ?? Promise.resolve()).then(async () => {
       if (!over.has(socket) && !socket.destroyed) await serve(exchange)
+      waiting.set(socket, (waiting.get(socket) ?? 1) - 1)
     })
     turns.set(
       socket,

@@ -30,7 +30,7 @@ export async function send(deps: SendDeps, exchange: Exchange, sending: Sending)
   const scrubber = deps.scrubberFor(sending.charge?.call.lease)
   try {
     if (!Buffer.isBuffer(sending.body) && sending.body !== 'none') exchange.wantBody()
-    const answer = await askWhileFresh(deps, exchange, sending, life)
+    const answer = await askWhileFresh(deps, exchange, sending, life, scrubber)
     await deliver({ route, sending, answer, response, scrubber, remember: (name, value) => life.remember(name, value) })
   } catch (error) {
     life.report(0, '')
@@ -45,17 +45,24 @@ export async function send(deps: SendDeps, exchange: Exchange, sending: Sending)
   }
 }
 
-async function askWhileFresh(deps: SendDeps, { route, request }: Exchange, sending: Sending, life: Life): Promise<IncomingMessage> {
+async function askWhileFresh(
+  deps: SendDeps,
+  { route, request }: Exchange,
+  sending: Sending,
+  life: Life,
+  scrubber: Scrubber,
+): Promise<IncomingMessage> {
   const { clock, network } = deps
   const started = clock.monotonic()
   for (let wait = firstWait; ; wait *= 2) {
     life.attempt()
     const answer = await ask(network, route.origin, sending, request, route.lane.options.placeholder, life.signal)
-    life.report(answer.statusCode ?? 0, requestIdOf(answer))
+    life.report(answer.statusCode ?? 0, requestIdOf(answer, scrubber))
     const lease = sending.charge?.call.lease
     const fresh = lease !== undefined && clock.now() - lease.mintedAt < freshFor
     if (answer.statusCode !== 401 || !fresh || !isReplayable(sending) || clock.monotonic() - started + wait > retryFor) return answer
-    answer.resume()
+    // Its body may have no end, and nobody is there to end it with the call.
+    answer.destroy()
     await pause(clock, wait, life.signal)
     if (sending.charge !== undefined && !life.owner.current()) throw new RequestRefused('policy or tool changed since the decision')
   }
@@ -149,10 +156,11 @@ class Life implements Running {
   }
 }
 
-function requestIdOf(answer: IncomingMessage): string {
+/** It goes into the trail: an upstream that echoes what it got must not put it there. */
+function requestIdOf(answer: IncomingMessage, scrubber: Scrubber): string {
   for (const name of ['x-github-request-id', 'x-amzn-requestid', 'x-amz-request-id', 'x-request-id']) {
     const value = answer.headers[name]
-    if (typeof value === 'string') return value.slice(0, 200)
+    if (typeof value === 'string') return scrubber.scrubText(value).slice(0, 200)
   }
   return ''
 }

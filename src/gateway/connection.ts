@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { CONTROL, frame, frameReader, MESSAGE, responseFrame } from '../api/frames.js'
 import { Outlet } from '../api/outlet.js'
 import { type HelloFrame, helloFrame } from '../api/schema.ts'
-import { JitError, toJitError } from '../core/errors.ts'
+import { JitError, quote, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
@@ -113,7 +113,11 @@ export class Connection {
         this.#deps.log.warn('answer of a client to no request dropped', { server: this.server })
       return
     }
-    if (message.kind === 'notification') return this.#notify(message, bytes)
+    if (message.kind === 'notification') {
+      if (isNotice(message.method)) return this.#notify(message, bytes)
+      // Some server might take it for a request all the same; nobody would have decided on it.
+      return this.#note(new JitError('message.malformed', `a request ${quote(message.method)} without an id`))
+    }
     if (this.#inFlight.has(scalarJson(message.id)))
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
     if (this.#inFlight.size >= inFlightCap)
@@ -299,6 +303,11 @@ export function acceptConnection(
     events.onClose(connection)
     void connection.close(new JitError('cancelled', 'the client went away'))
   })
+}
+
+/** All that MCP knows of are called so. */
+function isNotice(method: string): boolean {
+  return method.startsWith('notifications/')
 }
 
 function isGoverned(message: Message & { kind: 'request' }): message is Message & { kind: 'request'; method: GovernedRequest['method'] } {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { type ErrorCode, JitError } from '../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import { type ScanLimits, scanJson } from './scan.ts'
@@ -17,6 +18,8 @@ export type Parsed =
 export function parseMessage(bytes: Buffer, limits: ScanLimits & { readonly messageBytes: number }): Parsed {
   if (bytes.length > limits.messageBytes)
     return refuse('message.too-large', `the message has ${bytes.length} bytes; the cap is ${limits.messageBytes}`, idNear(bytes))
+  // What is forwarded as it came could mean something else to a reader that leaves such bytes out.
+  if (!isUtf8(bytes)) return refuse('message.malformed', 'the message is not UTF-8', idNear(bytes))
   const text = bytes.toString('utf8')
   const problem = scanJson(text, limits)
   if (problem !== undefined)

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { frame, MESSAGE } from '../../../src/api/frames.js'
 import { JitError } from '../../../src/core/errors.ts'
 import { alive, type Bench, type Client, eventually, openBench, plain, readSelf } from './support.ts'
 
@@ -265,5 +266,25 @@ describe('a client that speaks past its shim', () => {
     const lines: string[] = JSON.parse(await client.call('journal'))
     expect(lines.filter((line) => line.startsWith('{"jsonrpc":"2.0","id":77'))).toEqual([])
     expect(lines.filter((line) => line.includes('notifications/x'))).toHaveLength(2)
+  })
+
+  it.each(['tools/call', 'resources/read', 'prompts/get', 'completion/complete', 'sampling/createMessage'])(
+    'cannot send %s as a notification, on which nobody would decide: it reaches no server, and that is recorded',
+    async (method) => {
+      await connected()
+      client.notify(method, { name: 'hidden', arguments: {} })
+      expect(await client.call('journal')).not.toContain(method === 'tools/call' ? 'hidden' : method)
+      expect(bench.audit.ofType('message.refused')).toMatchObject([
+        { detail: { code: 'message.malformed', message: `a request "${method}" without an id` } },
+      ])
+    },
+  )
+
+  it('cannot hide a method behind bytes that are no UTF-8, which some readers leave out', async () => {
+    await connected()
+    const [before = '', after = ''] = '{"jsonrpc":"2.0","id":88,"method":"tools/call|","params":{"name":"hidden"}}'.split('|')
+    client.socket.write(frame(MESSAGE, Buffer.concat([Buffer.from(before), Buffer.from([0xff]), Buffer.from(after)])))
+    expect(await client.call('journal')).not.toContain('hidden')
+    expect(client.strays).toMatchObject([{ id: 88, error: { message: expect.stringContaining('not UTF-8') } }])
   })
 })

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type Bench, call, exchange, openBench, placeholder, secure, token } from './support.ts'
+import { pipelineCap } from '../../../src/egress/inner.ts'
+import { type Bench, call, eventually, exchange, openBench, placeholder, secure, token } from './support.ts'
 
 let bench: Bench
 beforeAll(async () => {
@@ -40,6 +41,29 @@ function complete(text: string): number {
 function statusesIn(text: string): number[] {
   return [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]))
 }
+
+describe('requests that come faster than they are served', () => {
+  it('wait for their turn as long as they are few; more are not read, and that is recorded once', async () => {
+    let held: (() => void) | undefined
+    bench.upstream.answer = (_, response) => {
+      if (held === undefined) held = () => response.end('{"ok":true}')
+      else response.end('{"ok":true}')
+    }
+    const lane = await bench.lane()
+    const end = lane.begin(call(['GET /repos/acme/web']))
+    const one = raw([get, host, credential])
+    const few = exchange(await secure(lane), one.repeat(pipelineCap), (text) => statusesIn(text).length === pipelineCap)
+    await eventually(() => held !== undefined)
+    held?.()
+    expect(statusesIn(await few)).toHaveLength(pipelineCap)
+
+    bench.upstream.answer = () => undefined
+    expect(await exchange(await secure(lane), one.repeat(5000))).toBe('')
+    expect(bench.refusals()).toEqual([`more than ${pipelineCap} requests that wait`])
+    end()
+    lane.close()
+  })
+})
 
 describe('what two readers could read differently', () => {
   it.each<[name: string, status: number, lines: string[], body?: string]>([

@@ -95,6 +95,21 @@ describe('a fresh token that the upstream does not know yet', () => {
     lane.close()
   })
 
+  it('leaves nothing behind, also when the refusals have no end', async () => {
+    const lane = await bench.lane()
+    lane.begin(call([`GET ${path}`], { lease: fresh() }))
+    const cut: boolean[] = []
+    bench.upstream.answer = (_, response) => {
+      if (cut.length === 1) return void response.end('{}')
+      cut.push(false)
+      response.writeHead(401).write('{')
+      response.once('close', () => (cut[0] = true))
+    }
+    expect((await whileClockRuns(ask(lane, { path }))).status).toBe(200)
+    await eventually(() => cut[0] === true)
+    lane.close()
+  })
+
   it('is not sent again when policy or tool changed while it waits', async () => {
     const lane = await bench.lane()
     let current = true
@@ -216,6 +231,16 @@ describe('an upstream that', () => {
       next()
     }
     expect((await ask(lane, { path })).body).toBe('a[redacted by jit]b')
+    lane.close()
+  })
+
+  it('tells its secret as the id of the request: it does not get into the trail either', async () => {
+    const lane = await bench.lane()
+    const made = call([`GET ${path}`])
+    lane.begin(made)
+    bench.upstream.answer = (_, response) => response.setHeader('x-github-request-id', `${'x'.repeat(180)}${token}`).end('{}')
+    await ask(lane, { path })
+    expect(made.sent[0]?.requestId).toMatch(/^x+\[redacted by jit\]$/)
     lane.close()
   })
 })
