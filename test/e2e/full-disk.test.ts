@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { runJit } from '../support/command.ts'
 import { configureServers, githubServer, login, must } from '../support/servers.ts'
@@ -101,9 +101,9 @@ describe.skipIf(disk === undefined)('a daemon whose disk is full', () => {
     await untilRefused(stage, 'shared')
     const before = await status(stage)
     process.kill(before.pid, 'SIGKILL')
-    const { receipts } = receiptsShape.parse(JSON.parse(await must(stage, ['revoke', '--all', '--json'])))
-    expect(receipts.length).toBeGreaterThan(0)
-    expect(alive(stage)).toBe(0)
+    // The new daemon may have ended them by itself before this one asks it to.
+    await must(stage, ['revoke', '--all', '--json'])
+    await vi.waitUntil(() => alive(stage) === 0, { timeout: 10_000 })
     expect((await status(stage)).pid).not.toBe(before.pid)
     expect(await read(stage, 'shared')).not.toContain('Sign-in fails')
     theDisk().free()
