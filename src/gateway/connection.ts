@@ -41,8 +41,12 @@ export class Connection {
   /** Id of a request in flight → its progress token, both as JSON. */
   readonly #progress = new Map<string, string>()
   readonly #definitions = new Map<string, string>()
-  /** Lanes that wait until the client has taken what is buffered. */
+  /** Lanes that are not heard until the client has taken what is buffered. */
   readonly #paused = new Set<Lane>()
+  /** The client does not take what it is sent. */
+  #isBehind = false
+  /** Lanes whose server does not read what its client sends. */
+  readonly #deaf = new Set<Lane>()
   readonly #context: CallContext
   readonly #serverMessages: ServerMessages
   #pin = ''
@@ -73,7 +77,7 @@ export class Connection {
       isPrimary: (lane) => this.lanes.isPrimary(lane),
       mayAskModel: () => deps.config().servers[hello.server]?.sampling === 'allow',
       progressOf: (token) => this.#inFlightWith(token),
-      write: (line, lane) => this.#write(line, lane),
+      write: (line) => this.#send(frame(MESSAGE, line)),
     })
     this.#context = {
       deps,
@@ -93,7 +97,7 @@ export class Connection {
         }
       },
       answer: (id, line) => this.#answer(id, line),
-      forget: (id) => this.#outlet.send(responseFrame(scalarJson(id), '')),
+      forget: (id) => this.#send(responseFrame(scalarJson(id), '')),
     }
   }
 
@@ -210,32 +214,48 @@ export class Connection {
     if (message.method === 'notifications/progress') return this.#serverMessages.progress(message)
     if (message.method === 'notifications/initialized') this.#handshake.initialized = true
     for (const lane of this.lanes.all) {
-      if (lane.send(bytes) || this.#socket.isPaused()) continue
-      this.#socket.pause()
-      lane.drained(() => this.#socket.resume())
+      if (lane.send(bytes) || this.#deaf.has(lane)) continue
+      this.#deaf.add(lane)
+      this.#hear()
+      lane.drained(() => {
+        this.#deaf.delete(lane)
+        this.#hear()
+      })
     }
   }
 
   #answer(id: Id | null, line: string): void {
-    this.#outlet.send(responseFrame(id === null ? 'null' : scalarJson(id), line))
+    this.#send(responseFrame(id === null ? 'null' : scalarJson(id), line))
   }
 
   #fail(id: Id, error: JitError): void {
     this.#answer(id, JSON.stringify(errorAnswer(id, error)))
   }
 
-  /** A server that floods is not read faster than the client takes it. */
-  #write(line: string, lane: Lane): void {
-    if (this.#outlet.send(frame(MESSAGE, line)) || this.#paused.has(lane)) return
-    if (this.#paused.size === 0) this.#socket.once('drain', () => this.#resume())
-    this.#paused.add(lane)
-    lane.pause()
+  /** While the client does not take what it is sent, neither it nor its servers are heard: nothing they make piles up. */
+  #send(bytes: Buffer): void {
+    if (this.#outlet.send(bytes)) return
+    for (const lane of this.lanes.all) {
+      if (this.#paused.has(lane)) continue
+      this.#paused.add(lane)
+      lane.pause()
+    }
+    if (this.#isBehind) return
+    this.#isBehind = true
+    this.#hear()
+    this.#socket.once('drain', () => {
+      this.#isBehind = false
+      this.#hear()
+      const lanes = [...this.#paused]
+      this.#paused.clear()
+      for (const lane of lanes) lane.resume()
+    })
   }
 
-  #resume(): void {
-    const lanes = [...this.#paused]
-    this.#paused.clear()
-    for (const lane of lanes) lane.resume()
+  /** Reads the client or does not, as things stand. */
+  #hear(): void {
+    if (this.#isBehind || this.#deaf.size > 0) this.#socket.pause()
+    else this.#socket.resume()
   }
 
   #note(error: JitError): void {

@@ -33,6 +33,8 @@ type Waiting = (answer: { line: string; value: JsonObject } | JitError) => void
 
 const replayId = 'jit:initialize'
 const startupLinger = 5000
+/** Bytes that wait for a server to read them; calls that are cancelled leave theirs behind. */
+const backlogCap = 16 * 1024 * 1024
 /** Of a child that has the client's handshake replayed; the first child's handshake is the client's own affair. */
 const startTimeout = 30_000
 
@@ -52,6 +54,7 @@ export class Lane {
   readonly #onWire = new Map<InFlightCall, () => void>()
   readonly #ending = new Ending()
   readonly #warn: (message: string, text: () => string) => void
+  #pauses = 0
   #child: Child | undefined
   #network: LaneNetwork | undefined
   #startup: Startup | undefined
@@ -129,6 +132,8 @@ export class Lane {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
       if (ending.reason !== undefined) return reject(ending.reason)
+      if ((this.#child?.backlog ?? 0) > backlogCap)
+        return reject(new JitError('server.busy', `server ${this.#options.server} does not read what it was sent before`))
       const cancel = (reason: JitError): void => {
         this.#waiting.delete(key)
         this.send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }))
@@ -159,12 +164,22 @@ export class Lane {
     else this.#child.drained(callback)
   }
 
+  /** Answers what the server asked. While it does not read that, it is not heard: its questions cost it nothing. */
+  reply(line: string): void {
+    if (this.send(line)) return
+    this.pause()
+    this.drained(() => this.resume())
+  }
+
+  /** Stops hearing the server until each `pause` has had its `resume`. */
   pause(): void {
+    this.#pauses += 1
     this.#child?.pause()
   }
 
   resume(): void {
-    this.#child?.resume()
+    this.#pauses -= 1
+    if (this.#pauses === 0) this.#child?.resume()
   }
 
   async close(reason: JitError): Promise<void> {

@@ -1,3 +1,7 @@
+/** Pieces of a line that are kept apart at the most, and how long a row of them is not copied any more. */
+const looseCap = 1024
+const rowBytes = 1024 * 1024
+
 /**
  * Splits a stream into lines without joining what arrived more than once. A line over the cap is passed over to its end and
  * reported by its length.
@@ -9,6 +13,13 @@ export function lineReader(
 ): (chunk: Buffer) => void {
   let parts: Buffer[] = []
   let size = 0
+  let joined = 0
+  /** Each piece takes far more memory than a byte, and a server may write byte by byte. */
+  const join = (): void => {
+    const row = parts.slice(joined)
+    if (row.reduce((sum, { length }) => sum + length, 0) < rowBytes) parts.splice(joined, row.length, Buffer.concat(row))
+    joined = parts.length
+  }
   return (chunk) => {
     let start = 0
     for (let end = chunk.indexOf(10, start); end !== -1; end = chunk.indexOf(10, start)) {
@@ -19,6 +30,7 @@ export function lineReader(
       const length = size
       parts = []
       size = 0
+      joined = 0
       if (length > cap) onTooLong(length, whole[0] ?? piece)
       else onLine(whole.length === 0 ? piece : Buffer.concat([...whole, piece], length))
     }
@@ -27,5 +39,6 @@ export function lineReader(
     size += rest.length
     if (size <= cap || parts.length === 0) parts.push(rest)
     else parts.length = 1
+    if (parts.length - joined >= looseCap) join()
   }
 }

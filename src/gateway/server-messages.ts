@@ -9,6 +9,8 @@ type Response = Message & { readonly kind: 'response' }
 
 /** Questions that one server may have open; a client that answers none must not fill the memory. */
 const askedCap = 256
+/** Of what is kept of each question. */
+const tokenCap = 1024
 
 export interface ServerMessagesOptions {
   readonly server: string
@@ -18,7 +20,7 @@ export interface ServerMessagesOptions {
   /** JSON of the ids of the client's requests in flight that named this progress token (as JSON). */
   progressOf(token: string): Iterable<string>
   /** To the client. */
-  write(line: string, lane: Lane): void
+  write(line: string): void
 }
 
 /**
@@ -38,12 +40,12 @@ export class ServerMessages {
     if (message.kind !== 'notification') return
     if (message.method === 'notifications/progress') {
       const token = JSON.stringify(message.params['progressToken'])
-      for (const id of this.#options.progressOf(token)) if (lane.serves(id)) return this.#options.write(line, lane)
+      for (const id of this.#options.progressOf(token)) if (lane.serves(id)) return this.#options.write(line)
     } else if (message.method === 'notifications/cancelled') {
       const id = JSON.stringify(message.params['requestId'])
-      if (lane.asked.delete(id)) this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }), lane)
-      else if (lane.serves(id)) this.#options.write(line, lane)
-    } else if (this.#options.isPrimary(lane)) this.#options.write(line, lane)
+      if (lane.asked.delete(id)) this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }))
+      else if (lane.serves(id)) this.#options.write(line)
+    } else if (this.#options.isPrimary(lane)) this.#options.write(line)
   }
 
   /** The client's answer goes to the lane that asked, under that server's own id. False when none did. */
@@ -73,12 +75,14 @@ export class ServerMessages {
     if (lane.asked.size >= askedCap)
       return refuse(lane, message, new JitError('server.busy', `more than ${askedCap} questions to the client are open`))
     const id = JSON.stringify(message.id)
+    if (JSON.stringify(metaOf(message.value)['progressToken'] ?? null).length > tokenCap)
+      return refuse(lane, message, new JitError('message.malformed', `a progress token of more than ${tokenCap} characters`))
     const value = { ...parse(line), id: nameOf(lane, id) }
     const meta = metaOf(value)
     const token = JSON.stringify(meta['progressToken'] ?? null)
     const named = token === 'null' ? JSON.stringify(value) : withParams(value, { _meta: { ...meta, progressToken: nameOf(lane, token) } })
     lane.asked.set(id, token)
-    this.#options.write(named, lane)
+    this.#options.write(named)
   }
 
   #find(name: unknown): { lane: Lane; own: string } | undefined {
@@ -93,7 +97,7 @@ function nameOf(lane: Lane, own: string): string {
 }
 
 function refuse(lane: Lane, message: Request, error: JitError): void {
-  lane.send(JSON.stringify(errorAnswer(message.id, error)))
+  lane.reply(JSON.stringify(errorAnswer(message.id, error)))
 }
 
 /** What was scrubbed is JSON still. */

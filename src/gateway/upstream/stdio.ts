@@ -89,6 +89,11 @@ export class Child {
     return this.#outlet.send(line, '\n')
   }
 
+  /** Bytes that the child was sent and has not read. */
+  get backlog(): number {
+    return this.#outlet.pending
+  }
+
   /** Calls back once the child has read what was sent, or will never read it. */
   drained(callback: () => void): void {
     const { stdin } = this.#process

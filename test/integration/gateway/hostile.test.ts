@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { frame, MESSAGE } from '../../../src/api/frames.js'
 import { JitError } from '../../../src/core/errors.ts'
-import { alive, type Bench, type Client, eventually, openBench, plain, readSelf } from './support.ts'
+import { Lane } from '../../../src/gateway/lane.ts'
+import { alive, type Bench, type Client, eventually, openBench, plain, readSelf, standstill } from './support.ts'
 
 let bench: Bench
 let client: Client
@@ -159,6 +160,38 @@ describe('a server that does not listen', () => {
     expect(await next).toBe('here')
   })
 
+  it('and asks without end: it is not heard either, so that what it is told does not pile up', async () => {
+    const told = vi.spyOn(Lane.prototype, 'reply')
+    await connected()
+    const question = '{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{}}\n'.repeat(1000)
+    client.request('tools/call', { name: 'raw', arguments: { pauseInput: true, write: question, times: 200, answer: false } })
+    await standstill(() => told.mock.calls.length)
+    expect(told.mock.calls.length).toBeGreaterThan(100)
+    expect(told.mock.calls.length).toBeLessThan(10_000)
+    told.mockRestore()
+  })
+
+  it('and whose calls are cancelled: what it is sent has an end', async () => {
+    await connected()
+    process.kill(readSelf(await client.call('self')).pid, 'SIGSTOP')
+    const text = 'x'.repeat(1_000_000)
+    const sent: (string | number)[] = []
+    const refused: string[] = []
+    for (let count = 0; count < 30 && refused.length === 0; count += 1) {
+      const { id, answer } = client.request('tools/call', { name: 'say', arguments: { text } })
+      sent.push(id)
+      void answer.then(
+        ({ error }) => refused.push(error?.message ?? ''),
+        () => undefined,
+      )
+      await eventually(() => refused.length > 0 || bench.gateway.lanes('hostile')[0]?.inFlight === 1)
+      client.notify('notifications/cancelled', { requestId: id })
+      await eventually(() => bench.audit.ofType('call.close').length === 1 + sent.length)
+    }
+    expect(refused).toEqual([expect.stringContaining('does not read what it was sent')])
+    expect(sent.length).toBeGreaterThan(10)
+  })
+
   it('and never answers: the call runs until its client cancels it', async () => {
     await connected()
     const { id, answer } = client.request('tools/call', { name: 'raw', arguments: { answer: false } })
@@ -255,6 +288,22 @@ describe('a client that is gone', () => {
     await expect(first.answer).rejects.toThrow('forgotten')
     found()
     expect((await second.answer).result).toEqual({})
+  })
+})
+
+describe('a client that takes no answers', () => {
+  it('is not heard until it does', async () => {
+    await connected()
+    client.socket.pause()
+    const calls = 1000
+    for (let id = 0; id < calls; id += 1)
+      client.send(`{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${'n'.repeat(20_000)}"}}`)
+    await standstill(() => client.socket.writableLength)
+    expect(client.socket.writableLength).toBeGreaterThan(0)
+    expect(bench.audit.ofType('call.close').length).toBeLessThan(calls / 2)
+    client.socket.resume()
+    await client.until(() => client.strays.length === calls)
+    expect(await client.call('say', { text: 'here' })).toBe('here')
   })
 })
 

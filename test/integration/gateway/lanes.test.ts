@@ -207,6 +207,14 @@ describe('what a server says unasked', () => {
     expect(await client.call('journal', { repo: 'web' })).toContain('more than 256 questions')
   })
 
+  it('as a question with an endless progress token, which would have to be kept, is refused', async () => {
+    await connected(guarded())
+    const ask = `{"jsonrpc":"2.0","id":1,"method":"roots/list","params":{"_meta":{"progressToken":"${'t'.repeat(2000)}"}}}\n`
+    await client.call('raw', { repo: 'web', write: ask })
+    expect(client.messages).toEqual([])
+    expect(await client.call('journal', { repo: 'web' })).toContain('a progress token of more than 1024 characters')
+  })
+
   it('as a question to the client’s model is refused unless the config allows it', async () => {
     const ask = '{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{}}\n'
     await connected(guarded())

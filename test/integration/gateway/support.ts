@@ -295,6 +295,14 @@ export async function eventually(holds: () => boolean): Promise<void> {
   throw new Error('it never happened')
 }
 
+/** Waits until a number stays as it is: what is under way fills the buffers between. */
+export async function standstill(count: () => number): Promise<void> {
+  for (let last = -1; last !== count();) {
+    last = count()
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
 export function alive(pid: number): boolean {
   try {
     process.kill(pid, 0)

@@ -29,4 +29,22 @@ describe('lineReader', () => {
     for (const chunk of ['abc', 'd'.repeat(20), 'e'.repeat(20), '\nnext\n']) read(Buffer.from(chunk))
     expect(seen).toEqual(['43 bytes, abc', 'next'])
   })
+
+  it('keeps a line that comes byte by byte in little more than its length', () => {
+    const before = process.memoryUsage()
+    let seen = ''
+    const read = lineReader(
+      10_000_000,
+      (line) => (seen = line.toString()),
+      () => undefined,
+    )
+    // Each piece as it comes from a pipe: with memory of its own.
+    for (let sent = 0; sent < 1_000_000; sent += 1) read(Buffer.from(new Uint8Array([97 + (sent % 26)]).buffer))
+    const { heapUsed, external } = process.memoryUsage()
+    expect(heapUsed + external - before.heapUsed - before.external).toBeLessThan(100_000_000)
+    read(Buffer.from('\n'))
+    expect(seen).toHaveLength(1_000_000)
+    expect(seen.startsWith('abc')).toBe(true)
+    expect(seen.slice(1024 * 26, 1024 * 26 + 3)).toBe('abc')
+  })
 })
