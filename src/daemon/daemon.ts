@@ -9,10 +9,10 @@ import { loadConfig } from '../config/load.ts'
 import { findPaths } from '../config/paths.ts'
 import { loadPresets } from '../config/presets.ts'
 import { systemClock } from '../core/clock.ts'
-import { JitError } from '../core/errors.ts'
+import { JitError, toJitError } from '../core/errors.ts'
 import { createEgress } from '../egress/egress.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import { openPeerReader } from '../identity/peer.ts'
+import { checkPeer, openPeerReader } from '../identity/peer.ts'
 import { createSessions } from '../identity/sessions.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
 import { systemKeychain } from '../store/keychain.ts'
@@ -217,6 +217,15 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     stop: () => stopping.abort(),
   }
   const api = await createApi(daemon)
+  // The folder's mode keeps other accounts out; this holds when somebody opened it.
+  api.server.prependListener('connection', (socket) => {
+    try {
+      checkPeer(readPeer?.(socket))
+    } catch (error) {
+      log.warn('connection to the API refused', { error: toJitError(error).message })
+      socket.destroy()
+    }
+  })
   const connections = createServer((socket) => gateway.accept(socket))
   // With a full disk it starts all the same: `jit revoke` and `jit lock` must work. Calls are refused until the disk takes records.
   const recordStart = (): void => {

@@ -103,6 +103,22 @@ describe('the folder of the state', () => {
   })
 })
 
+/** Connects as another account and tells what comes of it; only root can become one. */
+const asNobody = `require('node:net').connect(process.argv[1]).on('connect', function () { this.write('GET /v1/status HTTP/1.1\\r\\nHost: jit\\r\\n\\r\\n') })
+  .on('data', (data) => { console.log(String(data)); process.exit() }).on('error', (error) => console.log(error.code)).on('close', () => console.log('closed'))`
+
+describe.skipIf(process.getuid?.() !== 0 || process.platform !== 'linux')('the API', () => {
+  it('does not answer another account, also when its folder was opened', async () => {
+    const daemon = await startDaemon(makeHome())
+    for (const path of [daemon.home, join(daemon.home, 'run'), daemon.apiSocket]) chmodSync(path, 0o777)
+    const told = spawnSync(process.execPath, ['-e', asNobody, daemon.apiSocket], { uid: 65534, gid: 65534, cwd: '/', encoding: 'utf8' })
+    expect(told.stdout).not.toContain('HTTP/1.1')
+    expect(told.stdout).toContain('closed')
+    expect(daemon.log()).toContain('user 65534 connected to the daemon of user 0')
+    expect((await daemon.ask('GET', '/v1/status')).status).toBe(200)
+  })
+})
+
 describe('a locked daemon', () => {
   it('stays locked through kill -9, and when either of the two marks is lost', async () => {
     const home = makeHome()
