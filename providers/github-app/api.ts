@@ -28,7 +28,7 @@ export function createApi(config: GithubAppConfig, host: ProviderHost): GithubAp
       if (status < 200 || status > 299) throw new JitError('provider.unavailable', `GitHub answered ${status} to ${route}`)
       return { status, data, date: headers.date }
     } catch (error) {
-      throw explain(error, route, host)
+      throw explain(error, route, host, value)
     }
   }
 }
@@ -61,19 +61,20 @@ const failure = z.object({
   response: z.object({ headers: z.record(z.string(), z.unknown()), data: z.unknown() }).optional(),
 })
 
-function explain(error: unknown, route: string, host: ProviderHost): JitError {
+/** `credential`: what the request carried. Whoever echoes it does so to people, to the trail and to the agent. */
+function explain(error: unknown, route: string, host: ProviderHost, credential: string): JitError {
   if (error instanceof JitError) return error
   const parsed = failure.safeParse(error)
   const response = parsed.success ? parsed.data.response : undefined
   if (!parsed.success || response === undefined) {
     return new JitError(
       'provider.unavailable',
-      `GitHub gave no proper answer to ${route}: ${quote(error instanceof Error ? error.message : String(error))}`,
+      `GitHub gave no proper answer to ${route}: ${quote(without(credential, error instanceof Error ? error.message : String(error)))}`,
       neverSent(error) ? { details: { sent: false } } : {},
     )
   }
   const { status } = parsed.data
-  const said = quote(messageOf(response.data))
+  const said = quote(without(credential, messageOf(response.data)))
   const wait = retryAfter(response.headers, host.clock.now())
   if (status === 429 || (status === 403 && wait !== undefined)) {
     return new JitError('provider.unavailable', `GitHub limits the rate of requests: ${said}`, {
@@ -98,6 +99,10 @@ const hints: Record<number, string> = {
   403: 'The installation may be suspended: look under the account’s Settings → GitHub Apps.',
   404: 'The App is not installed there, or the repository is not among those of the installation.',
   422: 'The installation does not have this repository or permission: change it under the account’s Settings → GitHub Apps → Configure.',
+}
+
+function without(credential: string, text: string): string {
+  return text.replaceAll(credential, '[redacted by jit]')
 }
 
 function messageOf(data: unknown): string {

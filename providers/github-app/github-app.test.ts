@@ -16,6 +16,12 @@ const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 20
 const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
 const publicKeyPem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
 const scope = { repositories: ['acme/web'], permissions: { issues: 'read' } }
+const request = {
+  lease: 'lease_test',
+  scope,
+  ttl: 300_000,
+  principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' },
+}
 const lines: string[] = []
 
 for (const tokenFormat of ['classic', 'stateless'] as const) {
@@ -147,6 +153,30 @@ describe('github-app', () => {
     expect(
       provider.covers({ repositories: ['acme/web', 'acme/api'], permissions: { metadata: 'read' }, selection: 'all' }, publicScope),
     ).toBe(false)
+  })
+
+  it.each([
+    ['in its answer', (said: string) => Response.json({ message: `not for you: ${said}` }, { status: 422 })],
+    ['in its failure', (said: string) => Promise.reject(new TypeError(`${said} is an invalid header value`))],
+  ])('says nothing of a credential that comes back %s', async (_, answer) => {
+    const carried: string[] = []
+    const echo: ProviderHost['fetch'] = async (_url, init) => {
+      const said = new Headers(init?.headers).get('authorization') ?? ''
+      carried.push(said.replace('Bearer ', ''))
+      return answer(said)
+    }
+    const away = githubApp.open({ appId: 4242, installation: 9001, apiUrl: github.url }, { ...host(), fetch: echo })
+    const credential = { ...(await provider.mint(request, AbortSignal.timeout(5000))), expiresAt: Date.now() + 60_000 }
+    const failures = [mint(away, scope), away.revoke?.(credential, AbortSignal.timeout(5000))].map((work) =>
+      Promise.resolve(work).then(
+        () => '',
+        (error: unknown) => `${String(error)} ${error instanceof JitError ? JSON.stringify(error.toBody()) : ''}`,
+      ),
+    )
+    const told = (await Promise.all(failures)).join('\n')
+    expect(carried.length).toBeGreaterThanOrEqual(2)
+    for (const secret of carried) expect(told).not.toContain(secret)
+    expect(told).toContain('[redacted by jit]')
   })
 
   it('takes metadata: read, which GitHub always adds, for granted', () => {
@@ -290,10 +320,7 @@ describe('the stand-in and npm’s emulate', () => {
 })
 
 function mint(provider: Provider, asked: JsonObject): ReturnType<Provider['mint']> {
-  return provider.mint(
-    { lease: 'lease_test', scope: asked, ttl: 300_000, principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' } },
-    AbortSignal.timeout(5000),
-  )
+  return provider.mint({ ...request, scope: asked }, AbortSignal.timeout(5000))
 }
 
 /** A port that nobody listens on. */

@@ -31,7 +31,12 @@ export async function deliver({ route, sending, answer, response, scrubber, reme
     answer.destroy()
     throw new Error('the upstream compressed its answer although it was asked not to')
   }
-  const status = answer.statusCode ?? 502
+  const status = answer.statusCode ?? 0
+  if (status < 200) {
+    // Not passed on, it would be read by nobody and hold its connection for ever.
+    answer.destroy()
+    throw new Error(`the upstream answered with the status ${status}, which is none`)
+  }
   const headers = cleanHeaders(route, answer, scrubber)
   const length = Number(answer.headers['content-length'] ?? Number.NaN)
   if (sending.method === 'HEAD' || status === 204 || status === 304) {

@@ -27,6 +27,8 @@ export async function forward(
       : new OnWire(context, call, lease, permission.grant.requests, trail)
   const lane = lanes.takeNow(partition, startedFor, wire) ?? (await lanes.take(partition, startedFor, call.ending, wire))
   try {
+    // A lease would have ended the call; one without has only this.
+    if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
     if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
     return await lane.request(call.request.id, governedLine(call), call.ending)
   } finally {

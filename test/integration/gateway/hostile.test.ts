@@ -215,6 +215,22 @@ describe('a server that does not listen', () => {
   })
 })
 
+describe('a call without a credential', () => {
+  it('that waits for its server when jit is locked is denied: nothing of it reaches the server', async () => {
+    let found = (): void => undefined
+    bench.launching = () => new Promise((resolve) => (found = resolve))
+    client = await bench.client()
+    const waiting = client.call('say', { text: 'too late' })
+    await eventually(() => bench.audit.ofType('call.intent').length === 1 && bench.gateway.lanes('hostile').length === 1)
+    bench.broker.locked = true
+    found()
+    expect(await waiting).toContain('jit was locked while this call waited')
+    bench.broker.locked = false
+    expect(await client.call('journal')).not.toContain('too late')
+    expect(bench.audit.ofType('call.close').map((event) => event.result)).toEqual(['denied', 'ok'])
+  })
+})
+
 describe('what cannot be recorded', () => {
   it('does not run: no row in the table of children, no child', async () => {
     client = await bench.client()

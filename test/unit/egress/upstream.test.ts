@@ -181,6 +181,20 @@ describe('an upstream that', () => {
     ).rejects.toThrow()
   })
 
+  it('answers with a status that is none is answered for with 502, and its connection does not stay behind', async () => {
+    const lane = await bench.lane()
+    lane.begin(call([`GET ${path}`]))
+    let closed = false
+    bench.upstream.answer = ({ socket }) => {
+      socket.once('close', () => (closed = true))
+      socket.write('HTTP/1.1 099 X\r\nContent-Length: 100000\r\n\r\nx')
+    }
+    const answer = await ask(lane, { path })
+    expect(answer).toMatchObject({ status: 502, body: expect.stringContaining('status 99, which is none') })
+    await eventually(() => closed)
+    lane.close()
+  })
+
   it('answers early hints and no content', async () => {
     const answer = await answerOf((_, response) => {
       response.writeEarlyHints({ link: '</a>; rel=preload' }, () => response.writeHead(204).end())
