@@ -2,7 +2,10 @@ import { z } from 'zod'
 
 /** What stands under `providers.<name>` for `kind: github-app`; the private key is in the sealed store. */
 export const githubAppConfig = z.strictObject({
-  appId: z.union([z.int().positive(), z.string().regex(/^(\d+|Iv[0-9A-Za-z.]+)$/, 'an App id is a number, a client id starts with Iv')]),
+  appId: z.union([
+    z.int().positive(),
+    z.string().regex(/^(\d+|Iv[0-9A-Za-z.]+)$/, 'must be the number on the App’s page, or its client id, which starts with Iv'),
+  ]),
   installation: z.union([
     z.int().positive(),
     z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,38}$/, 'the account’s login, or the installation’s number'),

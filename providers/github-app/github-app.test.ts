@@ -206,6 +206,18 @@ describe('github-app', () => {
     await expect(mint(ahead, scope)).rejects.toMatchObject({ code: 'provider.login', hint: expect.stringContaining('clock') })
   })
 
+  it.each([
+    ['nobody-here', 'it is not installed on the account "nobody-here"'],
+    [999999, 'it has no installation 999999'],
+  ])('names the account %j on which the App is not installed', async (installation, words) => {
+    const elsewhere = githubApp.open({ appId: 4242, installation, apiUrl: github.url }, host())
+    await expect(elsewhere.prove(AbortSignal.timeout(5000))).rejects.toMatchObject({
+      code: 'provider.refused',
+      message: expect.stringContaining(words),
+      details: { status: 404 },
+    })
+  })
+
   it('says that the installation is suspended', async () => {
     const fixture = acmeFixture({ publicKeyPem })
     const [first] = fixture.installations

@@ -48,7 +48,7 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       const { data } = await api(route, typeof wanted === 'number' ? { id: wanted } : { login: wanted }, { app: true }, signal)
       known = parse(installation, data, route)
     } catch (error) {
-      throw nothingMinted(error)
+      throw nothingMinted(notInstalled(error, wanted))
     }
     return known
   }
@@ -233,4 +233,15 @@ function nothingMinted(error: unknown): unknown {
 
 function ignoreDead(error: unknown): void {
   if (!(error instanceof JitError) || error.details['status'] !== 401) throw error
+}
+
+/** GitHub's 404 does not say which account was asked for. */
+function notInstalled(error: unknown, wanted: string | number): unknown {
+  if (!(error instanceof JitError) || error.details['status'] !== 404) return error
+  const where = typeof wanted === 'number' ? `it has no installation ${wanted}` : `it is not installed on the account ${quote(wanted)}`
+  return new JitError('provider.refused', `GitHub knows the App, but ${where}`, {
+    hint: 'Check the name, or install the App there: Settings → Developer settings → GitHub Apps → Install App.',
+    details: error.details,
+    cause: error,
+  })
 }

@@ -1,15 +1,22 @@
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
-import { delimiter, isAbsolute, join } from 'node:path'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
 
 export interface ClientBlock {
   readonly command: string
   readonly args: readonly string[]
+  /** Clients hand few variables on: a home of its own has to stand in their configuration. */
+  readonly env?: { readonly JIT_HOME: string }
 }
 
 /** What an MCP client's configuration needs: `jit` by its name where every shell finds this one, by its path otherwise. */
 export function clientBlock(server: string): ClientBlock {
   const launcher = findLauncher()
-  return { command: isOnPath(launcher, process.env['PATH'] ?? '') ? 'jit' : launcher, args: ['connect', server] }
+  const home = process.env['JIT_HOME'] ?? ''
+  return {
+    command: isOnPath(launcher, process.env['PATH'] ?? '') ? 'jit' : launcher,
+    args: ['connect', server],
+    ...(home === '' ? {} : { env: { JIT_HOME: resolve(home) } }),
+  }
 }
 
 /** src/shim/jit.js, from source and from dist. */

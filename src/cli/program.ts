@@ -57,6 +57,9 @@ function misuse(used: Command, { code, message }: CommanderError): JitError {
   const path = pathOf(used)
   const names = used.commands.map((each) => each.name()).filter((name) => name !== 'help')
   if (code === 'commander.help') return new JitError('usage', `\`${path}\` needs a command`, { hint: `There is ${names.join(', ')}.` })
+  const [typed] = used.args
+  if (code === 'commander.excessArguments' && names.length > 0 && typed !== undefined)
+    return new JitError('usage', `\`${path}\` has no command ${JSON.stringify(typed)}`, { hint: `There is ${names.join(', ')}.` })
   const [what = '', ...rest] = message.replace(/^error: /, '').split('\n')
   const suggestion = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1]
   const hint = suggestion === undefined ? `\`${path} --help\` shows how it is used.` : `Did you mean ${suggestion.replace('one of ', '')}?`

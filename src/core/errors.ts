@@ -30,7 +30,12 @@ export const errorTable = {
   },
 
   'store.sealed': { http: 423, rpc: 1300, exit: 77, hint: 'Open the secret store with `jit unseal`.' },
-  'store.wrong-key': { http: 403, rpc: 1301, exit: 77, hint: 'The passphrase or key does not open this store.' },
+  'store.wrong-key': {
+    http: 403,
+    rpc: 1301,
+    exit: 77,
+    hint: 'Give the passphrase that was set last, or restore the key file or keychain entry that this store was made with.',
+  },
   'store.unavailable': {
     http: 503,
     rpc: 1302,

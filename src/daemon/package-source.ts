@@ -55,6 +55,12 @@ export async function runInstaller(run: {
     await promisify(execFile)(run.command, [...run.args], { timeout: installTimeout, cwd: run.place })
   } catch (error) {
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
+    // It keeps trying for minutes where it cannot reach a registry, and says nothing meanwhile.
+    if (error instanceof Error && 'killed' in error && error.killed === true && 'code' in error && error.code === null)
+      throw new JitError('server.start', `${run.tool} did not install ${quote(run.spec)} within ${installTimeout / 60_000} minutes`, {
+        cause: error,
+        hint: `Nothing was changed. It gets few variables of your shell: a registry, a proxy or a certificate authority of yours belongs in ${run.tool}’s own configuration file.`,
+      })
     const { said, broken } = run.read(stderr)
     throw new JitError('server.start', `${run.tool} could not install ${quote(run.spec)}${said === '' ? '' : `: ${said}`}`, {
       cause: error,

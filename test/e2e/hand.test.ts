@@ -119,6 +119,22 @@ describe('by hand', () => {
     )
   })
 
+  it('jit revoke and jit audit say so when a name is one that nothing has', async () => {
+    const revoked = await runJit(stage.home, ['revoke', '--server', 'githb'])
+    expect(revoked).toMatchObject({ code: 3, stderr: expect.stringContaining('there is no server "githb"') })
+    expect(await runJit(stage.home, ['revoke', '--server', 'github'])).toMatchObject({ code: 0 })
+    expect((await runJit(stage.home, ['audit', '--server', 'githb'])).stderr).toContain('no call and no refusal matches')
+    expect((await runJit(stage.home, ['audit', 'verfy'])).stderr).toContain('There is verify, trace.')
+  })
+
+  it('jit audit --limit counts the lines that it prints', async () => {
+    // `jit lock` leaves records that are no calls.
+    await must(stage, ['lock'])
+    await must(stage, ['unlock'])
+    const lines = (await must(stage, ['audit'])).trim().split('\n')
+    expect((await must(stage, ['audit', '--limit', '2'])).trim().split('\n')).toEqual(lines.slice(-2))
+  })
+
   it('jit audit trace finds the call behind a hash from GitHub’s log', async () => {
     const hash = stage.github.tokens().findLast((token) => token.permissions['issues'] === 'read')?.hash ?? ''
     expect(await must(stage, ['audit', 'trace', hash])).toContain('get_issue')

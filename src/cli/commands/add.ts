@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
-import { routes, serverView } from '../../api/schema.ts'
+import { applyView, routes, serverView } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { action, collect, command, type Options } from '../context.ts'
 import { clientBlock } from '../client-block.ts'
+import { problemText } from '../output/failure.ts'
 import { card } from '../output/layout.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
@@ -39,7 +40,9 @@ export function addCommand(): Command {
         const answer = await withProgress(
           `pinning ${plain(name)}; a package is installed first`,
           client.call(routes.addServer, { body, deadline }),
-        )
+        ).catch((error: unknown) => {
+          throw withoutLines(error, name)
+        })
         const block = clientBlock(name)
         const view = serverView.parse(answer)
         if (json) return printJson({ ...view, client: block })
@@ -100,4 +103,20 @@ function whereOf(given: readonly string[]): Record<string, string | string[]> {
 
 function present<T>(entry: Readonly<Record<string, T | undefined>>): Record<string, T> {
   return Object.fromEntries(Object.entries(entry).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])))
+}
+
+/** The file was never written, so its lines name nothing that a person can see: what is wrong is an option of the command. */
+export function withoutLines(error: unknown, name: string): unknown {
+  if (!(error instanceof JitError) || error.code !== 'config.invalid') return error
+  const problems = applyView.shape.problems.safeParse(error.details['problems']).data ?? []
+  const own = `servers.${name}`
+  if (!problems.every(({ path }) => path === own || path.startsWith(`${own}.`))) return error
+  const bare = problems.map((problem) => ({ ...problem, file: '', line: 0, column: 0 }))
+  const [first] = bare
+  if (first === undefined) return error
+  return new JitError('config.invalid', problemText(first), {
+    details: { problems: bare },
+    hint: 'Correct the command; nothing was changed.',
+    cause: error,
+  })
 }

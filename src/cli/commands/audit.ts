@@ -31,18 +31,29 @@ export function auditCommand(): Command {
     .option('--server <name>', 'one server')
     .option('--tool <name>', 'one tool')
     .option('--call <id>', 'one call, with every record of it')
-    .option('--limit <count>', 'the newest so many records')
+    .option('--limit <count>', 'the newest so many of what is shown')
     .option('--all', 'every record, not only calls and refusals')
     .action(
       action(async ({ client, json, options }) => {
         const all = options.flag('all') || options.text('call') !== undefined
         const show = lineByLine(all)
-        const stream = await client.stream(routes.audit, queryOf(options))
+        const { limit, ...query } = queryOf(options)
+        // What is not shown must not use the limit up; a follower and a program get what the daemon counts.
+        const ours = !json && !all && !options.flag('follow')
+        const newest = limit === undefined || !ours ? undefined : Number(limit)
+        const stream = await client.stream(routes.audit, limit === undefined || ours ? query : { ...query, limit })
+        let shown = 0
+        const kept: TrailRecord[] = []
         for await (const line of createInterface({ input: stream })) {
           const record = json ? undefined : readRecord(line)
           if (json) print(line)
-          else if (record !== undefined) show(record)
+          else if (record === undefined) shown += 1
+          else if (newest === undefined) shown += Number(show(record))
+          else if (trailLine(record, all) !== '' && kept.push(record) > newest) kept.shift()
         }
+        for (const record of kept) shown += Number(show(record))
+        if (!json && shown === 0 && !options.flag('follow'))
+          note(all ? 'no record matches' : 'no call and no refusal matches; --all shows every record')
         if (options.flag('follow')) note('the daemon stopped, and the trail with it')
       }),
     )
@@ -97,16 +108,17 @@ function queryOf(options: Options): Record<string, string> {
   return query
 }
 
-/** Prints records, and the day where it changes. */
-function lineByLine(all: boolean): (record: TrailRecord) => void {
+/** Prints records, and the day where it changes; says whether the record was one to print. */
+function lineByLine(all: boolean): (record: TrailRecord) => boolean {
   let day = calendarDay(Date.now())
   return (record) => {
     const line = trailLine(record, all)
-    if (line === '') return
+    if (line === '') return false
     const itsDay = calendarDay(new Date(record.time))
     if (itsDay !== day) print(colours.dim(`── ${itsDay} ──`))
     day = itsDay
     print(line)
+    return true
   }
 }
 

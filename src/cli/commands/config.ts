@@ -88,12 +88,14 @@ function changeTable({ changes }: ApplyView): string {
   const sorted = [...changes].sort((left, right) => order[left.effect] - order[right.effect])
   return table(
     ['what', 'effect', 'change'],
-    sorted.map(({ path, effect, before, after }) => [
-      path,
-      { text: effect, paint: paints[effect] },
-      `${before || '(none)'} → ${after || '(none)'}`,
-    ]),
+    sorted.map(({ path, effect, before, after }) => [path, { text: effect, paint: paints[effect] }, changeText(before, after)]),
   )
+}
+
+/** An item that came or went says so: `(none) → web` would read as if no other stood there. */
+export function changeText(before: string, after: string): string {
+  if (before === '') return `added: ${after}`
+  return after === '' ? `removed: ${before}` : `${before} → ${after}`
 }
 
 /** The problems are the answer, so they are printed as errors even where the command asked a question. */

@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
+import { z } from 'zod'
 import { receipts, routes } from '../../api/schema.ts'
-import { JitError } from '../../core/errors.ts'
-import { action, command } from '../context.ts'
+import { JitError, quote } from '../../core/errors.ts'
+import type { Client } from '../client.ts'
+import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
 import { print, printJson } from '../output/terminal.ts'
 import { receiptSummary, receiptTable } from '../receipts.ts'
@@ -34,9 +36,25 @@ export function revokeCommand(): Command {
           })
         if (more.length > 0) throw new JitError('usage', 'only one of --all, --server, --provider, --session and a lease can be given')
         const answer = receipts.parse(await withProgress('revoking upstream', client.call(routes.revoke, { body })))
+        if (answer.receipts.length === 0) await refuseUnknown(client, options)
         if (json) return printJson(answer)
         if (answer.receipts.length > 0) print(`${receiptTable(answer.receipts)}\n`)
         print(receiptSummary(answer.receipts))
       }),
     )
+}
+
+/** Nothing was live under a name that nothing has: in a hurry, that would read as if something had been cut. */
+async function refuseUnknown(client: Client, options: Options): Promise<void> {
+  for (const kind of ['server', 'provider'] as const) {
+    const name = options.text(kind)
+    if (name === undefined) continue
+    const list = await client.call(kind === 'server' ? routes.servers : routes.providers)
+    const known = z.array(z.object({ name: z.string() })).parse(list)
+    if (known.some((each) => each.name === name)) continue
+    const names = known.map((each) => each.name).join(', ')
+    throw new JitError('not-found', `nothing was revoked: there is no ${kind} ${quote(name)}`, {
+      hint: `${names === '' ? '' : `There is ${names}. `}\`jit revoke --all\` cuts everything.`,
+    })
+  }
 }

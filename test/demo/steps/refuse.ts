@@ -58,7 +58,7 @@ export async function refuseRogue(stage: Stage, voice: Voice): Promise<void> {
     'trail',
     refused
       .slice(0, 5)
-      .map((entry) => `${entry.request?.method ?? ''} ${entry.request?.origin ?? ''}${entry.request?.path ?? ''}  ${entry.reason ?? ''}`)
+      .map(({ request, reason = '' }) => `${request?.method ?? ''} ${request === undefined ? '' : addressOf(request)}  ${reason}`)
       .join('\n'),
   )
   voice.fact('tried', { ...tried })
@@ -84,4 +84,9 @@ async function untilRefused(stage: Stage, reason: string): Promise<void> {
 function textOf(content: unknown): string {
   const parts = z.array(z.looseObject({ text: z.string().optional() })).parse(content)
   return parts.map((part) => part.text ?? '').join('')
+}
+
+/** A CONNECT names a host, and its path repeats that. */
+function addressOf({ method, origin, path }: { method: string; origin: string; path: string }): string {
+  return method === 'CONNECT' && origin !== '' ? origin : `${origin}${path}`
 }

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { createProgram } from '../../../src/cli/program.ts'
+import { withoutLines } from '../../../src/cli/commands/add.ts'
 import { failureText, problemText } from '../../../src/cli/output/failure.ts'
-import { JitError } from '../../../src/core/errors.ts'
+import { JitError, toJitError } from '../../../src/core/errors.ts'
 
 const promised =
   'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock audit approvals approve deny config doctor'.split(
@@ -78,6 +79,25 @@ describe('an error', () => {
     const text = failureText(new JitError('config.invalid', `jit.yaml:3:5: unknown key`, { details: { problems: [problem, second] } }))
     expect(text.split('\n').filter((line) => line.includes('unknown key'))).toHaveLength(1)
     expect(text).toContain('       jit.yaml:9:5: servers.github.alow: another. Did you mean "allow"?')
+  })
+
+  it('is broken at words where the terminal ends, and goes on below itself', () => {
+    const text = failureText(new JitError('not-found', 'there is no server', { hint: 'a hint of more words than one line of it' }), 30)
+    expect(text).toBe('error: there is no server\nhint:  a hint of more words\n       than one line of it')
+  })
+
+  it('of `jit add` names options, not lines of a file that was never written', () => {
+    const own = { ...problem, path: 'servers.github.allow[0]' }
+    const error = new JitError('config.invalid', 'jit.yaml:3:5: …', { details: { problems: [own, { ...own, message: 'another' }] } })
+    const text = failureText(toJitError(withoutLines(error, 'github')))
+    expect(text).not.toContain('jit.yaml')
+    expect(text.split('\n')).toEqual([
+      'error: servers.github.allow[0]: unknown key. Did you mean "allow"?',
+      '       servers.github.allow[0]: another. Did you mean "allow"?',
+      'hint:  Correct the command; nothing was changed.',
+    ])
+    // A line of what stands in the file already is one that a person can look at.
+    expect(withoutLines(error, 'git')).toBe(error)
   })
 
   it('in a config says where and what was meant', () => {

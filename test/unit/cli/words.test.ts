@@ -1,9 +1,10 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { KindView } from '../../../src/api/schema.ts'
-import { isOnPath } from '../../../src/cli/client-block.ts'
+import { changeText } from '../../../src/cli/commands/config.ts'
+import { clientBlock, isOnPath } from '../../../src/cli/client-block.ts'
 import { entryOf } from '../../../src/cli/commands/add.ts'
 import type { Options } from '../../../src/cli/context.ts'
 import { readLogin } from '../../../src/cli/login-fields.ts'
@@ -206,5 +207,28 @@ describe('jit on the PATH', () => {
     expect(isOnPath(launcher, join(folder, 'node_modules/.bin'))).toBe(false)
     expect(isOnPath(launcher, 'bin')).toBe(false)
     expect(isOnPath(launcher, '')).toBe(false)
+  })
+})
+
+describe('the lines for a client', () => {
+  it.each([
+    [undefined, undefined],
+    ['', undefined],
+    ['/srv/jit', { JIT_HOME: '/srv/jit' }],
+    ['own', { JIT_HOME: resolve('own') }],
+  ])('carry JIT_HOME=%j, which no client hands on', (home, env) => {
+    vi.stubEnv('JIT_HOME', home)
+    expect(clientBlock('github').env).toEqual(env)
+    vi.unstubAllEnvs()
+  })
+})
+
+describe('a change of the config', () => {
+  it.each([
+    ['', 'secret', 'added: secret'],
+    ['secret', '', 'removed: secret'],
+    ['5m', '10m', '5m → 10m'],
+  ])('from %j to %j is %j', (before, after, text) => {
+    expect(changeText(before, after)).toBe(text)
   })
 })
