@@ -144,7 +144,8 @@ function tryStringify(event: object): string | undefined {
   }
 }
 
-function encode(value: unknown): string {
+/** JSON on one line, whoever splits it: some readers take U+2028 for the end of one. */
+export function encode(value: unknown): string {
   return (JSON.stringify(value) ?? 'null').replace(unsafe, escape)
 }
 

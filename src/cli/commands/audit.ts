@@ -10,7 +10,7 @@ import { programFile } from '../../shim/launch.js'
 import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
-import { count, plain } from '../output/text.ts'
+import { count, plain, plainJson } from '../output/text.ts'
 import { calendarDay, parseSince } from '../output/time.ts'
 import { type TrailRecord, trailLine, trailRecord } from '../trail.ts'
 
@@ -40,7 +40,7 @@ export function auditCommand(): Command {
         const stream = await client.stream(routes.audit, queryOf(options))
         for await (const line of createInterface({ input: stream })) {
           const record = json ? undefined : readRecord(line)
-          if (json) print(line)
+          if (json) print(plainJson(line))
           else if (record !== undefined) show(record)
         }
         if (options.flag('follow')) note('the daemon stopped, and the trail with it')

@@ -3,12 +3,12 @@ import type { ApplyView } from '../../api/schema.ts'
 import { applyView } from '../../api/schema.ts'
 import { JitError, toJitError } from '../../core/errors.ts'
 import { errorColours } from './terminal.ts'
-import { plain } from './text.ts'
+import { plain, plainJson } from './text.ts'
 
 /** Says what failed and what to do, and ends the command with the error's own exit code. */
 export function fail(thrown: unknown, json: boolean): void {
   const error = understand(thrown)
-  process.stderr.write(json ? `${JSON.stringify(error.toBody())}\n` : `${failureText(error)}\n`)
+  process.stderr.write(json ? `${plainJson(JSON.stringify(error.toBody()))}\n` : `${failureText(error)}\n`)
   process.exitCode = error.exitCode
 }
 
