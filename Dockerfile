@@ -16,7 +16,7 @@ COPY --from=build /src/package.json ./
 COPY --from=build /src/node_modules node_modules
 COPY --from=build /src/dist dist
 COPY src/shim src/shim
-COPY src/api/frames.js src/api/frames.js
+COPY src/api/frames.js src/api/outlet.js src/api/
 COPY config config
 RUN ln -s /opt/jit/src/shim/jit.js /usr/local/bin/jit
 USER jit
