@@ -154,7 +154,8 @@ function encodeClose(intent: CallIntent, close: CloseFields): string {
   return `${closeOpening}${known.slice(intentOpening.length, -1)},${own.slice(1)}`
 }
 
-function encode(value: unknown): string {
+/** JSON on one line, whoever splits it: some readers take U+2028 for the end of one. */
+export function encode(value: unknown): string {
   return (JSON.stringify(value) ?? 'null').replace(unsafe, escape)
 }
 

@@ -10,7 +10,7 @@ import { programFile } from '../../shim/launch.js'
 import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
-import { count, plain } from '../output/text.ts'
+import { count, plain, plainJson } from '../output/text.ts'
 import { calendarDay, parseSince } from '../output/time.ts'
 import { type TrailRecord, trailLine, trailRecord } from '../trail.ts'
 
@@ -46,7 +46,7 @@ export function auditCommand(): Command {
         const kept: TrailRecord[] = []
         for await (const line of createInterface({ input: stream })) {
           const record = json ? undefined : readRecord(line)
-          if (json) print(line)
+          if (json) print(plainJson(line))
           else if (record === undefined) shown += 1
           else if (newest === undefined) shown += Number(show(record))
           else if (trailLine(record, all) !== '' && kept.push(record) > newest) kept.shift()

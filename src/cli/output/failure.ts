@@ -3,7 +3,7 @@ import type { ApplyView } from '../../api/schema.ts'
 import { applyView } from '../../api/schema.ts'
 import { JitError, toJitError } from '../../core/errors.ts'
 import { errorColours } from './terminal.ts'
-import { plain, wrap } from './text.ts'
+import { plain, plainJson, wrap } from './text.ts'
 
 const indent = ' '.repeat('error: '.length)
 
@@ -11,7 +11,9 @@ const indent = ' '.repeat('error: '.length)
 export function fail(thrown: unknown, json: boolean): void {
   const error = understand(thrown)
   process.stderr.write(
-    json ? `${JSON.stringify(error.toBody())}\n` : `${failureText(error, process.stderr.isTTY ? process.stderr.columns : undefined)}\n`,
+    json
+      ? `${plainJson(JSON.stringify(error.toBody()))}\n`
+      : `${failureText(error, process.stderr.isTTY ? process.stderr.columns : undefined)}\n`,
   )
   process.exitCode = error.exitCode
 }

@@ -1,5 +1,6 @@
 import type { WriteStream } from 'node:tty'
 import colour from 'picocolors'
+import { plainJson } from './text.ts'
 
 /** Colours of what goes to stdout, and to stderr: none where that is no terminal, or where NO_COLOR asks for none. */
 export const colours = colour.createColors(wantsColour(process.stdout))
@@ -21,7 +22,7 @@ export function print(text = ''): void {
 
 /** For people on a terminal indented, for programs on one line. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined))
+  print(plainJson(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined)))
 }
 
 /** What a person should know beside the answer; on stderr, so that it is in no pipe. */

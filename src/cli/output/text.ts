@@ -13,6 +13,15 @@ export function plain(text: string): string {
   })
 }
 
+/** JSON as it is printed: the same value, and as safe for a terminal as `plain`, which JSON alone is not (C1, bidirectional). */
+export function plainJson(json: string): string {
+  return json.replace(unsafe, (character) =>
+    character === '\n'
+      ? character
+      : Array.from({ length: character.length }, (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
+  )
+}
+
 /** Columns that a text takes; colours take none. */
 export function displayWidth(text: string): number {
   let width = 0

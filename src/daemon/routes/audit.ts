@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { auditQuery } from '../../api/schema.ts'
 import type { AuditRecord } from '../../audit/event.ts'
+import { encode } from '../../audit/record.ts'
 import { JitError, quote, toJitError } from '../../core/errors.ts'
 import { nameIn, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
@@ -51,7 +52,7 @@ async function send(daemon: Daemon, records: AsyncIterable<AuditRecord>, answer:
 }
 
 async function* lines(records: AsyncIterable<AuditRecord>): AsyncIterable<string> {
-  for await (const record of records) yield `${JSON.stringify(record)}\n`
+  for await (const record of records) yield `${encode(record)}\n`
 }
 
 async function* chain(first: AsyncIterable<AuditRecord>, second: AsyncIterable<AuditRecord>): AsyncIterable<AuditRecord> {

@@ -2,6 +2,8 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { root, runJit } from '../../support/command.ts'
+import { openAgent } from './agent.ts'
 import { makeHome, type RunningDaemon, startDaemon } from './running-daemon.ts'
 
 describe('the stream of the trail', () => {
@@ -35,6 +37,26 @@ describe('the stream of the trail', () => {
     await daemon.ask('POST', '/v1/lock')
     expect(JSON.parse(await first)).toMatchObject({ type: 'daemon.locked' })
     response.destroy()
+  })
+
+  it('shows a call on one line, whatever its name holds: none can hide behind what some readers take for a line’s end', async () => {
+    const fixture = join(root, 'test/support/fixture-server.mjs')
+    const daemon = await startDaemon(
+      makeHome(`version: 1\nservers:\n  one:\n    run: [node, ${JSON.stringify(fixture)}]\n    allow: [big]\n`),
+    )
+    expect((await runJit(daemon.home, ['config', 'apply', '--yes'])).code).toBe(0)
+    const agent = await openAgent(daemon.home, 'one')
+    await agent.callTool({ name: 'steal\u2028it\u009b2J', arguments: {} }).catch(() => undefined)
+    await agent.close()
+    const shown = (await runJit(daemon.home, ['audit'])).stdout
+    expect(shown).toContain('steal\\u2028it\\u009b2J → denied')
+    const json = (await runJit(daemon.home, ['audit', '--json'])).stdout
+    const records: unknown[] = json
+      .split(/[\n\u2028]/)
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
+    expect(records).toContainEqual(expect.objectContaining({ type: 'call.close', tool: 'steal\u2028it\u009b2J', result: 'denied' }))
+    expect(json).not.toContain('\u009b')
   })
 
   it('ends for its followers when the daemon stops', async () => {

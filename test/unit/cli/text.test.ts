@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { card, table } from '../../../src/cli/output/layout.ts'
-import { count, cut, displayWidth, pad, plain, wrap } from '../../../src/cli/output/text.ts'
+import { count, cut, displayWidth, pad, plain, plainJson, wrap } from '../../../src/cli/output/text.ts'
 
 describe('what a stranger wrote', () => {
   it.each([
@@ -30,6 +30,19 @@ describe('what a stranger wrote', () => {
         expect(table(['a', 'b'], [[text, text]], 60)).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
       }),
     )
+  })
+})
+
+describe('JSON for a terminal', () => {
+  it('is the same value, without anything that a terminal obeys', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), (value) => {
+        const text = plainJson(JSON.stringify(value, null, 2))
+        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)))
+        expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f]/)
+      }),
+    )
+    expect(plainJson(JSON.stringify('a\u009b31m\u202e\u{e0041}🙂'))).toBe('"a\\u009b31m\\u202e\\udb40\\udc41🙂"')
   })
 })
 
