@@ -51,10 +51,13 @@ export async function works(keychain: Keychain): Promise<boolean> {
 }
 
 /** The native call may ignore its signal, so the wait itself ends too. */
-async function inTime<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const signal = AbortSignal.timeout(patience)
+export async function inTime<T>(call: (signal: AbortSignal) => Promise<T>, within = patience): Promise<T> {
+  const signal = AbortSignal.timeout(within)
   const silence = new Promise<never>((_, fail) => {
-    signal.addEventListener('abort', () => fail(new Error(`the keychain did not answer within ${patience} ms`)), { once: true })
+    signal.addEventListener('abort', () => fail(new Error(`the keychain did not answer within ${within} ms`)), { once: true })
   })
-  return Promise.race([call(signal), silence])
+  // Without a Secret Service the native package throws before it gives a promise. Where that left `silence` with nobody who
+  // listens, its end would be a rejection that nobody handles: the end of the daemon, `patience` after its start.
+  const answer = (async () => call(signal))()
+  return Promise.race([answer, silence])
 }
