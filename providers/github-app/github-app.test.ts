@@ -1,9 +1,10 @@
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import { createEmulator } from 'emulate'
 import { SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
-import { JitError, type JsonObject, type Provider, type ProviderHost, Secret } from '../../src/provider/index.ts'
+import { testHost } from '../../test/support/provider-host.ts'
+import { JitError, type JsonObject, type Provider, type ProviderHost } from '../../src/provider/index.ts'
 import { describeProviderContract } from '../../test/conformance/provider-contract.ts'
 import { createNetwork } from '../../src/network/network.ts'
 import { createTestAuthority } from '../../test/support/certificates.ts'
@@ -22,7 +23,8 @@ const request = {
   ttl: 300_000,
   principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' },
 }
-const lines: string[] = []
+const shared = testHost({ privateKey: pem })
+const host = (): ProviderHost => shared
 
 for (const tokenFormat of ['classic', 'stateless'] as const) {
   describeProviderContract(`github-app, ${tokenFormat} tokens`, async () => {
@@ -64,7 +66,7 @@ for (const tokenFormat of ['classic', 'stateless'] as const) {
         const fault = github.fault({ match, ...way })
         return () => fault.remove()
       },
-      logged: () => lines.join('\n'),
+      logged: () => shared.logged(),
       secrets: [pem.split('\n')[5] ?? ''],
       async close() {
         await network.close()
@@ -340,16 +342,4 @@ async function closedPort(): Promise<number> {
   const gone = await startGithub({ apps: [], installations: [] })
   await gone.close()
   return gone.port
-}
-
-function host(): ProviderHost {
-  const log = (message: string, fields?: object): void => void lines.push(`${message} ${JSON.stringify(fields)}`)
-  createPublicKey(publicKeyPem)
-  return {
-    name: 'acme',
-    clock: systemClock,
-    log: { debug: log, info: log, warn: log, error: log },
-    fetch: (...args) => fetch(...args),
-    secret: () => new Secret(pem),
-  }
 }

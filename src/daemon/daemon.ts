@@ -31,6 +31,7 @@ import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
 import { createPackages } from './packages.ts'
 import { Registry } from './registry.ts'
+import { createPrincipalTokens } from './principal-keys.ts'
 import { createSigning } from './signing.ts'
 import { createVault } from './vault.ts'
 import type { Daemon } from './types.ts'
@@ -82,6 +83,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log,
     fetch: () => builder.network.fetch,
     isSealed: () => sealer.state === 'sealed',
+    principalToken: createPrincipalTokens({ store, sealer, folder: paths.state, clock }),
   })
   const vault = createVault({ store, sealer, registry, log })
   /** What a change of config ends; nothing runs before the first one. */

@@ -6,13 +6,14 @@ import type { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
 import type { Config } from '../config/schema.ts'
 import type { ProviderFacts } from '../policy/types.ts'
-import type { Provider, ProviderPlugin } from '../provider/contract.ts'
+import type { Provider, ProviderHost, ProviderPlugin } from '../provider/contract.ts'
 
 export interface RegistryDeps {
   readonly plugins: readonly ProviderPlugin[]
   readonly clock: Clock
   readonly log: Logger
   fetch(): typeof globalThis.fetch
+  readonly principalToken: ProviderHost['principalToken']
   /** The store is sealed: that, and not a missing registration, is why a secret is not there. */
   isSealed(): boolean
 }
@@ -108,12 +109,18 @@ export class Registry {
       if (found === undefined) throw new JitError('provider.login', `provider ${quote(name)} has no ${field}`)
       return found
     }
+    const hasSecret = (field: string): boolean => {
+      if (box.secrets === undefined && this.#deps.isSealed()) throw new JitError('store.sealed', `provider ${quote(name)} has no ${field}`)
+      return box.secrets?.has(field) ?? false
+    }
     const provider = plugin.open(plugin.config.parse(config), {
       name,
       clock: this.#deps.clock,
       log: this.#deps.log,
       fetch: (...args) => this.#deps.fetch()(...args),
       secret,
+      hasSecret,
+      principalToken: this.#deps.principalToken,
     })
     return { name, plugin, provider, entry: toJson(entry), box }
   }

@@ -19,6 +19,13 @@ export interface ProviderPlugin<Config = unknown> {
   readonly scope: z.ZodType<JsonObject>
   /** The truth, printed in receipts: at once; by a policy, in minutes; or only when it expires. */
   readonly revocation: 'immediate' | 'policy' | 'expiry'
+  /**
+   * How a credential goes into a request. `token` (when absent): it takes the placeholder's place, where that stands.
+   * `aws-sigv4`: the request is signed anew, with the parts `accessKeyId`, `secretAccessKey` and `sessionToken`.
+   */
+  readonly authentication?: 'token' | 'aws-sigv4'
+  /** True for a secret that outlives its lease upstream: only the broker itself may put it into requests; no server ever holds it. */
+  readonly longLived?: boolean
   /** What `jit login` asks for, in this order. Secret fields are sealed, the others go to the config file. */
   readonly login: readonly LoginField[]
   /**
@@ -53,6 +60,13 @@ export interface ProviderHost {
   readonly fetch: typeof globalThis.fetch
   /** A sealed secret of this instance by its login field's name; throws JitError `store.sealed` or `provider.login`. */
   secret(name: string): Secret
+  /** Whether there is a secret of this name: for providers whose ways to log in take different ones. Throws `store.sealed`. */
+  hasSecret(name: string): boolean
+  /**
+   * Who acts, as a JWT for an upstream that takes an actor token: `iss` and `sub` name this jit and the human, `act` nests
+   * session, server and tool; EdDSA, `aud` as given, five minutes. Throws JitError `store.sealed`.
+   */
+  principalToken(principal: MintRequest['principal'], audience: string): Promise<string>
 }
 
 export interface Provider {
@@ -87,6 +101,10 @@ export interface Provider {
   partition(scope: JsonObject): string
   /** What is touched, for people, e.g. `acme/web`. */
   describe(scope: JsonObject): string
+  /** What the upstream will be asked for, exactly, for `jit explain`: a session policy, policies by name. No I/O. Absent: the scope says it. */
+  asks?(scope: JsonObject): JsonObject
+  /** Variables for the server beside those that `inject` names, in modes egress and endpoint: a region, the halves of a placeholder. */
+  environment?(placeholder: string): Readonly<Record<string, string>>
   close?(): Promise<void>
 }
 

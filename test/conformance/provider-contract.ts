@@ -31,6 +31,10 @@ export interface ContractSubject {
   logged(): string
   /** Long-lived secrets that may stand nowhere. */
   readonly secrets: readonly string[]
+  /** Codes for answers that this upstream means otherwise than most, e.g. `{ 403: 'provider.login' }`; undefined: it never gives that one. */
+  readonly codes?: Readonly<Record<number, string | undefined>>
+  /** False where the upstream's credentials have no shape that a placeholder could have. */
+  readonly shaped?: boolean
   close(): Promise<void>
 }
 
@@ -88,12 +92,18 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       expect(subject.plugin.scope.safeParse(subject.scope).success).toBe(true)
     })
 
-    it('revoking ends the credential upstream; doing it again is no error', async () => {
+    it('revoking ends the credential upstream where that can be done, and says so where not; doing it again is no error', async () => {
       const credential = await mint()
       const first = await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
-      expect(first).toMatchObject({ outcome: 'revoked', verified: true })
-      expect(subject.isAlive(reveal(credential))).toBe(false)
-      await expect(subject.provider.revoke?.(credential, AbortSignal.timeout(5000))).resolves.toMatchObject({ outcome: 'revoked' })
+      if (subject.plugin.revocation === 'immediate') {
+        expect(first).toMatchObject({ outcome: 'revoked', verified: true })
+        expect(subject.isAlive(reveal(credential))).toBe(false)
+      } else {
+        expect(first?.outcome, 'nothing is called revoked that lives on').not.toBe('revoked')
+        expect(subject.isAlive(reveal(credential))).toBe(true)
+      }
+      const second = await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
+      expect(second?.outcome).toBe(first?.outcome)
     })
 
     it.each([
@@ -105,7 +115,10 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       ['404', { status: 404 }, 'provider.refused'],
       ['422', { status: 422 }, 'provider.refused'],
       ['401', { status: 401 }, 'provider.login'],
-    ] as const)('an upstream that answers %s', async (_, way, code) => {
+    ] as const)('an upstream that answers %s', async (_, way, usual) => {
+      const { codes = {} } = subject
+      const code = 'status' in way && way.status in codes ? codes[way.status] : usual
+      if (code === undefined) return
       const end = subject.fail(way)
       try {
         await expect(mint()).rejects.toMatchObject({ code })
@@ -180,7 +193,7 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       const placeholder = subject.plugin.placeholder(random)
       expect(subject.isAlive(placeholder)).toBe(false)
       expect(placeholder).not.toBe(subject.plugin.placeholder(random.split('').reverse().join('')))
-      expect(placeholder.slice(0, 4)).toBe(reveal(await mint()).slice(0, 4))
+      if (subject.shaped ?? true) expect(placeholder.slice(0, 4)).toBe(reveal(await mint()).slice(0, 4))
     })
 
     it('proves a registration and leaves nothing alive', async () => {

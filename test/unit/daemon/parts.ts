@@ -20,6 +20,7 @@ import { createPackages } from '../../../src/daemon/packages.ts'
 import { Registry } from '../../../src/daemon/registry.ts'
 import { createSigning } from '../../../src/daemon/signing.ts'
 import type { Daemon } from '../../../src/daemon/types.ts'
+import { createPrincipalTokens } from '../../../src/daemon/principal-keys.ts'
 import { createVault } from '../../../src/daemon/vault.ts'
 import type { Gateway } from '../../../src/gateway/types.ts'
 import { createSessions } from '../../../src/identity/sessions.ts'
@@ -104,6 +105,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
     log,
     fetch: () => builder.network.fetch,
     isSealed: () => sealer.state === 'sealed',
+    principalToken: createPrincipalTokens({ store, sealer, folder: paths.state, clock }),
   })
   const vault = createVault({ store, sealer, registry, log })
   let endChanged: (change: Entered) => void = () => undefined
