@@ -98,6 +98,8 @@ export const explainView = z.object({
       credential: z.enum(['none', 'lease']),
       provider: z.string(),
       scope: jsonObject,
+      /** What the upstream is asked for, exactly, where the scope does not say it. */
+      asks: jsonObject.optional(),
       requests: z.array(z.string()),
       ttl: z.number(),
       lifetime: z.enum(['call', 'ttl']),

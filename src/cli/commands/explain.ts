@@ -6,7 +6,7 @@ import { card } from '../output/layout.ts'
 import { scopeText } from '../output/scope.ts'
 import { readStdin } from '../stdin.ts'
 import { colours, print, printJson } from '../output/terminal.ts'
-import { plain } from '../output/text.ts'
+import { plain, plainJson } from '../output/text.ts'
 import { span } from '../output/time.ts'
 
 export function explainCommand(): Command {
@@ -57,6 +57,7 @@ function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonl
   return [
     ['credential', plain(`from ${grant.provider}`)],
     ['scope', scopeText(grant.scope)],
+    ...Object.entries(grant.asks ?? {}).map(([name, asked]) => ['asks for', `${plain(name)} ${text(asked)}`] as const),
     ['requests', grant.requests.map(plain).join('\n') || 'none: nothing goes upstream'],
     [
       'lives',
@@ -66,6 +67,11 @@ function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonl
     ],
     ['lane', plain(grant.partition)],
   ]
+}
+
+/** A policy in the form in which people read policies. */
+function text(asked: unknown): string {
+  return typeof asked === 'string' ? plain(asked) : plainJson(JSON.stringify(asked, null, 2))
 }
 
 function parseArguments(text: string): unknown {

@@ -46,13 +46,14 @@ export function cut(text: string, width: number): string {
   return `${kept}…`
 }
 
-/** Lines of at most so many columns: broken at spaces, and within a word where it is longer than a line. */
+/** Lines of at most so many columns: broken at spaces, and within a word where it is longer than a line. An indent stays. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []
   for (const paragraph of text.split('\n')) {
+    const [indent = ''] = /^ */.exec(paragraph) ?? []
     let line = ''
-    for (const word of paragraph.split(' ')) {
-      const joined = line === '' ? word : `${line} ${word}`
+    for (const [index, word] of paragraph.slice(indent.length).split(' ').entries()) {
+      const joined = index === 0 ? `${indent}${word}` : line === '' ? word : `${line} ${word}`
       if (displayWidth(joined) <= width) {
         line = joined
         continue

@@ -100,6 +100,7 @@ function explain(daemon: Daemon, server: string, tool: string, args: JsonObject)
       credential: 'lease',
       provider: grant.provider,
       scope: { ...grant.scope },
+      asks: daemon.registry.get(grant.provider)?.asks?.(grant.scope),
       requests: grant.requests.map((rule) => rule.text),
       ttl: grant.ttl,
       lifetime: grant.lifetime,

@@ -14,7 +14,7 @@ describe('a scope', () => {
   it.each([
     ['of GitHub', scope, 'issues: read on acme/web'],
     ['for public data', { public: true }, 'public data'],
-    ['of another provider', { policies: ['x\u001b'] }, '{"policies":["x\\u001b"]}'],
+    ['of another provider', { policies: ['x\u001b'] }, 'policies: x\\u001b'],
     ['that is none', undefined, ''],
   ])('%s is said in words', (_, value, text) => {
     expect(scopeText(value)).toBe(text)
@@ -132,6 +132,19 @@ describe('jit explain', () => {
         'lane        acme/web',
       ].join('\n'),
     )
+  })
+
+  it('shows what the upstream is asked for where the scope does not say it, in the form in which people read policies', () => {
+    const asks = { sessionPolicy: { Statement: [{ Effect: 'Allow', Action: 's3:GetObject', Resource: 'arn:aws:s3:::logs/a\u009bb' }] } }
+    const { grant } = view
+    if (grant === undefined) throw new TypeError('the view has a grant')
+    const text = explanation({
+      ...view,
+      grant: { ...grant, scope: { actions: ['s3:GetObject'], resources: ['arn:aws:s3:::logs/a'] }, asks },
+    })
+    expect(text).toContain('scope       actions: s3:GetObject; resources: arn:aws:s3:::logs/a\n')
+    expect(text).toContain('asks for    sessionPolicy {\n              "Statement": [\n                {\n')
+    expect(text).toContain('"arn:aws:s3:::logs/a\\u009bb"')
   })
 
   it('shows why a call is denied', () => {
