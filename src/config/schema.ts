@@ -40,6 +40,14 @@ const requestRule = z.union([
       .describe(
         'JSON pointer → value the body must hold there; "" is the whole body. A text that is only ${args.NAME} stands for the argument as it is, ${args.NAME|base64} for its UTF-8 bytes in base64; members whose argument the call lacks are left out.',
       ),
+    headers: z
+      .record(z.string().regex(/^[a-z][a-z0-9-]{0,60}$/, 'the name of a header, in lower case'), z.string().min(1).max(1000))
+      .optional()
+      .describe('header → the value that it must have, e.g. x-amz-target: DynamoDB_20120810.GetItem'),
+    payload: z
+      .enum(['signed', 'unsigned'])
+      .optional()
+      .describe('AWS: unsigned lets a body travel outside of the signature, as clients stream uploads'),
     capture: z
       .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/), z.string().startsWith('/'))
       .optional()

@@ -80,6 +80,10 @@ export interface RequestRule {
   readonly graphql?: GraphqlRule
   /** JSON pointer → value that the JSON body must hold there. */
   readonly body?: readonly { readonly pointer: string; readonly value: JsonObject[string] }[]
+  /** Header (lower case) → its value, once: tells the operations of APIs apart that share one path (`x-amz-target`). */
+  readonly headers?: Readonly<Record<string, string>>
+  /** True where an AWS request may carry a body outside of its signature, as clients stream uploads. */
+  readonly unsignedPayload?: true
   /** Values to remember from the answer for later requests of the same call: name → JSON pointer. */
   readonly capture?: Readonly<Record<string, string>>
 }

@@ -44,11 +44,12 @@ function compileRequest(rule: RequestRuleConfig, facts: ProviderFacts, captured:
   if (graphql !== undefined && method !== 'POST') throw new RuleError('a GraphQL request is a POST', ['graphql'])
   if (body !== undefined && (method === 'GET' || method === 'HEAD'))
     throw new RuleError(`a ${method} request has no body to bind`, ['body'])
+  const headers = details.headers === undefined ? undefined : within(['headers'], () => checkedHeaders(details.headers ?? {}))
   const bind = (args: JsonObject, used: Used): RequestRule => {
     const segments = path(args, used)
     const parameters = query(args, used)
     return {
-      text: ruleText(method, origin, segments, parameters),
+      text: ruleText(method, origin, segments, parameters, headers),
       method,
       origin,
       segments,
@@ -57,6 +58,8 @@ function compileRequest(rule: RequestRuleConfig, facts: ProviderFacts, captured:
         ? {}
         : { graphql: { operation: graphql.operation, fields: graphql.fields, variables: variables(args) } }),
       ...(body === undefined ? {} : { body: body(args) }),
+      ...(headers === undefined ? {} : { headers }),
+      ...(details.payload === 'unsigned' ? { unsignedPayload: true as const } : {}),
       ...(details.capture === undefined ? {} : { capture: details.capture }),
     }
   }
@@ -92,7 +95,22 @@ function canonicalOrigin(text: string): string {
   return URL.canParse(text) ? new URL(text).origin : text
 }
 
-function ruleText(method: string, origin: string, segments: readonly PathSegment[], query: readonly QueryParameter[]): string {
+/** Text of the rule's own only: what a call says belongs into the path, the query or the body, which have grammars for it. */
+function checkedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [name, value] of Object.entries(headers)) {
+    if (value.includes('${')) throw new RuleError('a header takes no arguments', [name])
+    if (!/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) throw new RuleError(`${quote(value)} is no header's value`, [name])
+  }
+  return headers
+}
+
+function ruleText(
+  method: string,
+  origin: string,
+  segments: readonly PathSegment[],
+  query: readonly QueryParameter[],
+  headers: Readonly<Record<string, string>> = {},
+): string {
   let text = `${method} ${origin}`
   for (const segment of segments) text += `/${segmentText(segment)}`
   if (segments.length === 0) text += '/'
@@ -101,6 +119,7 @@ function ruleText(method: string, origin: string, segments: readonly PathSegment
     text += value === undefined ? `${separator}${name}` : `${separator}${name}=${value}`
     separator = '&'
   }
+  for (const [name, value] of Object.entries(headers)) text += ` [${name}: ${value}]`
   return text
 }
 
