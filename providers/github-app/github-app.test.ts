@@ -1,86 +1,20 @@
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { createEmulator } from 'emulate'
-import { SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { systemClock } from '../../src/core/clock.ts'
-import { JitError, type JsonObject, type Provider, type ProviderHost, Secret } from '../../src/provider/index.ts'
-import { describeProviderContract } from '../../test/conformance/provider-contract.ts'
-import { createNetwork } from '../../src/network/network.ts'
-import { createTestAuthority } from '../../test/support/certificates.ts'
+import { JitError, type Provider, type ProviderHost } from '../../src/provider/index.ts'
+import { FakeClock } from '../../test/support/fake-clock.ts'
 import { expectRequests } from '../../test/support/http.ts'
 import { acmeFixture } from './fake/fixture.ts'
 import { type GithubStandIn, startGithub } from './fake/github.ts'
+import { hostAt, mint, publicKeyPem, request, scope } from './fake/registration.ts'
 import { githubApp } from './index.ts'
 
-const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
-const publicKeyPem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
-const scope = { repositories: ['acme/web'], permissions: { issues: 'read' } }
-const request = {
-  lease: 'lease_test',
-  scope,
-  ttl: 300_000,
-  principal: { human: 'ada', agent: 'test', session: 's', server: 's', tool: 't' },
-}
-const lines: string[] = []
-
-for (const tokenFormat of ['classic', 'stateless'] as const) {
-  describeProviderContract(`github-app, ${tokenFormat} tokens`, async () => {
-    const github = await startGithub({ ...acmeFixture({ publicKeyPem }), tokenFormat })
-    const authority = await createTestAuthority(['api.github.test'])
-    const secure = await startGithub({ ...acmeFixture({ publicKeyPem }), tls: authority })
-    const network = createNetwork({ hosts: { 'api.github.test': `127.0.0.1:${secure.port}` }, ca: [], timeout: 5000 }, '/')
-    const away =
-      (apiUrl: string, fetch: ProviderHost['fetch'] = network.fetch) =>
-      (): Provider =>
-        githubApp.open({ appId: 4242, installation: 9001, apiUrl }, { ...host(), fetch })
-    return {
-      plugin: githubApp,
-      provider: githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, host()),
-      scope,
-      tooMuch: { repositories: ['acme/web'], permissions: { administration: 'write' } },
-      malformed: [
-        {},
-        { repositories: [], permissions: { issues: 'read' } },
-        { repositories: ['acme/web'], permissions: {} },
-        { repositories: ['acme/*'], permissions: { issues: 'read' } },
-        { repositories: ['web'], permissions: { issues: 'read' } },
-        { repositories: ['acme/..'], permissions: { issues: 'read' } },
-        { repositories: ['acme/web/x'], permissions: { issues: 'read' } },
-        { repositories: ['acme/web'], permissions: { issues: 'all' } },
-        { repositories: ['acme/web'], permissions: { issues: 'read' }, more: true },
-      ],
-      unreachable: {
-        refused: away(`http://127.0.0.1:${await closedPort()}`, fetch),
-        'no such name': away('https://nothing.invalid'),
-        'untrusted certificate': away('https://api.github.test'),
-      },
-      isAlive: (secret) => github.isAlive(secret),
-      alive: () => github.tokens().filter((token) => token.alive).length,
-      mints: () => github.journal.filter((entry) => entry.path.endsWith('/access_tokens')).length,
-      requests: () => github.journal.length,
-      fail(way, what = 'mint') {
-        const match = what === 'mint' ? { path: /access_tokens$/ } : { method: 'DELETE', path: '/installation/token' }
-        const fault = github.fault({ match, ...way })
-        return () => fault.remove()
-      },
-      logged: () => lines.join('\n'),
-      secrets: [pem.split('\n')[5] ?? ''],
-      async close() {
-        await network.close()
-        await secure.close()
-        await github.close()
-      },
-    }
-  })
-}
+const clock = new FakeClock()
 
 describe('github-app', () => {
   let github: GithubStandIn
   let provider: Provider
   beforeAll(async () => {
-    github = await startGithub(acmeFixture({ publicKeyPem }))
-    provider = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, host())
+    github = await startGithub({ ...acmeFixture({ publicKeyPem }), now: () => clock.now() })
+    provider = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, hostAt(clock))
   })
   afterAll(async () => {
     await github.close()
@@ -102,9 +36,9 @@ describe('github-app', () => {
   })
 
   it('resolves a name once, then mints by id with one request', async () => {
-    await mint(provider, scope)
+    await mint(provider)
     const before = github.journal.length
-    await mint(provider, scope)
+    await mint(provider)
     expect(github.journal.length).toBe(before + 1)
   })
 
@@ -115,7 +49,7 @@ describe('github-app', () => {
     ['the end of the token for a public repository', 'DELETE', '/installation/token', 500, {}, 1],
     ['the list for a public repository', 'GET', '/installation/repositories', 502, { sent: false, status: 502 }, 0],
   ] as const)('when %s fails, it says what is certain of the mint', async (step, method, path, status, details, left) => {
-    const fresh = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, host())
+    const fresh = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, hostAt(clock))
     const alive = (): number => github.tokens().filter((token) => token.alive).length
     const before = alive()
     const fault = github.fault({ match: { method, path }, status })
@@ -165,9 +99,9 @@ describe('github-app', () => {
       carried.push(said.replace('Bearer ', ''))
       return answer(said)
     }
-    const away = githubApp.open({ appId: 4242, installation: 9001, apiUrl: github.url }, { ...host(), fetch: echo })
-    const credential = { ...(await provider.mint(request, AbortSignal.timeout(5000))), expiresAt: Date.now() + 60_000 }
-    const failures = [mint(away, scope), away.revoke?.(credential, AbortSignal.timeout(5000))].map((work) =>
+    const away = githubApp.open({ appId: 4242, installation: 9001, apiUrl: github.url }, { ...hostAt(clock), fetch: echo })
+    const credential = { ...(await provider.mint(request, AbortSignal.timeout(5000))), expiresAt: clock.now() + 60_000 }
+    const failures = [mint(away), away.revoke?.(credential, AbortSignal.timeout(5000))].map((work) =>
       Promise.resolve(work).then(
         () => '',
         (error: unknown) => `${String(error)} ${error instanceof JitError ? JSON.stringify(error.toBody()) : ''}`,
@@ -199,18 +133,15 @@ describe('github-app', () => {
   })
 
   it('names the clock when GitHub refuses the App’s identity', async () => {
-    const ahead = githubApp.open(
-      { appId: 4242, installation: 'acme', apiUrl: github.url },
-      { ...host(), clock: { ...systemClock, now: () => Date.now() + 3_600_000 } },
-    )
-    await expect(mint(ahead, scope)).rejects.toMatchObject({ code: 'provider.login', hint: expect.stringContaining('clock') })
+    const ahead = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, hostAt(new FakeClock(clock.now() + 3_600_000)))
+    await expect(mint(ahead)).rejects.toMatchObject({ code: 'provider.login', hint: expect.stringContaining('clock') })
   })
 
   it.each([
     ['nobody-here', 'it is not installed on the account "nobody-here"'],
     [999999, 'it has no installation 999999'],
   ])('names the account %j on which the App is not installed', async (installation, words) => {
-    const elsewhere = githubApp.open({ appId: 4242, installation, apiUrl: github.url }, host())
+    const elsewhere = githubApp.open({ appId: 4242, installation, apiUrl: github.url }, hostAt(clock))
     await expect(elsewhere.prove(AbortSignal.timeout(5000))).rejects.toMatchObject({
       code: 'provider.refused',
       message: expect.stringContaining(words),
@@ -222,8 +153,8 @@ describe('github-app', () => {
     const fixture = acmeFixture({ publicKeyPem })
     const [first] = fixture.installations
     if (first !== undefined) first.suspended = true
-    const suspended = await startGithub(fixture)
-    await expect(mint(githubApp.open({ appId: 4242, installation: 9001, apiUrl: suspended.url }, host()), scope)).rejects.toThrow(
+    const suspended = await startGithub({ ...fixture, now: () => clock.now() })
+    await expect(mint(githubApp.open({ appId: 4242, installation: 9001, apiUrl: suspended.url }, hostAt(clock)))).rejects.toThrow(
       /suspended/,
     )
     await suspended.close()
@@ -233,7 +164,7 @@ describe('github-app', () => {
 describe('answers that GitHub should not give', () => {
   const origin = 'https://api.github.test'
   let http: ReturnType<typeof expectRequests>
-  const provider = (): Provider => githubApp.open({ appId: 4242, installation: 9001, apiUrl: origin }, host())
+  const provider = (): Provider => githubApp.open({ appId: 4242, installation: 9001, apiUrl: origin }, hostAt(clock))
   const found = { id: 9001, account: { login: 'acme' }, permissions: {} }
   afterEach(() => http.done())
 
@@ -257,7 +188,7 @@ describe('answers that GitHub should not give', () => {
       http.on('DELETE', '/installation/token', 204)
       http.on('GET', '/installation/repositories?per_page=1', 401, { message: 'Bad credentials' })
     }
-    await expect(mint(provider(), scope)).rejects.toMatchObject({
+    await expect(mint(provider())).rejects.toMatchObject({
       code: /^provider\.(unavailable|scope)$/.test(name) ? name : expect.stringMatching(/^provider\.(unavailable|scope)$/),
     })
   })
@@ -265,91 +196,6 @@ describe('answers that GitHub should not give', () => {
   it('a secondary rate limit is waited for, as long as GitHub says', async () => {
     http = expectRequests(origin)
     http.on('GET', '/app/installations/9001', 403, { message: 'You have exceeded a secondary rate limit' }, { 'retry-after': '7' })
-    await expect(mint(provider(), scope)).rejects.toMatchObject({ code: 'provider.unavailable', details: { retryAfter: 7000 } })
+    await expect(mint(provider())).rejects.toMatchObject({ code: 'provider.unavailable', details: { retryAfter: 7000 } })
   })
 })
-
-/** The stand-in beside a GitHub that somebody else wrote, where the two overlap. */
-describe('the stand-in and npm’s emulate', () => {
-  it('agree on what a mint answers and refuses', async () => {
-    const fixture = acmeFixture({ publicKeyPem })
-    const mine = await startGithub(fixture)
-    const theirs = await createEmulator({
-      service: 'github',
-      port: 0,
-      seed: {
-        github: {
-          orgs: [{ login: 'acme' }],
-          users: [{ login: 'acme-owner' }],
-          repos: [
-            { owner: 'acme', name: 'web' },
-            { owner: 'acme', name: 'secret', private: true },
-          ],
-          apps: [
-            {
-              app_id: 4242,
-              slug: 'acme-agents',
-              name: 'Agents',
-              private_key: pem,
-              permissions: { issues: 'write', metadata: 'read' },
-              installations: [{ installation_id: 9001, account: 'acme', repository_selection: 'all' }],
-            },
-          ],
-        },
-      },
-    })
-    try {
-      for (const base of [mine.url, theirs.url]) {
-        const jwt = await new SignJWT()
-          .setProtectedHeader({ alg: 'RS256' })
-          .setIssuer('4242')
-          .setIssuedAt(Math.floor(Date.now() / 1000) - 60)
-          .setExpirationTime('5m')
-          .sign(privateKey)
-        const post = (body: object): Promise<Response> =>
-          fetch(`${base}/app/installations/9001/access_tokens`, {
-            method: 'POST',
-            headers: { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' },
-            body: JSON.stringify(body),
-          })
-        const minted = await post({ repositories: ['web'], permissions: { issues: 'read' } })
-        expect(minted.status, base).toBe(201)
-        const { token, permissions } = (await minted.json()) as { token: string; permissions: Record<string, string> }
-        expect(permissions['issues']).toBe('read')
-        const ask = async (path: string): Promise<number> =>
-          (await fetch(`${base}${path}`, { headers: { authorization: `Bearer ${token}` } })).status
-        expect(await ask('/repos/acme/web/issues')).toBe(200)
-        expect([403, 404]).toContain(await ask('/repos/acme/secret/issues'))
-        expect((await post({ repositories: ['web'], permissions: { administration: 'write' } })).status).toBe(422)
-        expect((await post({ repositories: ['nothing'], permissions: { issues: 'read' } })).status).toBe(422)
-        expect((await fetch(`${base}/app`, { headers: { authorization: 'Bearer nonsense' } })).status).toBe(401)
-      }
-    } finally {
-      await mine.close()
-      await theirs.close()
-    }
-  })
-})
-
-function mint(provider: Provider, asked: JsonObject): ReturnType<Provider['mint']> {
-  return provider.mint({ ...request, scope: asked }, AbortSignal.timeout(5000))
-}
-
-/** A port that nobody listens on. */
-async function closedPort(): Promise<number> {
-  const gone = await startGithub({ apps: [], installations: [] })
-  await gone.close()
-  return gone.port
-}
-
-function host(): ProviderHost {
-  const log = (message: string, fields?: object): void => void lines.push(`${message} ${JSON.stringify(fields)}`)
-  createPublicKey(publicKeyPem)
-  return {
-    name: 'acme',
-    clock: systemClock,
-    log: { debug: log, info: log, warn: log, error: log },
-    fetch: (...args) => fetch(...args),
-    secret: () => new Secret(pem),
-  }
-}

@@ -3,6 +3,7 @@ import type { Secret } from '../core/secret.ts'
 import type { Lifetime } from '../core/types.ts'
 import type { Credential, Provider } from '../provider/contract.ts'
 import type { LeaseRow } from '../store/store.ts'
+import type { Selectable } from './select.ts'
 import type { Lease } from './types.ts'
 
 export interface HeldLeaseOptions {
@@ -57,6 +58,11 @@ export class HeldLease {
 
   get isCut(): boolean {
     return this.#abort.signal.aborted
+  }
+
+  /** As a selector sees it. */
+  get view(): Selectable {
+    return { id: this.id, provider: this.row.provider, session: this.row.session, servers: this.servers }
   }
 
   /** Counts a user and answers the lease as that user sees it. */

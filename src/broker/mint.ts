@@ -1,37 +1,22 @@
-import type { AuditSink } from '../audit/event.ts'
-import type { Clock } from '../core/clock.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import type { Logger, Receipt } from '../core/types.ts'
+import type { Receipt } from '../core/types.ts'
 import type { Credential, MintRequest, Provider } from '../provider/contract.ts'
 import type { LeaseRow } from '../store/store.ts'
-import { checkCredential, expirySkew, fingerprintOf, sealCredential, type Sealing } from './credential.ts'
+import { checkCredential, expirySkew, fingerprintOf, sealCredential } from './credential.ts'
 import { abortAfter, backOff, pause, raceSignal } from './deadline.ts'
-import type { Ender } from './ender.ts'
 import type { Flight } from './flight.ts'
 import { HeldLease } from './held-lease.ts'
-import type { Ledger } from './ledger.ts'
-import type { LiveSecrets } from './secrets.ts'
 import { mayHaveMinted } from './lost.ts'
+import type { BrokerParts } from './parts.ts'
 import { leaseFields, recordIfPossible } from './trail.ts'
 import type { LeaseAsk } from './types.ts'
 
-export interface MintDeps {
-  readonly ledger: Ledger
-  readonly ender: Ender
-  readonly secrets: LiveSecrets
-  readonly sealer: Sealing
-  readonly audit: Pick<AuditSink, 'append'>
-  readonly clock: Clock
-  readonly log: Logger
+export interface MintDeps extends BrokerParts {
   /** Milliseconds for a mint with all its retries. */
   readonly mintTimeout: number
   /** Throws `locked` or `daemon.unreachable`: nothing is handed out now. */
   requireOpen(): void
-  /** A credential exists: it is listed until it is dead. */
-  hold(held: HeldLease): void
-  /** A mint whose answer never came: it is reported until `validUntil`. */
-  report(row: LeaseRow): void
 }
 
 export type MintResult =
@@ -156,7 +141,7 @@ function closeRow(deps: MintDeps, row: LeaseRow, thrown: unknown): JitError {
     lease: leaseFields(row),
     detail: { code: error.code, message: error.message, state, ...until },
   })
-  if (state === 'lost') deps.report(row)
+  if (state === 'lost') deps.held.report(row)
   return error
 }
 
@@ -225,7 +210,7 @@ async function take(
     bornAt,
     endsAt: bornAt + issued.expiresAt - mintedAt,
   })
-  deps.hold(held)
+  deps.held.hold(held)
   landing(held)
   return { kind: 'live', held }
 }
@@ -255,7 +240,7 @@ async function endUnusable(
     endsAt: 0,
   })
   held.cut(error)
-  deps.hold(held)
+  deps.held.hold(held)
   ledger.note(row.id, {
     state: 'revoking',
     mintedAt,

@@ -1,31 +1,14 @@
-import type { AuditSink } from '../audit/event.ts'
-import type { Clock } from '../core/clock.ts'
 import { JitError, toJitError } from '../core/errors.ts'
-import type { Logger } from '../core/types.ts'
 import type { Provider } from '../provider/contract.ts'
 import type { LeaseRow } from '../store/store.ts'
-import { openCredential, type SealedCredential, type Sealing } from './credential.ts'
-import type { Ender } from './ender.ts'
+import { openCredential, type SealedCredential } from './credential.ts'
 import { HeldLease } from './held-lease.ts'
-import type { Ledger } from './ledger.ts'
-import type { LiveSecrets } from './secrets.ts'
+import type { BrokerParts } from './parts.ts'
 import { leaseFields, recordIfPossible } from './trail.ts'
 
-export interface RecoverDeps {
+export interface RecoverDeps extends BrokerParts {
   provider(name: string): Provider | undefined
-  readonly ledger: Ledger
-  readonly ender: Ender
-  readonly secrets: LiveSecrets
-  readonly sealer: Sealing
-  readonly audit: Pick<AuditSink, 'append'>
-  readonly clock: Clock
-  readonly log: Logger
   readonly isLocked: () => boolean
-  isHeld(id: string): boolean
-  hold(held: HeldLease): void
-  /** Puts a lease back whose time is not over. */
-  keep(held: HeldLease): void
-  report(row: LeaseRow): void
 }
 
 /**
@@ -37,7 +20,7 @@ export async function recoverRow(deps: RecoverDeps, row: LeaseRow): Promise<void
   const { ledger, clock } = deps
   if (row.state === 'minting') return reportLost(deps, row)
   if (row.validUntil <= clock.now()) return ledger.note(row.id, { state: 'expired', sealed: '' })
-  if (row.state === 'lost') return deps.report(row)
+  if (row.state === 'lost') return deps.held.report(row)
   if (row.sealed === '') return unopened(deps, row, new JitError('store.corrupt', 'the daemon ended before the credential was stored'))
   let credential: SealedCredential
   try {
@@ -47,7 +30,7 @@ export async function recoverRow(deps: RecoverDeps, row: LeaseRow): Promise<void
   }
   // Opening took its time: somebody may have revoked it, or recovered it, meanwhile.
   const current = ledger.get(row.id)
-  if (current === undefined || deps.isHeld(row.id)) return
+  if (current === undefined || deps.held.has(row.id)) return
   putBack(deps, current, credential)
 }
 
@@ -60,15 +43,15 @@ function reportLost(deps: RecoverDeps, row: LeaseRow): void {
     lease: leaseFields(row),
     detail: { code: 'daemon.restarted', message: error, state: 'lost', validUntil: new Date(row.validUntil).toISOString() },
   })
-  deps.report(row)
+  deps.held.report(row)
 }
 
 /** A sealed store opens later, if not too late. Anything else is final: nobody here can revoke it any more. */
-function unopened({ ledger, log, report }: RecoverDeps, row: LeaseRow, failure: JitError): void {
-  if (failure.code === 'store.sealed' || failure.code === 'store.unavailable') return report(row)
+function unopened({ ledger, log, held }: RecoverDeps, row: LeaseRow, failure: JitError): void {
+  if (failure.code === 'store.sealed' || failure.code === 'store.unavailable') return held.report(row)
   log.warn('lease irrevocable', { lease: row.id, provider: row.provider, validUntil: row.validUntil, error: failure.message })
   ledger.note(row.id, { state: 'irrevocable', error: failure.message })
-  report(row)
+  held.report(row)
 }
 
 function putBack(deps: RecoverDeps, row: LeaseRow, credential: SealedCredential): void {
@@ -89,13 +72,13 @@ function putBack(deps: RecoverDeps, row: LeaseRow, credential: SealedCredential)
     endsAt: clock.monotonic() + remaining,
   })
   secrets.learn(credential)
-  deps.hold(held)
+  deps.held.hold(held)
   if (row.state === 'irrevocable') {
     held.cut(new JitError('lease.expired', `lease ${row.id} ended with the daemon`))
-    return deps.report(row)
+    return deps.held.report(row)
   }
   if (row.state === 'live' && remaining > 0 && credential.lifetime === 'ttl' && provider !== undefined && !deps.isLocked())
-    return deps.keep(held)
+    return deps.held.keep(held)
   held.cut(new JitError('lease.expired', `lease ${row.id} ended with the daemon`))
   void ender.end(held, { result: 'ended after a restart', state: 'revoked' })
 }

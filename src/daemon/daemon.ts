@@ -2,10 +2,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
-import { createApprovals } from '../approval/queue.ts'
 import { openAudit } from '../audit/log.ts'
-import { createBroker } from '../broker/broker.ts'
-import { loadConfig } from '../config/load.ts'
 import { findPaths } from '../config/paths.ts'
 import { loadPresets } from '../config/presets.ts'
 import { systemClock } from '../core/clock.ts'
@@ -19,20 +16,12 @@ import { systemKeychain } from '../store/keychain.ts'
 import { openSealer } from '../store/sealer.ts'
 import { openStore } from '../store/sqlite.ts'
 import { createApi } from './api.ts'
-import { createBuilder, type Entered } from './builder.ts'
-import { endWhatChanged } from './changes.ts'
 import { createChildren } from './children.ts'
-import { openConfiguration } from './configuration.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
 import { presetFolder } from './installation.ts'
-import { createLauncher } from './launch.ts'
-import { createLockState } from './lock.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
-import { createPackages } from './packages.ts'
-import { Registry } from './registry.ts'
-import { createSigning } from './signing.ts'
-import { createVault } from './vault.ts'
+import { composeParts } from './parts.ts'
 import type { Daemon } from './types.ts'
 
 const revokeAtStop = 5000
@@ -73,81 +62,37 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   const sealer = await openSealer({ store, stateFolder: paths.state, keychain, log })
 
   const audit = openAudit({ folder: paths.auditFolder, sync: 'batch', segmentBytes: 64 * 1024 * 1024, clock, log, meta: store.meta })
-  const signing = createSigning({ store, sealer, audit, log })
-  const presets = loadPresets(presetFolder())
-  const check = { kinds: new Map(options.providers.map((plugin) => [plugin.kind, plugin.config])), presets }
-  const registry = new Registry({
+  const parts = await composeParts({
     plugins: options.providers,
+    presets: loadPresets(presetFolder()),
+    paths,
     clock,
     log,
-    fetch: () => builder.network.fetch,
-    isSealed: () => sealer.state === 'sealed',
-  })
-  const vault = createVault({ store, sealer, registry, log })
-  /** What a change of config ends; nothing runs before the first one. */
-  let endChanged: (change: Entered) => void = () => undefined
-  const builder = createBuilder({
-    registry,
-    presets,
-    configFile: paths.configFile,
-    clock,
-    log,
-    entered(config, change) {
-      audit.configure({ sync: config.audit.sync, segmentBytes: config.audit.segmentBytes })
-      endChanged(change)
-    },
-  })
-  if (sealer.state === 'open') await vault.load()
-  const configuration = openConfiguration({
-    file: paths.configFile,
-    store,
-    audit,
-    clock,
-    log,
-    load: (text) => loadConfig(paths.configFile, text, check),
-    build: (loaded, how) => builder.build(loaded, how),
-  })
-  const config = () => configuration.current.loaded.config
-  const approvals = createApprovals({ timeout: () => config().approvals.timeout, clock, audit })
-  const broker = createBroker({
     store,
     sealer,
-    provider: (name) => registry.get(name),
     audit,
-    clock,
-    log,
-    get mintTimeout() {
-      return config().network.timeout
-    },
   })
-  const lock = createLockState({ folder: paths.state, meta: store.meta, clock, log })
-  broker.locked = lock.locked
+  const { configuration, approvals, broker, signing, registry, launcher } = parts
   await signing.ensure()
   // Sealed or not: mints that were lost are known at once, and what needs the key is resolved after `jit unseal`.
   await broker.recover()
-  const onUnsealed = async (): Promise<void> => {
-    await vault.load()
-    configuration.retry()
-    await signing.ensure()
-    await broker.recover()
-  }
 
   const egress = await createEgress({
     folder: paths.state,
     network: {
       get fetch() {
-        return builder.network.fetch
+        return parts.network().fetch
       },
       get httpAgent() {
-        return builder.network.httpAgent
+        return parts.network().httpAgent
       },
       get httpsAgent() {
-        return builder.network.httpsAgent
+        return parts.network().httpsAgent
       },
       get timeout() {
-        return builder.network.timeout
+        return parts.network().timeout
       },
-      close: () => builder.network.close(),
+      close: () => parts.network().close(),
     },
     audit,
     clock,
@@ -166,16 +111,9 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   // Agents whose daemon died come back as new sessions: nobody would ever use what it left.
   for (const session of new Set(broker.leases().flatMap((lease) => (lease.state === 'live' ? [lease.session] : [])))) endSession(session)
   const sessions = createSessions({ clock, onEnd: endSession })
-  const launcher = createLauncher({
-    store,
-    audit,
-    packages: createPackages({ folder: paths.packages, log }),
-    baseFolder: dirname(paths.configFile),
-    config,
-  })
   launcher.prune()
   const gateway = createGateway({
-    config,
+    config: () => configuration.current.loaded.config,
     policy: () => configuration.current.policy,
     broker,
     egress,
@@ -190,30 +128,16 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log,
   })
 
-  endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)
+  parts.attach(gateway)
 
   const stopping = new AbortController()
   const daemon: Daemon = {
+    ...parts,
     startedAt: clock.now(),
-    paths,
-    clock,
-    log,
-    store,
-    sealer,
-    audit,
-    configuration,
-    approvals,
-    broker,
-    lock,
-    signing,
-    registry,
-    vault,
     gateway,
     sessions,
-    launcher,
     hardening,
     peerKnown: readPeer !== undefined,
-    onUnsealed,
     stop: () => stopping.abort(),
   }
   const api = await createApi(daemon)
@@ -264,7 +188,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log.error('stop not recorded', { error: String(error) })
   }
   await audit.close()
-  await builder.network.close()
+  await parts.network().close()
   for (const socket of [paths.connectSocket, paths.apiSocket]) rmSync(socket, { force: true })
   store.close()
   process.exit(0)

@@ -53,10 +53,12 @@ async function askWhileFresh(
   scrubber: Scrubber,
 ): Promise<IncomingMessage> {
   const { clock, network } = deps
+  const { placeholder } = route.lane.options
+  const question = { network, origin: route.origin, sending, source: request, placeholder, signal: life.signal }
   const started = clock.monotonic()
   for (let wait = firstWait; ; wait *= 2) {
     life.attempt()
-    const answer = await ask(network, route.origin, sending, request, route.lane.options.placeholder, life.signal)
+    const answer = await ask(question)
     life.report(answer.statusCode ?? 0, requestIdOf(answer, scrubber))
     const lease = sending.charge?.call.lease
     const fresh = lease !== undefined && clock.now() - lease.mintedAt < freshFor

@@ -8,23 +8,27 @@ export type UpstreamNetwork = Pick<Network, 'httpsAgent' | 'httpAgent' | 'timeou
 /** What is found after the request had been let through, in a streamed body for one: it ends it. */
 export class RequestRefused extends Error {}
 
+export interface Question {
+  readonly network: UpstreamNetwork
+  readonly origin: string
+  readonly sending: Sending
+  /** Whose body is passed on where `sending` holds none of its own. */
+  readonly source: IncomingMessage
+  /** May not stand in a body that is passed on. */
+  readonly placeholder: string
+  readonly signal: AbortSignal
+}
+
 const staleTries = 3
 
 /**
  * Sends a request and answers with the upstream's head; its body is not read yet. Never follows a redirect. A kept connection that
  * turns out dead is replaced where nothing can have happened yet (GET and HEAD without a body). Rejects when no answer comes.
  */
-export async function ask(
-  network: UpstreamNetwork,
-  origin: string,
-  sending: Sending,
-  source: IncomingMessage,
-  placeholder: string,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
+export async function ask(question: Question): Promise<IncomingMessage> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await once(network, origin, sending, source, placeholder, signal)
+      return await once(question)
     } catch (error) {
       if (!(error instanceof StaleConnection) || tries >= staleTries) throw error instanceof StaleConnection ? error.cause : error
     }
@@ -33,14 +37,7 @@ export async function ask(
 
 class StaleConnection extends Error {}
 
-function once(
-  network: UpstreamNetwork,
-  origin: string,
-  sending: Sending,
-  source: IncomingMessage,
-  placeholder: string,
-  signal: AbortSignal,
-): Promise<IncomingMessage> {
+function once({ network, origin, sending, source, placeholder, signal }: Question): Promise<IncomingMessage> {
   const { protocol, hostname, port, host } = new URL(origin)
   const secure = protocol === 'https:'
   const options = {

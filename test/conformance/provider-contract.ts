@@ -1,5 +1,6 @@
 import { format, inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Clock } from '../../src/core/clock.ts'
 import { JitError } from '../../src/core/errors.ts'
 import type { JsonObject } from '../../src/core/json.ts'
 import { mayHaveMinted } from '../../src/broker/lost.ts'
@@ -8,6 +9,8 @@ import type { Credential, MintRequest, Provider, ProviderPlugin } from '../../sr
 /** What the suite needs of one provider and its fake upstream. */
 export interface ContractSubject {
   readonly plugin: ProviderPlugin
+  /** The one that the provider was opened with, and that the fake upstream goes by. */
+  readonly clock: Pick<Clock, 'now'>
   /** A provider on the fake upstream. */
   readonly provider: Provider
   readonly scope: JsonObject
@@ -62,7 +65,7 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       const credential = await mint()
       expect(subject.provider.covers(credential.granted, subject.scope)).toBe(true)
       expect(subject.isAlive(reveal(credential))).toBe(true)
-      expect(credential.expiresAt).toBeGreaterThan(Date.now())
+      expect(credential.expiresAt).toBeGreaterThan(subject.clock.now())
       await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
     })
 

@@ -2,12 +2,12 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { acmeFixture } from '../../providers/github-app/fake/fixture.ts'
 import { type GithubStandIn, startGithub } from '../../providers/github-app/fake/github.ts'
+import { openAgent } from './agent.ts'
 import { createTestAuthority } from './certificates.ts'
-import { demoEnvironment, launcher, runJit } from './command.ts'
+import { runJit } from './command.ts'
 
 /** A home of its own, GitHub's stand-in, and a client per server: all that the steps act on. */
 export interface Stage {
@@ -49,7 +49,7 @@ export async function openStage({ within = tmpdir(), permissions = {}, ...option
     appId: fixture.apps[0]?.appId ?? 0,
     github,
     client(server) {
-      const known = clients.get(server) ?? connect(home, server)
+      const known = clients.get(server) ?? openAgent(home, server, 'demo-client')
       clients.set(server, known)
       return known
     },
@@ -60,17 +60,4 @@ export async function openStage({ within = tmpdir(), permissions = {}, ...option
       rmSync(home, { recursive: true, force: true })
     },
   }
-}
-
-async function connect(home: string, server: string): Promise<Client> {
-  const client = new Client({ name: 'demo-client', version: '1.0.0' })
-  await client.connect(
-    new StdioClientTransport({
-      command: process.execPath,
-      args: [launcher, 'connect', server],
-      env: demoEnvironment(home),
-      stderr: 'ignore',
-    }),
-  )
-  return client
 }

@@ -2,8 +2,8 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { openAgent } from '../../support/agent.ts'
 import { root, runJit } from '../../support/command.ts'
-import { openAgent } from './agent.ts'
 import { makeHome, type RunningDaemon, startDaemon } from './running-daemon.ts'
 
 describe('the stream of the trail', () => {

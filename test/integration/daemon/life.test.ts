@@ -3,10 +3,10 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, syml
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { openAgent } from '../../support/agent.ts'
 import { root } from '../../support/command.ts'
 import { configureServers, githubServer, login, must } from '../../support/servers.ts'
 import { openStage, type Stage } from '../../support/stage.ts'
-import { openAgent } from './agent.ts'
 import { makeHome, recordsOf, startDaemon } from './running-daemon.ts'
 
 describe('a second daemon on the same home', () => {

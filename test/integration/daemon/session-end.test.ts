@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openAgent } from '../../support/agent.ts'
 import { configureServers, githubServer, login, must } from '../../support/servers.ts'
 import { openStage, type Stage } from '../../support/stage.ts'
-import { openAgent } from './agent.ts'
 import { recordsOf } from './running-daemon.ts'
 
 const issue = { name: 'get_issue', arguments: { owner: 'acme', repo: 'web', issue_number: 42 } }

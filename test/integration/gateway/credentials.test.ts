@@ -1,21 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { origin, placeholder } from '../../unit/egress/support.ts'
 import { refused } from '../../unit/broker/support.ts'
-import { alive, type Bench, type Client, eventually, guarded, openBench, plain, readSelf } from './support.ts'
+import { alive, type Bench, type Client, eventually, guarded, openBench, openConnected, plain, readSelf } from './support.ts'
 
 let bench: Bench
 let client: Client
 
-afterEach(async () => {
-  await bench.close()
-})
-
-async function connected(servers: string): Promise<Client> {
-  bench = await openBench(servers)
-  client = await (await bench.client()).initialize()
-  return client
-}
+const connected = async (servers: string): Promise<void> => void ({ bench, client } = await openConnected(servers))
 
 const env = '{ mode: env, env: { API_TOKEN: "${token}" } }'
 const startup = '    startup: { scope: { repository: any }, requests: ["GET /user"] }\n'
@@ -142,7 +134,7 @@ describe('what a server asks for before any call', () => {
   it('is refused without `startup:`', async () => {
     bench = await openBench(guarded())
     bench.behaviour = { fetch: '/user' }
-    client = await (await bench.client()).initialize()
+    client = await bench.connect()
     expect(readSelf(await client.call('self', { repo: 'web' })).early?.status).toBe(403)
     expect(requests()).toEqual([])
   })
@@ -150,7 +142,7 @@ describe('what a server asks for before any call', () => {
   it('gets a credential of its own, which ends soon after the handshake, and stands in the trail as $startup', async () => {
     bench = await openBench(guarded({ more: startup }))
     bench.behaviour = { fetch: '/user' }
-    client = await (await bench.client()).initialize()
+    client = await bench.connect()
     expect(readSelf(await client.call('self', { repo: 'web' })).early?.status).toBe(200)
     expect(authorization(0)).toBe(`Bearer ${bench.provider.tokens[0]?.value}`)
     expect(bench.audit.ofType('call.intent')[0]).toMatchObject({ tool: '$startup', kind: 'startup', scope: { repository: 'any' } })
@@ -162,7 +154,7 @@ describe('what a server asks for before any call', () => {
   it('may be only what `startup:` names', async () => {
     bench = await openBench(guarded({ more: startup }))
     bench.behaviour = { fetch: '/repos/web/1' }
-    client = await (await bench.client()).initialize()
+    client = await bench.connect()
     expect(readSelf(await client.call('self', { repo: 'web' })).early?.status).toBe(403)
     expect(requests()).toEqual([])
   })

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { frame, MESSAGE } from '../../../src/api/frames.js'
 import { JitError } from '../../../src/core/errors.ts'
 import { Lane } from '../../../src/gateway/lane.ts'
@@ -10,11 +10,8 @@ let client: Client
 beforeEach(async () => {
   bench = await openBench()
 })
-afterEach(async () => {
-  await bench.close()
-})
 
-const connected = async (): Promise<Client> => (client = await (await bench.client()).initialize())
+const connected = async (): Promise<Client> => (client = await bench.connect())
 
 describe('a server that dies', () => {
   it('before it read anything: the handshake fails with its exit code', async () => {

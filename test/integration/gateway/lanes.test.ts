@@ -1,23 +1,15 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Ending } from '../../../src/gateway/ending.ts'
 import { LanePool } from '../../../src/gateway/lanes.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import { settle } from '../../support/fake-clock.ts'
 import { call, lease } from '../../unit/egress/support.ts'
-import { type Bench, type Client, eventually, guarded, openBench, readSelf } from './support.ts'
+import { type Bench, type Client, eventually, guarded, openBench, openConnected, readSelf } from './support.ts'
 
 let bench: Bench
 let client: Client
 
-afterEach(async () => {
-  await bench.close()
-})
-
-async function connected(servers: string): Promise<Client> {
-  bench = await openBench(servers)
-  client = await (await bench.client()).initialize()
-  return client
-}
+const connected = async (servers: string): Promise<void> => void ({ bench, client } = await openConnected(servers))
 
 const pidOf = async (repo: string): Promise<number> => readSelf(await client.call('self', { repo })).pid
 const partitions = (): string[] => bench.gateway.lanes('hostile').map((lane) => lane.partition)
@@ -239,18 +231,23 @@ describe('what a server says unasked', () => {
   )
 })
 
+/** The lanes of one connection, without the gateway before them. */
+async function openPool(): Promise<LanePool> {
+  const { deps } = await openBench(guarded())
+  return new LanePool(deps, {
+    server: 'hostile',
+    connection: 'connection_1',
+    handshake: { initialize: undefined, initialized: false },
+    scrub: (text) => text,
+    onMessage: () => undefined,
+    onPin: () => undefined,
+    onLaneEnd: () => undefined,
+  })
+}
+
 describe('calls of one lane with different leases', () => {
   it('that egress could confuse go on the wire one after the other', async () => {
-    bench = await openBench(guarded())
-    const pool = new LanePool(bench.deps, {
-      server: 'hostile',
-      connection: 'connection_1',
-      handshake: { initialize: undefined, initialized: false },
-      scrub: (text) => text,
-      onMessage: () => undefined,
-      onPin: () => undefined,
-      onLaneEnd: () => undefined,
-    })
+    const pool = await openPool()
     const calls = ['a', 'b', 'c'].map((holder) => call(['GET /repos/web/1'], { lease: lease(holder) }))
     const ending = new Ending()
     const begun: string[] = []
@@ -272,16 +269,7 @@ describe('calls of one lane with different leases', () => {
   })
 
   it('do not fail when the lane ends while they wait: nothing of them was sent', async () => {
-    bench = await openBench(guarded())
-    const pool = new LanePool(bench.deps, {
-      server: 'hostile',
-      connection: 'connection_1',
-      handshake: { initialize: undefined, initialized: false },
-      scrub: (text) => text,
-      onMessage: () => undefined,
-      onPin: () => undefined,
-      onLaneEnd: () => undefined,
-    })
+    const pool = await openPool()
     const [first, second] = [call(['GET /x'], { lease: lease('a') }), call(['GET /x'], { lease: lease('b') })]
     const ending = new Ending()
     const lane = await pool.take('web', undefined, ending, first)

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { CONTROL, frame, frameReader, MESSAGE, readResponse, RESPONSE } from '../../../src/api/frames.js'
 import { createApprovals } from '../../../src/approval/queue.ts'
@@ -54,7 +55,8 @@ export interface Bench {
   /** Compiles the `servers:` part anew, as `jit config apply` does. */
   configure(servers: string): void
   client(server?: string): Promise<Client>
-  close(): Promise<void>
+  /** A client after its handshake. */
+  connect(server?: string): Promise<Client>
 }
 
 const fixture = join(import.meta.dirname, 'hostile-server.ts')
@@ -82,7 +84,7 @@ ${rows}`
 
 const facts: ProviderFacts = { kind: 'plain', origin, parseScope: (scope) => scope, checkField: () => undefined }
 
-/** The real gateway with the real policy, broker and egress, before children that misbehave. */
+/** The real gateway with the real policy, broker and egress, before children that misbehave; closed with the test. */
 export async function openBench(servers = plain): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'jit-gateway-'))
   const clock = new FakeClock()
@@ -144,18 +146,24 @@ export async function openBench(servers = plain): Promise<Bench> {
       clients.push(client)
       return client
     },
-    async close() {
-      for (const client of clients) client.leave()
-      const stopped = gateway.stop(undefined, new JitError('daemon.restarted', 'the test is over'))
-      // Children that do not mind the end of their input are ended by the clock.
-      for (let step = 0; step < 5; step += 1) await clock.advance(1000)
-      await stopped
-      await new Promise((resolve) => listener.close(resolve))
-      await egress.close()
-      rmSync(folder, { recursive: true, force: true })
-    },
+    connect: async (server) => (await bench.client(server)).initialize(),
   }
+  onTestFinished(async () => {
+    for (const client of clients) client.leave()
+    const stopped = gateway.stop(undefined, new JitError('daemon.restarted', 'the test is over'))
+    // Children that do not mind the end of their input are ended by the clock.
+    for (let step = 0; step < 5; step += 1) await clock.advance(1000)
+    await stopped
+    await new Promise((resolve) => listener.close(resolve))
+    await egress.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
   return bench
+}
+
+export async function openConnected(servers?: string): Promise<{ bench: Bench; client: Client }> {
+  const bench = await openBench(servers)
+  return { bench, client: await bench.connect() }
 }
 
 function load(servers: string) {

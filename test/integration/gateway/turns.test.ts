@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { type Bench, type Client, eventually, guarded, openBench } from './support.ts'
 
 let bench: Bench
@@ -6,10 +6,7 @@ let client: Client
 
 beforeEach(async () => {
   bench = await openBench(guarded({ lifetime: 'call', more: '    queueTimeout: 3s\n' }))
-  client = await (await bench.client()).initialize()
-})
-afterEach(async () => {
-  await bench.close()
+  client = await bench.connect()
 })
 
 const closed = () => bench.audit.ofType('call.close')

@@ -256,6 +256,19 @@ describe('answers that were lost', () => {
     expect(broker.leases()).toEqual([])
   })
 
+  it('the deadline is the one of the config as it stands when the mint begins', async () => {
+    let timeout = mintTimeout
+    const { broker, upstream, clock } = bench({ mintTimeout: () => timeout })
+    upstream.mintScripts.push({ delay: 10 * minute }, { delay: 10 * minute })
+    const old = expect(broker.acquire(ask(), patient)).rejects.toMatchObject({ message: expect.stringContaining('30000 ms') })
+    timeout = 1000
+    const edited = expect(broker.acquire(ask({ ttl: minute }), patient)).rejects.toMatchObject({
+      message: expect.stringContaining('1000 ms'),
+    })
+    await clock.advance(mintTimeout)
+    await Promise.all([old, edited])
+  })
+
   it('a late refusal settles what was lost', async () => {
     const { broker, upstream, clock } = bench()
     upstream.mintScripts.push({ delay: minute, deaf: true, error: refused })

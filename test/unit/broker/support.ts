@@ -168,7 +168,7 @@ export interface Bench {
 
 export const mintTimeout = 30_000
 
-export function bench(options: { revocable?: boolean } = {}): Bench {
+export function bench(options: { revocable?: boolean; mintTimeout?: () => number } = {}): Bench {
   const clock = new FakeClock()
   const upstream = new FakeUpstream(clock)
   const providers = new Map([['acme', upstream.provider(options)]])
@@ -188,7 +188,9 @@ export function bench(options: { revocable?: boolean } = {}): Bench {
         after: (delay, run) => clock.after(delay, () => own.dead || run()),
       },
       log,
-      mintTimeout,
+      get mintTimeout() {
+        return options.mintTimeout?.() ?? mintTimeout
+      },
       provider: (name) => mortalProvider(providers.get(name), own),
     })
   }

@@ -3,24 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { z } from 'zod'
-import { createApprovals } from '../../../src/approval/queue.ts'
 import { type AuditLog, openAudit } from '../../../src/audit/log.ts'
-import { createBroker } from '../../../src/broker/broker.ts'
-import { loadConfig } from '../../../src/config/load.ts'
 import { findPaths } from '../../../src/config/paths.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import type { Logger } from '../../../src/core/types.ts'
 import { createApi } from '../../../src/daemon/api.ts'
-import { createBuilder, type Entered } from '../../../src/daemon/builder.ts'
-import { endWhatChanged } from '../../../src/daemon/changes.ts'
-import { openConfiguration } from '../../../src/daemon/configuration.ts'
-import { createLauncher } from '../../../src/daemon/launch.ts'
-import { createLockState } from '../../../src/daemon/lock.ts'
-import { createPackages } from '../../../src/daemon/packages.ts'
-import { Registry } from '../../../src/daemon/registry.ts'
-import { createSigning } from '../../../src/daemon/signing.ts'
+import { composeParts } from '../../../src/daemon/parts.ts'
 import type { Daemon } from '../../../src/daemon/types.ts'
-import { createVault } from '../../../src/daemon/vault.ts'
 import type { Gateway } from '../../../src/gateway/types.ts'
 import { createSessions } from '../../../src/identity/sessions.ts'
 import type { Network } from '../../../src/network/network.ts'
@@ -96,30 +85,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
     configure: (how) => trail.configure(how),
     close: () => trail.close(),
   }
-  const presets = (): undefined => undefined
-  const check = { kinds: new Map([[plugin.kind, plugin.config]]), presets }
-  const registry = new Registry({
-    plugins: [plugin],
-    clock,
-    log,
-    fetch: () => builder.network.fetch,
-    isSealed: () => sealer.state === 'sealed',
-  })
-  const vault = createVault({ store, sealer, registry, log })
-  let endChanged: (change: Entered) => void = () => undefined
-  const builder = createBuilder({ registry, presets, configFile: paths.configFile, clock, log, entered: (_, change) => endChanged(change) })
-  await vault.load()
-  const configuration = openConfiguration({
-    file: paths.configFile,
-    store,
-    audit,
-    clock,
-    log,
-    load: (text) => loadConfig(paths.configFile, text, check),
-    build: (loaded, how) => builder.build(loaded, how),
-  })
-  const config = () => configuration.current.loaded.config
-  const broker = createBroker({ store, sealer, provider: (name) => registry.get(name), audit, clock, log, mintTimeout: 30_000 })
+  const parts = await composeParts({ plugins: [plugin], presets: () => undefined, paths, clock, log, store, sealer, audit })
   const stopped: [string | undefined, string][] = []
   const gateway: Gateway = {
     accept: () => undefined,
@@ -129,28 +95,14 @@ export async function openParts(options: { home?: string; config?: string } = {}
     restart: async (server, reason) => void stopped.push([server, reason.code]),
     stop: async (server, reason) => void stopped.push([server, reason.code]),
   }
-  endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)
+  parts.attach(gateway)
   const daemon: Daemon = {
+    ...parts,
     startedAt: clock.now(),
-    paths,
-    clock,
-    log,
-    store,
-    sealer,
-    audit,
-    configuration,
-    approvals: createApprovals({ timeout: () => config().approvals.timeout, clock, audit }),
-    broker,
-    lock: createLockState({ folder: home, meta: store.meta, clock, log }),
-    signing: createSigning({ store, sealer, audit: trail, log }),
-    registry,
-    vault,
     gateway,
     sessions: createSessions(),
-    launcher: createLauncher({ store, audit, packages: createPackages({ folder: paths.packages, log }), baseFolder: home, config }),
     hardening: { memoryClosed: true, noCoreDumps: true },
     peerKnown: true,
-    onUnsealed: () => vault.load(),
     stop: () => undefined,
   }
   const api = await createApi(daemon)
@@ -179,7 +131,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
       })
       return { status: answer.statusCode, body: answer.json() }
     },
-    network: () => builder.network,
+    network: () => parts.network(),
     configText: () => readFileSync(paths.configFile, 'utf8'),
     writeConfig: (text) => writeFileSync(paths.configFile, text),
     sealedNames: () => store.secrets.names(),

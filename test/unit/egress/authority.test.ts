@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer, type SecureContext } from 'node:tls'
 import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { type Authority, createAuthorities } from '../../../src/egress/authority.ts'
 import { listenOnLoopback } from '../../../src/egress/listen.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { type Bench, call, openBench, placeholder, token } from './support.ts'
+import { type Bench, call, placeholder, shareBench, token } from './support.ts'
 
 const run = promisify(execFile)
 
@@ -20,10 +20,7 @@ async function child(program: string, environment: Record<string, string>): Prom
 
 describe('a child with a clean environment', () => {
   let bench: Bench
-  beforeAll(async () => {
-    bench = await openBench()
-  })
-  afterAll(() => bench.close())
+  shareBench((opened) => (bench = opened))
 
   it('reaches the upstream by its environment alone, with the token in place of what it holds', async () => {
     const lane = await bench.lane()

@@ -1,19 +1,11 @@
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { RequestRule } from '../../../src/core/types.ts'
 import { parseBody } from '../../../src/egress/body.ts'
-import { ask, type Bench, call, openBench, placeholder, rule } from './support.ts'
+import { ask, type Bench, call, placeholder, rule, shareBench } from './support.ts'
 
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench()
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-  bench.upstream.answer = (_, response) => response.end('{"ok":true}')
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened))
 
 const path = '/repos/acme/web/issues'
 const json = 'application/json'

@@ -1,17 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/core/secret.ts'
-import { ask, type Bench, call, exchange, lease, openBench, placeholder, rule, secure, token } from './support.ts'
+import { ask, type Bench, call, exchange, lease, placeholder, rule, secure, shareBench, token } from './support.ts'
 
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench()
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-  bench.upstream.answer = (_, response) => response.end('{"ok":true}')
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened))
 
 const path = '/repos/acme/web'
 const pair = (user: string, password: string): string => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`

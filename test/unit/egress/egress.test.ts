@@ -1,16 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { ask, type Bench, call, openBench, token } from './support.ts'
+import { describe, expect, it } from 'vitest'
+import { ask, type Bench, call, shareBench, token } from './support.ts'
 
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench()
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-  bench.upstream.answer = (_, response) => response.end('{"ok":true}')
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened))
 
 describe('a request of a server', () => {
   it('gets the token of the call in flight whose rule it meets', async () => {

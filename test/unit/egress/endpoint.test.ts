@@ -1,21 +1,13 @@
 import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/core/secret.ts'
 import { translate } from '../../../src/egress/answer.ts'
 import type { LaneNetwork } from '../../../src/egress/types.ts'
-import { type Answer, ask, type Bench, call, exchange, openBench, origin, placeholder, token } from './support.ts'
+import { type Answer, ask, type Bench, call, exchange, origin, placeholder, shareBench, token } from './support.ts'
 
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench()
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-  bench.upstream.answer = (_, response) => response.end('{"ok":true}')
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened))
 
 const prefix = '/api/v3'
 const authorization = `Bearer ${placeholder}`
@@ -206,7 +198,6 @@ describe('an open origin', () => {
     bench.live.push(new Secret('a-secret-of-another-lane'))
     bench.upstream.answer = (_, response) => response.end('x a-secret-of-another-lane y')
     expect((await ask(lane, { ...open, path: '/a', headers: {} })).body).toBe('x [redacted by jit] y')
-    bench.live.length = 0
     lane.close()
   })
 })

@@ -1,19 +1,11 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { LaneNetwork } from '../../../src/egress/types.ts'
-import { ask, type Bench, call, lease, listen, openBench, placeholder, rule, secure, tunnel } from './support.ts'
+import { ask, type Bench, call, lease, listen, placeholder, rule, secure, shareBench, tunnel } from './support.ts'
 
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench()
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-  bench.upstream.answer = (_, response) => response.end('{"ok":true}')
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened))
 
 const path = '/repos/acme/web'
 const get = `GET ${path}`

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { readFileSync } from 'node:fs'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createScrubber } from '../../../src/core/scrub.ts'
 import { createInner, serverLimits } from '../../../src/egress/inner.ts'
 import { Lane } from '../../../src/egress/lane.ts'
@@ -10,18 +10,11 @@ import { listenOnLoopback } from '../../../src/egress/listen.ts'
 import { createRefusals } from '../../../src/egress/refusals.ts'
 import type { LaneNetwork } from '../../../src/egress/types.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { ask, type Bench, call, eventually, exchange, listen, openBench, origin, placeholder, secure, tunnel } from './support.ts'
+import { ask, type Bench, call, eventually, exchange, listen, origin, placeholder, secure, shareBench, tunnel } from './support.ts'
 
 const clock = new FakeClock(Date.now())
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench(clock)
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened), clock)
 
 function dial(lane: LaneNetwork): Socket {
   return connect(Number(new URL(lane.proxyUrl).port), '127.0.0.1')

@@ -1,17 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { pipelineCap } from '../../../src/egress/inner.ts'
-import { type Bench, call, eventually, exchange, openBench, placeholder, secure, token } from './support.ts'
+import { type Bench, call, eventually, exchange, placeholder, secure, shareBench, token } from './support.ts'
 
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench()
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-  bench.upstream.answer = (_, response) => response.end('{"ok":true}')
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened))
 
 const credential = `Authorization: Bearer ${placeholder}`
 const host = 'Host: api.test'

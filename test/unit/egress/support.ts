@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readFileSync } from 'node:fs'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { afterAll, afterEach, beforeAll } from 'vitest'
 import type { UpstreamRequest } from '../../../src/audit/event.ts'
 import type { Lease } from '../../../src/broker/types.ts'
 import { type Clock, systemClock } from '../../../src/core/clock.ts'
@@ -44,6 +44,8 @@ export interface Bench {
 
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 
+const sayOk: RequestListener = (_, response) => response.end('{"ok":true}')
+
 /** Egress before a real upstream over TLS on loopback, whose authority only the test's network trusts. */
 export async function openBench(clock: Clock = systemClock, timeout = 5000): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'jit-egress-'))
@@ -63,7 +65,7 @@ export async function openBench(clock: Clock = systemClock, timeout = 5000): Pro
     request.on('data', (chunk: Buffer) => (entry.body += chunk.toString()))
     upstream.answer(request, response)
   })
-  const upstream: Upstream = { server, journal, answer: (_, response) => response.end('{"ok":true}') }
+  const upstream: Upstream = { server, journal, answer: sayOk }
   const port = await new Promise<number>((resolve) => {
     server.listen(0, '127.0.0.1', () => {
       const address = server.address()
@@ -106,6 +108,22 @@ export async function openBench(clock: Clock = systemClock, timeout = 5000): Pro
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** One bench for all tests of a file or a block, handed to `use`; what a test left on it is gone before the next one. */
+export function shareBench(use: (bench: Bench) => void, clock?: Clock, timeout?: number): void {
+  let bench: Bench
+  beforeAll(async () => {
+    bench = await openBench(clock, timeout)
+    use(bench)
+  })
+  afterEach(() => {
+    bench.audit.events.length = 0
+    bench.upstream.journal.length = 0
+    bench.upstream.answer = sayOk
+    bench.live.length = 0
+  })
+  afterAll(() => bench.close())
 }
 
 /** `GET /repos/acme/web ?page` with `*`, `**` and `{seen}` as segments. */

@@ -1,23 +1,14 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/core/secret.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-import { ask, type Bench, call, eventually, lease, listen, openBench, placeholder, rule, secure, token } from './support.ts'
+import { ask, type Bench, call, eventually, lease, listen, openBench, placeholder, rule, secure, shareBench, token } from './support.ts'
 
 const clock = new FakeClock(Date.now())
 let bench: Bench
-beforeAll(async () => {
-  bench = await openBench(clock, 1000)
-})
-afterEach(() => {
-  bench.audit.events.length = 0
-  bench.upstream.journal.length = 0
-  bench.live.length = 0
-  bench.upstream.answer = (_, response) => response.end('{"ok":true}')
-})
-afterAll(() => bench.close())
+shareBench((opened) => (bench = opened), clock, 1000)
 
 const path = '/repos/acme/web'
 

@@ -1,10 +1,10 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
-import { demoEnvironment, launcher } from '../../support/command.ts'
+import { demoEnvironment, launcher } from './command.ts'
 
-/** A client of its own over `jit connect <server>`; the caller closes it. */
-export async function openAgent(home: string, server: string): Promise<Client> {
-  const client = new Client({ name: 'agent', version: '1.0.0' })
+/** The SDK's own client over `jit connect <server>`, as a client called `name`; the caller closes it. */
+export async function openAgent(home: string, server: string, name = 'agent'): Promise<Client> {
+  const client = new Client({ name, version: '1.0.0' })
   await client.connect(
     new StdioClientTransport({
       command: process.execPath,

@@ -1,0 +1,105 @@
+import { dirname } from 'node:path'
+import { createApprovals } from '../approval/queue.ts'
+import { createBroker } from '../broker/broker.ts'
+import { loadConfig } from '../config/load.ts'
+import type { PresetSource } from '../config/types.ts'
+import type { Gateway } from '../gateway/types.ts'
+import type { Network } from '../network/network.ts'
+import type { ProviderPlugin } from '../provider/contract.ts'
+import { createBuilder, type Entered } from './builder.ts'
+import { endWhatChanged } from './changes.ts'
+import { openConfiguration } from './configuration.ts'
+import { createLauncher } from './launch.ts'
+import { createLockState } from './lock.ts'
+import { createPackages } from './packages.ts'
+import { Registry } from './registry.ts'
+import { createSigning } from './signing.ts'
+import type { Daemon } from './types.ts'
+import { createVault } from './vault.ts'
+
+type Ground = Pick<Daemon, 'paths' | 'clock' | 'log' | 'store' | 'sealer' | 'audit'>
+
+export interface PartsDeps extends Ground {
+  readonly plugins: readonly ProviderPlugin[]
+  readonly presets: PresetSource
+}
+
+type Made = 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'registry' | 'vault' | 'launcher' | 'onUnsealed'
+
+export interface Parts extends Ground, Pick<Daemon, Made> {
+  /** The one of the config in force. */
+  network(): Network
+  /** From here on a change of config ends in this gateway, and upstream, what it took the place of; nothing runs before. */
+  attach(gateway: Gateway): void
+}
+
+/** What works by the config in force, from the providers to the broker, on a store and a trail that are open. Starts nothing. */
+export async function composeParts({ plugins, presets, ...ground }: PartsDeps): Promise<Parts> {
+  const { paths, clock, log, store, sealer, audit } = ground
+  const signing = createSigning({ store, sealer, audit, log })
+  const check = { kinds: new Map(plugins.map((plugin) => [plugin.kind, plugin.config])), presets }
+  const registry = new Registry({
+    plugins,
+    clock,
+    log,
+    fetch: () => builder.network.fetch,
+    isSealed: () => sealer.state === 'sealed',
+  })
+  const vault = createVault({ store, sealer, registry, log })
+  let endChanged: (change: Entered) => void = () => undefined
+  const builder = createBuilder({
+    registry,
+    presets,
+    configFile: paths.configFile,
+    clock,
+    log,
+    entered(config, change) {
+      audit.configure({ sync: config.audit.sync, segmentBytes: config.audit.segmentBytes })
+      endChanged(change)
+    },
+  })
+  if (sealer.state === 'open') await vault.load()
+  const configuration = openConfiguration({
+    file: paths.configFile,
+    store,
+    audit,
+    clock,
+    log,
+    load: (text) => loadConfig(paths.configFile, text, check),
+    build: (loaded, how) => builder.build(loaded, how),
+  })
+  const config = () => configuration.current.loaded.config
+  const broker = createBroker({
+    store,
+    sealer,
+    provider: (name) => registry.get(name),
+    audit,
+    clock,
+    log,
+    get mintTimeout() {
+      return config().network.timeout
+    },
+  })
+  const lock = createLockState({ folder: paths.state, meta: store.meta, clock, log })
+  broker.locked = lock.locked
+  const packages = createPackages({ folder: paths.packages, log })
+  return {
+    ...ground,
+    configuration,
+    approvals: createApprovals({ timeout: () => config().approvals.timeout, clock, audit }),
+    broker,
+    lock,
+    signing,
+    registry,
+    vault,
+    launcher: createLauncher({ store, audit, packages, baseFolder: dirname(paths.configFile), config }),
+    network: () => builder.network,
+    attach: (gateway) => void (endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)),
+    async onUnsealed() {
+      await vault.load()
+      configuration.retry()
+      await signing.ensure()
+      await broker.recover()
+    },
+  }
+}
