@@ -93,7 +93,11 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
     process.stdin.on('error', () => undefined).pause()
     closeSync(0)
   }
-  if (args.pauseInput === true) process.stdin.pause()
+  if (args.pauseInput === true) {
+    process.stdin.pause()
+    // Nothing else would keep it alive.
+    setInterval(() => undefined, 1000)
+  }
   // Longer than a test may take: one that waits for it fails.
   if (args.background) spawn('sleep', ['90'], { stdio: 'inherit', detached: args.background === 'detached' }).unref()
   const bytes = String(args.write ?? '').replaceAll('ID', JSON.stringify(id))
