@@ -15,7 +15,7 @@ const dropped =
   /^(connection|keep-alive|transfer-encoding|content-length|content-encoding|set-cookie2?|trailer|upgrade|proxy-.*|alt-svc|strict-transport-security)$/i
 
 export interface Delivery {
-  readonly route: Route
+  readonly endpoint: Route['endpoint']
   readonly sending: Sending
   readonly answer: IncomingMessage
   readonly response: ServerResponse
@@ -25,7 +25,7 @@ export interface Delivery {
 }
 
 /** Gives the upstream's answer to the server: without secrets, cookies and hop headers. Throws when the upstream breaks off. */
-export async function deliver({ route, sending, answer, response, scrubber, remember }: Delivery): Promise<void> {
+export async function deliver({ endpoint, sending, answer, response, scrubber, remember }: Delivery): Promise<void> {
   const coding = answer.headers['content-encoding'] ?? 'identity'
   if (coding !== 'identity' && coding !== '') {
     answer.destroy()
@@ -37,7 +37,7 @@ export async function deliver({ route, sending, answer, response, scrubber, reme
     answer.destroy()
     throw new Error(`the upstream answered with the status ${status}, which is none`)
   }
-  const headers = cleanHeaders(route, answer, scrubber)
+  const headers = cleanHeaders({ endpoint, origin: sending.origin }, answer, scrubber)
   const length = Number(answer.headers['content-length'] ?? Number.NaN)
   if (sending.method === 'HEAD' || status === 204 || status === 304) {
     answer.resume()
@@ -70,7 +70,7 @@ async function pass(answer: IncomingMessage, response: ServerResponse, scrubber:
   response.end(stream.end())
 }
 
-function cleanHeaders(route: Route, answer: IncomingMessage, scrubber: Scrubber): string[] {
+function cleanHeaders(route: Pick<Route, 'endpoint' | 'origin'>, answer: IncomingMessage, scrubber: Scrubber): string[] {
   const headers: string[] = []
   const { rawHeaders } = answer
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {

@@ -16,7 +16,7 @@ export type BodyReading =
 /** Reads a JSON body for the rules that bind it. Throws when the client breaks off. */
 export async function readBoundBody(request: IncomingMessage, contentType: string, placeholder: string): Promise<BodyReading> {
   if (!/^(identity)?$/i.test(request.headers['content-encoding'] ?? '')) return refused(415, 'a body in a coding where a rule binds it')
-  if (!/^application\/([\w.+-]+\+)?json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(contentType))
+  if (!/^application\/([\w.+-]+\+|x-amz-)?json(?:-1\.[01])?\s*(;\s*charset="?utf-8"?\s*)?$/i.test(contentType))
     return refused(415, 'a body that is not declared as JSON where a rule binds it')
   const parts: Buffer[] = []
   let size = 0

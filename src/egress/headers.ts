@@ -1,4 +1,6 @@
+import type { Authentication } from './types.ts'
 import { carriesCredential, type CredentialSite, findSite } from './credential.ts'
+import { readSignature, type SigningScope } from './sigv4.ts'
 
 export type HeaderReading =
   | {
@@ -6,6 +8,10 @@ export type HeaderReading =
       /** What travels on, flat like `rawHeaders`; credentials, length and hop headers are not among them. */
       readonly headers: readonly string[]
       readonly sites: readonly CredentialSite[]
+      /** Of an AWS lane: what the request was signed for with the placeholder. */
+      readonly signature: SigningScope | undefined
+      /** Of the headers that travel on, those that stand there once, by their names in lower case. */
+      readonly named: ReadonlyMap<string, string>
       readonly host: string
       /** How the body is delimited. */
       readonly body: 'none' | 'chunked' | number
@@ -31,10 +37,13 @@ const single = words('host content-length transfer-encoding authorization conten
  * Checks what Node's parser lets through and two readers could read differently, leaves out what must not travel on, and finds
  * where the placeholder stands. Any other credential refuses the request.
  */
-export function readHeaders(rawHeaders: readonly string[], placeholder: string): HeaderReading {
+export function readHeaders(rawHeaders: readonly string[], placeholder: string, authentication: Authentication = 'token'): HeaderReading {
   if (rawHeaders.length >= headerCap * 2) return refused(431, `${headerCap} headers or more`)
   const headers: string[] = []
   const sites: CredentialSite[] = []
+  let signature: SigningScope | undefined
+  const named = new Map<string, string>()
+  const repeated = new Set<string>()
   const seen = new Map<string, string>()
   const hop = namedByConnection(rawHeaders)
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
@@ -42,26 +51,34 @@ export function readHeaders(rawHeaders: readonly string[], placeholder: string):
     const value = rawHeaders[index + 1] ?? ''
     const lower = name.toLowerCase()
     if (single.has(lower) && seen.has(lower)) return refused(400, `two ${lower} headers`)
+    if (seen.has(lower)) repeated.add(lower)
     seen.set(lower, value)
     const plain = lower.replaceAll(/[_.]/g, '-')
     if (plain !== lower && (carriesCredential(plain) || dropped.has(plain) || droppedShape.test(plain)))
       return refused(400, `the header ${lower} in an odd spelling`)
     if (dropped.has(lower) || droppedShape.test(lower)) continue
     if (carriesCredential(plain)) {
-      const site = findSite(name, value, placeholder)
-      if (site === undefined || hop.has(lower))
+      const site = authentication === 'token' ? findSite(name, value, placeholder) : undefined
+      signature = authentication === 'aws-sigv4' && lower === 'authorization' ? readSignature(value, placeholder) : undefined
+      if ((site ?? signature) === undefined || hop.has(lower))
         return refused(403, `another credential than this lane’s placeholder in the header ${lower}`)
-      sites.push(site)
+      if (site !== undefined) sites.push(site)
     } else if (hop.has(lower)) continue
     else if (value.includes(placeholder)) return refused(403, `the placeholder in the header ${lower}, where no credential belongs`)
-    else headers.push(name, value)
+    else {
+      headers.push(name, value)
+      named.set(lower, value)
+    }
   }
+  for (const name of repeated) named.delete(name)
   const framing = readFraming(seen)
   if (typeof framing === 'string') return refused(400, framing)
   return {
     ok: true,
     headers,
     sites,
+    signature,
+    named,
     host: (seen.get('host') ?? '').toLowerCase(),
     body: framing.body,
     contentType: seen.get('content-type') ?? '',

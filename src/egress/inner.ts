@@ -88,7 +88,7 @@ export function createInner(deps: SendDeps, limits: ServerOptions = serverLimits
 
 async function handle(deps: SendDeps, exchange: Exchange): Promise<void> {
   try {
-    const verdict = await judge(exchange)
+    const verdict = await judge(exchange, deps.clock)
     if (verdict.ok) await send(deps, exchange, verdict)
     else refuse(exchange, verdict)
   } catch (error) {

@@ -1,10 +1,13 @@
 import type { Lease } from '../broker/types.ts'
+import type { Clock } from '../core/clock.ts'
 import type { Json } from '../core/json.ts'
 import type { RequestRule } from '../core/types.ts'
 import { attribute, needsBody } from './attribute.ts'
 import { readBoundBody } from './body.ts'
 import type { Exchange, Route } from './exchange.ts'
 import { readHeaders } from './headers.ts'
+import { signAnew } from './sign-anew.ts'
+import { originOf, type SigningScope } from './sigv4.ts'
 import { isPlain, readTarget, type WireRequest } from './target.ts'
 import type { InFlightCall } from './types.ts'
 
@@ -14,8 +17,10 @@ export type Verdict = Sending | { readonly ok: false; readonly status: number; r
 export interface Sending {
   readonly ok: true
   readonly method: string
+  /** `https://host[:port]` */
+  readonly origin: string
   readonly path: string
-  /** Flat like `rawHeaders`, with the token in place of the placeholder. */
+  /** Flat like `rawHeaders`, with the token in place of the placeholder, or with the new signature. */
   readonly headers: readonly string[]
   /** Read already, since a rule binds it; otherwise how the client delimits what is streamed. */
   readonly body: Buffer | 'none' | 'chunked' | number
@@ -34,24 +39,27 @@ export interface Charge {
 const refusedMethods = new Set(['TRACE', 'TRACK', 'CONNECT'])
 
 /** Looks at one request as if its connection had carried none before. Throws when the client breaks off. */
-export async function judge(exchange: Exchange): Promise<Verdict> {
+export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Promise<Verdict> {
   const { route, request } = exchange
-  const { lane, origin } = route
+  const { lane } = route
+  const { placeholder, authentication } = lane.options
   const method = request.method ?? ''
   const target = request.url ?? ''
   if (request.httpVersion !== '1.1') return no(505, `HTTP/${request.httpVersion}`)
   if (refusedMethods.has(method)) return no(405, `the method ${method}`)
-  const reading = readHeaders(request.rawHeaders, lane.options.placeholder)
+  const reading = readHeaders(request.rawHeaders, placeholder, authentication)
   if (!reading.ok) return reading
   if (route.misdirected || reading.host !== route.host) return no(421, 'another host than the connection is for')
   const path = withoutPrefix(target, route)
   if (path === undefined || !isPlain(path)) return no(400, 'a path that two readers could read differently, or outside of the base URL')
-  const wire = readTarget(method, origin, path)
-  if (mentions(path, wire, lane.options.placeholder)) return no(403, 'the placeholder in the address')
+  const origin = originFor(route, reading.signature)
+  if (origin === undefined) return no(403, 'signed for a service in a region that no rule names')
+  const wire = readTarget(method, origin, path, reading.named)
+  if (mentions(path, wire, placeholder)) return no(403, 'the placeholder in the address')
 
-  const { headers, sites, body } = reading
-  if (sites.length === 0) {
-    if (lane.options.open.has(origin)) return { ok: true, method, path, headers, body, charge: undefined }
+  const { headers, sites, signature, body } = reading
+  if (sites.length === 0 && signature === undefined) {
+    if (lane.options.open.has(origin)) return { ok: true, method, origin, path, headers, body, charge: undefined }
     return no(403, 'no credential: the placeholder is missing')
   }
   if (!lane.options.origins.has(origin)) return no(403, 'a credential for an origin that gets none')
@@ -62,20 +70,29 @@ export async function judge(exchange: Exchange): Promise<Verdict> {
 
   const bound = needsBody(lane.calls, wire)
   if (bound) exchange.wantBody()
-  const content = bound ? await readBoundBody(request, reading.contentType, lane.options.placeholder) : undefined
+  const content = bound ? await readBoundBody(request, reading.contentType, placeholder) : undefined
   if (content?.ok === false) return content
   const found = attribute(lane.calls, wire, content?.value, (call) => lane.load(call))
   if (!found.ok) return no(403, found.reason, found.call)
+  const charge = { call: found.call, rule: found.rule, wire, json: content?.value }
+  if (signature !== undefined)
+    return signAnew(exchange, { origin, path, headers, body, bytes: content?.bytes }, charge, { signature, now: clock.now() })
   const token = tokenOf(found.call.lease)
   if (token === undefined) return no(403, 'the lease holds no credential that fits into a header', found.call.call)
   return {
     ok: true,
     method,
+    origin,
     path,
     headers: [...headers, ...sites.flatMap((site) => [site.name, site.write(token)])],
     body: content?.bytes ?? body,
-    charge: { call: found.call, rule: found.rule, wire, json: content?.value },
+    charge,
   }
+}
+
+/** An AWS lane's base-URL listener stands for every service that the policy names; other lanes have one upstream. */
+function originFor({ lane, origin, endpoint }: Route, signature: SigningScope | undefined): string | undefined {
+  return endpoint === undefined || signature === undefined ? origin : originOf(signature, lane.options.origins)
 }
 
 /** Base-URL lanes: the prefix is taken off; undefined for what lies outside of it. */

@@ -11,7 +11,8 @@ export function matchRequest(rule: RequestRule, request: WireRequest, seen: Seen
     rule.method === request.method &&
     rule.origin === request.origin &&
     matchSegments(rule.segments, request.segments, seen) &&
-    matchQuery(rule.query, request.query)
+    matchQuery(rule.query, request.query) &&
+    Object.entries(rule.headers ?? {}).every(([name, value]) => request.headers.get(name) === value)
   )
 }
 

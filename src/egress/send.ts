@@ -31,13 +31,13 @@ export async function send(deps: SendDeps, exchange: Exchange, sending: Sending)
   try {
     if (!Buffer.isBuffer(sending.body) && sending.body !== 'none') exchange.wantBody()
     const answer = await askWhileFresh(deps, exchange, sending, life, scrubber)
-    await deliver({ route, sending, answer, response, scrubber, remember: (name, value) => life.remember(name, value) })
+    await deliver({ endpoint: route.endpoint, sending, answer, response, scrubber, remember: (name, value) => life.remember(name, value) })
   } catch (error) {
     life.report(0, '')
     if (life.over || response.destroyed || response.headersSent) return void request.socket.destroy()
     if (error instanceof RequestRefused) return refuse(exchange, { status: 403, reason: error.message, call: sending.charge?.call.call })
     const reason = scrubber.scrubText(error instanceof Error ? error.message : String(error))
-    deps.log.info('upstream failed', { server: route.lane.options.server, origin: route.origin, reason })
+    deps.log.info('upstream failed', { server: route.lane.options.server, origin: sending.origin, reason })
     response.writeHead(502, { 'content-type': 'application/json; charset=utf-8' }).end(`${JSON.stringify({ message: `jit: ${reason}` })}\n`)
     request.resume()
   } finally {
@@ -54,7 +54,7 @@ async function askWhileFresh(
 ): Promise<IncomingMessage> {
   const { clock, network } = deps
   const { placeholder } = route.lane.options
-  const question = { network, origin: route.origin, sending, source: request, placeholder, signal: life.signal }
+  const question = { network, origin: sending.origin, sending, source: request, placeholder, signal: life.signal }
   const started = clock.monotonic()
   for (let wait = firstWait; ; wait *= 2) {
     life.attempt()
@@ -129,9 +129,8 @@ class Life implements Running {
   report(status: number, requestId: string): void {
     if (!this.#open) return
     this.#open = false
-    const { route } = this.#exchange
-    const { method, path } = this.#sending
-    this.#owner?.onRequest({ method, url: `${route.origin}${path}`, status, requestId, took: this.#deps.clock.monotonic() - this.#started })
+    const { method, path, origin } = this.#sending
+    this.#owner?.onRequest({ method, url: `${origin}${path}`, status, requestId, took: this.#deps.clock.monotonic() - this.#started })
   }
 
   /** Keeps a captured value for later requests of the call that this one is booked on by now. */

@@ -5,6 +5,8 @@ export interface WireRequest {
   /** The last one is empty when the path ends with a slash. */
   readonly segments: readonly string[]
   readonly query: readonly (readonly [name: string, value: string])[]
+  /** Those that travel on and stand there once, by their names in lower case. */
+  readonly headers: ReadonlyMap<string, string>
 }
 
 /**
@@ -12,12 +14,17 @@ export interface WireRequest {
  * control or non-ASCII characters, invalid percent escapes, escaped slashes, dots, backslashes or percent signs, empty and dot
  * segments (also with path parameters, `..;`), and `;` in a query, which some readers split at.
  */
-export function readTarget(method: string, origin: string, target: string): WireRequest | undefined {
+export function readTarget(
+  method: string,
+  origin: string,
+  target: string,
+  headers: ReadonlyMap<string, string> = new Map(),
+): WireRequest | undefined {
   if (!isPlain(target)) return undefined
   const cut = target.indexOf('?')
   const segments = readSegments(cut === -1 ? target : target.slice(0, cut))
   const query = cut === -1 ? [] : readQuery(target.slice(cut + 1))
-  return segments === undefined || query === undefined ? undefined : { method, origin, segments, query }
+  return segments === undefined || query === undefined ? undefined : { method, origin, segments, query, headers }
 }
 
 /** Origin form in printable ASCII without fragment and backslash: enough where no rule reads the path. */

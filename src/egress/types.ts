@@ -16,16 +16,21 @@ export interface LaneNetwork {
   close(): void
 }
 
+/** How a credential goes into a request: in the placeholder's place, or as a signature that is made anew. */
+export type Authentication = 'token' | 'aws-sigv4'
+
 export interface LaneEgress {
   readonly lane: string
   readonly server: string
   /** What the child holds in place of the credential. */
   readonly placeholder: string
+  /** `token` when absent. */
+  readonly authentication?: Authentication
   /** Origins that may be reached at all; a CONNECT to any other host is refused. */
   readonly origins: ReadonlySet<string>
   /** Origins reached without a credential. */
   readonly open: ReadonlySet<string>
-  /** Base-URL mode: where requests go and which path prefix is taken off. */
+  /** Base-URL mode: where requests go (those to AWS to the service that they were signed for), and which path prefix is taken off. */
   readonly endpoint?: { readonly upstream: string; readonly prefix: string }
 }
 

@@ -13,6 +13,7 @@ function rulesOverlap(left: RequestRule, right: RequestRule): boolean {
     pathsOverlap(left.segments, right.segments) &&
     admitsWhatIsBound(left.query, right.query) &&
     admitsWhatIsBound(right.query, left.query) &&
+    !headersPart(left.headers, right.headers) &&
     !bodiesPart(left, right) &&
     !graphqlParts(left.graphql, right.graphql)
   )
@@ -40,6 +41,11 @@ function admitsWhatIsBound(admitting: readonly QueryParameter[], bound: readonly
     // What is bound to the empty text may be left out.
     return value === '' || (other !== undefined && (other.value === undefined || other.value === value))
   })
+}
+
+/** One header that each binds to another value. */
+function headersPart(left: RequestRule['headers'] = {}, right: RequestRule['headers'] = {}): boolean {
+  return Object.entries(left).some(([name, value]) => Object.hasOwn(right, name) && right[name] !== value)
 }
 
 /** One place of the body that each binds to another value. */

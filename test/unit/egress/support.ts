@@ -49,7 +49,7 @@ const sayOk: RequestListener = (_, response) => response.end('{"ok":true}')
 /** Egress before a real upstream over TLS on loopback, whose authority only the test's network trusts. */
 export async function openBench(clock: Clock = systemClock, timeout = 5000): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'jit-egress-'))
-  const names = ['api.test', 'open.test', 'other.test']
+  const names = ['api.test', 'open.test', 'other.test', 's3.eu-west-1.amazonaws.com', 'dynamodb.eu-west-1.amazonaws.com']
   const authority = await createTestAuthority(names)
   writeFileSync(join(folder, 'upstream.pem'), authority.ca)
   const journal: Upstream['journal'] = []

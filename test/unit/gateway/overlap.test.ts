@@ -39,6 +39,11 @@ describe('two request rules may overlap', () => {
   it.each<[string, RequestRule, RequestRule]>([
     ['that name another method', rule('GET /a'), rule('POST /a')],
     ['that name another host', rule('GET /a'), rule('GET /a', { origin: 'https://other.test' })],
+    [
+      'that want another header',
+      rule('POST /', { headers: { 'x-amz-target': 'A' } }),
+      rule('POST /', { headers: { 'x-amz-target': 'B' } }),
+    ],
     ['that name another thing', rule('GET /repos/acme/web/issues/42'), rule('GET /repos/acme/web/issues/43')],
     ['that bind a parameter to two values', rule('GET /a ?x=1'), rule('GET /a ?x=2&y')],
     ['of which one binds a parameter that the other refuses', rule('GET /a ?x=1'), rule('GET /a ?y')],
@@ -86,6 +91,7 @@ const sent = fc.record({
     origin: fc.constant('https://a.test'),
     segments: fc.array(name, { maxLength: 4 }),
     query: fc.uniqueArray(fc.tuple(name, fc.constantFrom('1', '2')), { maxLength: 2, selector: ([key]) => key }),
+    headers: fc.constantFrom(new Map<string, string>(), new Map([['x-amz-target', 'A']])),
   }),
   body: fc
     .record({
@@ -109,17 +115,19 @@ function ruleFor({ request, body: content }: Sent): fc.Arbitrary<RequestRule> {
       segments: fc.tuple(...request.segments.map(segmentFor)),
       rest: fc.option(fc.nat(request.segments.length)),
       bound: fc.boolean(),
+      named: fc.boolean(),
       pointer: fc.option(fc.constantFrom('', '/query', '/variables')),
       graphql: fc.option(
         fc.record({ fields: fc.constantFrom(['a'], ['b', 'a']), variables: fc.constantFrom([], Object.entries(content.variables)) }),
       ),
     })
-    .map(({ segments, rest, bound, pointer, graphql: over }) => ({
+    .map(({ segments, rest, bound, named, pointer, graphql: over }) => ({
       text: '',
       method: request.method,
       origin: request.origin,
       segments: rest === null ? segments : [...segments.slice(0, rest), { kind: 'rest' }],
       query: request.query.map(([key, value]) => (bound ? { name: key, value } : { name: key })),
+      ...(named ? { headers: Object.fromEntries(request.headers) } : {}),
       ...(pointer === null ? {} : { body: [{ pointer, value: atPointer(content, pointer) ?? null }] }),
       ...(over === null
         ? {}

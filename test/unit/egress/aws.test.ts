@@ -1,0 +1,248 @@
+import type { IncomingMessage } from 'node:http'
+import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { describe, expect, it } from 'vitest'
+import { Secret } from '../../../src/core/secret.ts'
+import type { RequestRule } from '../../../src/core/types.ts'
+import { readTarget } from '../../../src/egress/target.ts'
+import { sha256, sign } from '../../../src/egress/sigv4.ts'
+import type { LaneNetwork } from '../../../src/egress/types.ts'
+import { ask, type Bench, call, lease, rule, shareBench, type TestCall } from './support.ts'
+
+const placeholder = 'ASIAPLACEHOLDER00000'
+const held = { accessKeyId: placeholder, secretAccessKey: 'what-the-server-holds-as-secret' }
+const real = { accessKeyId: 'ASIAREALREALREALREAL', secretAccessKey: 'real/secret', sessionToken: 'real-session-token' }
+const region = 'eu-west-1'
+const s3 = 'https://s3.eu-west-1.amazonaws.com'
+const dynamodb = 'https://dynamodb.eu-west-1.amazonaws.com'
+const readsLog = rule('GET /logs/today.txt ?x-id', { origin: s3 })
+const writesLog = rule('PUT /logs/today.txt ?x-id', { origin: s3 })
+const getsItem = rule('POST /', {
+  origin: dynamodb,
+  headers: { 'x-amz-target': 'DynamoDB_20120810.GetItem' },
+  body: [{ pointer: '/TableName', value: 'users' }],
+})
+
+let bench: Bench
+shareBench((opened) => (bench = opened))
+
+interface AwsLane extends LaneNetwork {
+  readonly url: string
+}
+
+async function awsLane(): Promise<AwsLane> {
+  const endpoint = { upstream: s3, prefix: '' }
+  const lane = await bench.lane({ placeholder, authentication: 'aws-sigv4', origins: new Set([s3, dynamodb]), endpoint })
+  if (lane.endpointUrl === undefined) throw new Error('the lane has no endpoint')
+  return { ...lane, url: lane.endpointUrl }
+}
+
+function awsCall(rules: RequestRule[]): TestCall {
+  const secrets = Object.fromEntries(Object.entries(real).map(([name, value]) => [name, new Secret(value)]))
+  return call(rules, { lease: { ...lease(), secrets } })
+}
+
+/** AWS's own client, at the lane's listener as a base URL, with what a server holds. */
+function s3Client(lane: AwsLane, more: object = {}): S3Client {
+  return new S3Client({ region, endpoint: lane.url, credentials: held, forcePathStyle: true, maxAttempts: 1, ...more })
+}
+
+function dynamoClient(lane: AwsLane): DynamoDBClient {
+  return new DynamoDBClient({ region, endpoint: lane.url, credentials: held, maxAttempts: 1 })
+}
+
+/** Whether what arrived is signed with the real keys, as it arrived. */
+async function isSignedForReal(request: IncomingMessage, service: string, body: Buffer): Promise<boolean> {
+  const given = request.headers
+  const signed = /SignedHeaders=([^,]+)/.exec(given.authorization ?? '')?.[1]?.split(';') ?? []
+  const headers = request.rawHeaders.flatMap((name, at) =>
+    at % 2 === 0 && signed.includes(name.toLowerCase()) && name !== 'Host' ? [name, request.rawHeaders[at + 1] ?? ''] : [],
+  )
+  const origin = `https://${given.host ?? ''}`
+  const path = request.url ?? ''
+  const declared = String(given['x-amz-content-sha256'])
+  const date = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(String(given['x-amz-date'])) ?? []
+  const now = Date.UTC(Number(date[1]), Number(date[2]) - 1, Number(date[3]), Number(date[4]), Number(date[5]), Number(date[6]))
+  const query = readTarget('GET', origin, path)?.query ?? []
+  const again = await sign(
+    { method: request.method ?? '', origin, path, query, headers, payload: declared },
+    { region, service },
+    real,
+    now,
+  )
+  const at = again.findIndex((name) => name.toLowerCase() === 'authorization')
+  return again[at + 1] === given.authorization && (declared === 'UNSIGNED-PAYLOAD' || declared === sha256(body))
+}
+
+/** The upstream answers what it made of the signature. */
+function checkSignatures(service: string, answer = '{}'): { good: boolean[] } {
+  const seen: { good: boolean[] } = { good: [] }
+  bench.upstream.answer = (request, response) => {
+    const parts: Buffer[] = []
+    request.on('data', (part: Buffer) => parts.push(part))
+    request.once('end', () => {
+      void isSignedForReal(request, service, Buffer.concat(parts)).then((good) => {
+        seen.good.push(good)
+        response.writeHead(good ? 200 : 403, { 'content-type': 'application/x-amz-json-1.0' }).end(answer)
+      })
+    })
+  }
+  return seen
+}
+
+describe('a lane to AWS', () => {
+  it('signs what S3’s client signed with the placeholder anew, and the server sees nothing of the keys', async () => {
+    const lane = await awsLane()
+    const mine = awsCall([readsLog])
+    lane.begin(mine)
+    const seen = checkSignatures('s3', 'the log')
+    const answer = await s3Client(lane).send(new GetObjectCommand({ Bucket: 'logs', Key: 'today.txt' }))
+    expect(await answer.Body?.transformToString()).toBe('the log')
+    expect(seen.good).toEqual([true])
+    const [arrived] = bench.upstream.journal
+    expect(arrived?.headers).toMatchObject({ host: 's3.eu-west-1.amazonaws.com', 'x-amz-security-token': real.sessionToken })
+    expect(JSON.stringify(arrived?.rawHeaders)).not.toContain(placeholder)
+    expect(mine.sent).toMatchObject([{ method: 'GET', url: `${s3}/logs/today.txt?x-id=GetObject`, status: 200 }])
+    lane.close()
+  })
+
+  it('tells DynamoDB’s operations apart by their header, and binds the body', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([readsLog, getsItem]))
+    const seen = checkSignatures('dynamodb', '{"Item":{}}')
+    const client = dynamoClient(lane)
+    await client.send(new GetItemCommand({ TableName: 'users', Key: { id: { S: 'ada' } } }))
+    expect(seen.good).toEqual([true])
+    await expect(client.send(new GetItemCommand({ TableName: 'salaries', Key: { id: { S: 'ada' } } }))).rejects.toThrow()
+    expect(bench.refusals()).toEqual(['no rule of a call in flight admits this request'])
+    lane.close()
+  })
+
+  it('signs an upload whose body it has not seen by the hash that came with it', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([writesLog]))
+    const seen = checkSignatures('s3', '')
+    await s3Client(lane, { requestChecksumCalculation: 'WHEN_REQUIRED' }).send(
+      new PutObjectCommand({ Bucket: 'logs', Key: 'today.txt', Body: 'x'.repeat(100_000) }),
+    )
+    expect(seen.good).toEqual([true])
+    lane.close()
+  })
+
+  it.each([
+    ['no call in flight', [], 'no call in flight'],
+    ['another key of the bucket', [rule('GET /logs/else.txt ?x-id', { origin: s3 })], 'no rule of a call in flight admits this request'],
+    [
+      'the same path of another service',
+      [rule('GET /logs/today.txt ?x-id', { origin: dynamodb })],
+      'no rule of a call in flight admits this request',
+    ],
+  ])('refuses with %s', async (_, rules, reason) => {
+    const lane = await awsLane()
+    if (rules.length > 0) lane.begin(awsCall(rules))
+    await expect(s3Client(lane).send(new GetObjectCommand({ Bucket: 'logs', Key: 'today.txt' }))).rejects.toThrow()
+    expect(bench.refusals()).toEqual([reason])
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it.each<[string, Record<string, string>, string]>([
+    [
+      'keys of its own',
+      { authorization: authorizationOf({ key: 'AKIAIOSFODNN7EXAMPLE' }) },
+      'another credential than this lane’s placeholder in the header authorization',
+    ],
+    [
+      'a session token of its own',
+      { authorization: authorizationOf({}), 'x-amz-security-token': 'own' },
+      'another credential than this lane’s placeholder in the header x-amz-security-token',
+    ],
+    [
+      'the placeholder as a bearer token',
+      { authorization: `Bearer ${placeholder}` },
+      'another credential than this lane’s placeholder in the header authorization',
+    ],
+    [
+      'a service that no rule names',
+      { authorization: authorizationOf({ service: 'iam' }) },
+      'signed for a service in a region that no rule names',
+    ],
+    ['another region', { authorization: authorizationOf({ in: 'us-east-1' }) }, 'signed for a service in a region that no rule names'],
+    [
+      'a body whose pieces are signed',
+      { authorization: authorizationOf({}), 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD' },
+      'a body whose pieces are signed, which cannot be signed anew',
+    ],
+    [
+      'a body outside of the signature',
+      { authorization: authorizationOf({}), 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
+      'a body outside of the signature; the rule has no `payload: unsigned`',
+    ],
+    [
+      'a hash that is none',
+      { authorization: authorizationOf({}), 'x-amz-content-sha256': 'nonsense' },
+      'a body whose pieces are signed, which cannot be signed anew',
+    ],
+    ['no signature', { accept: '*/*' }, 'no credential: the placeholder is missing'],
+  ])('refuses %s', async (_, headers, reason) => {
+    const lane = await awsLane()
+    lane.begin(awsCall([readsLog]))
+    const answer = await fetch(`${lane.url}/logs/today.txt?x-id=GetObject`, { headers })
+    expect(answer.status).toBe(403)
+    expect(bench.refusals()).toEqual([reason])
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it('lets a body travel outside of the signature where the rule says so', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([{ ...writesLog, unsignedPayload: true }]))
+    const seen = checkSignatures('s3', '')
+    const headers = { authorization: authorizationOf({}), 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }
+    await fetch(`${lane.url}/logs/today.txt?x-id=PutObject`, { method: 'PUT', headers, body: 'anything' })
+    expect(seen.good).toEqual([true])
+    lane.close()
+  })
+
+  it('refuses an address that carries its own signature', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([readsLog]))
+    const url = new URL(`${lane.url}/logs/today.txt`)
+    url.searchParams.set('X-Amz-Algorithm', 'AWS4-HMAC-SHA256')
+    url.searchParams.set('X-Amz-Credential', `${placeholder}/20261121/${region}/s3/aws4_request`)
+    url.searchParams.set('X-Amz-Signature', '0'.repeat(64))
+    expect((await fetch(url)).status).toBe(403)
+    expect(bench.refusals()).toEqual(['the placeholder in the address'])
+    lane.close()
+  })
+
+  it('reads and signs a body that came without its hash, through the proxy too', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([rule('POST /', { origin: dynamodb, headers: { 'x-amz-target': 'DynamoDB_20120810.Scan' } })]))
+    const seen = checkSignatures('dynamodb')
+    const headers = {
+      authorization: authorizationOf({ service: 'dynamodb' }),
+      'x-amz-target': 'DynamoDB_20120810.Scan',
+      'content-type': 'application/x-amz-json-1.0',
+    }
+    const answer = await ask(lane, { host: 'dynamodb.eu-west-1.amazonaws.com', method: 'POST', headers, body: '{"TableName":"users"}' })
+    expect(answer.status).toBe(200)
+    expect(seen.good).toEqual([true])
+    lane.close()
+  })
+
+  it('takes the keys out of an answer that echoes them', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([readsLog]))
+    bench.upstream.answer = (_, response) => response.end(`echo ${real.sessionToken} ${real.secretAccessKey}`)
+    const answer = await fetch(`${lane.url}/logs/today.txt?x-id=GetObject`, { headers: { authorization: authorizationOf({}) } })
+    const text = await answer.text()
+    expect(text).toContain('echo')
+    for (const secret of [real.sessionToken, real.secretAccessKey]) expect(text).not.toContain(secret)
+    lane.close()
+  })
+})
+
+function authorizationOf({ key = placeholder, in: where = region, service = 's3' }): string {
+  return `AWS4-HMAC-SHA256 Credential=${key}/20261121/${where}/${service}/aws4_request, SignedHeaders=host;x-amz-date, Signature=${'0'.repeat(64)}`
+}
