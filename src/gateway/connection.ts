@@ -14,6 +14,7 @@ import { LanePool } from './lanes.ts'
 import { filterList, isList } from './lists.ts'
 import { runCall } from './pipeline.ts'
 import { refuseReference } from './reference.ts'
+import { Refusals } from './refusals.ts'
 import { currentScrubber } from './scrubbing.ts'
 import { ServerMessages } from './server-messages.ts'
 import type { GatewayDeps } from './types.ts'
@@ -33,7 +34,7 @@ export class Connection {
   readonly lanes: LanePool
   readonly #deps: GatewayDeps
   readonly #flow: Flow
-  readonly #principal: Principal
+  readonly #refusals: Refusals
   readonly #handshake: Handshake = { initialize: undefined, initialized: false }
   readonly #inFlight = new Map<string, Ending>()
   /** Id of a request in flight → its progress token, both as JSON. */
@@ -47,7 +48,7 @@ export class Connection {
   constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
     this.#deps = deps
     this.#flow = new Flow(socket, () => this.lanes.all)
-    this.#principal = principal
+    this.#refusals = new Refusals(deps, { server: hello.server, connection: this.id, session: principal.session })
     this.server = hello.server
     const scrubber = currentScrubber(deps.broker)
     this.lanes = new LanePool(deps, {
@@ -97,7 +98,7 @@ export class Connection {
     if (this.#closed) return
     const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
-      this.#note(parsed.error)
+      this.#refusals.note('client', parsed.error)
       return this.#answer(parsed.id, JSON.stringify(errorAnswer(parsed.id, parsed.error)))
     }
     const { message } = parsed
@@ -111,7 +112,7 @@ export class Connection {
     if (message.kind === 'notification') {
       if (isNotice(message.method)) return this.#notify(message, bytes)
       // Some server might take it for a request all the same; nobody would have decided on it.
-      return this.#note(new JitError('message.malformed', `a request ${quote(message.method)} without an id`))
+      return this.#refusals.note('client', new JitError('message.malformed', `a request ${quote(message.method)} without an id`))
     }
     if (this.#inFlight.has(scalarJson(message.id)))
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
@@ -130,7 +131,9 @@ export class Connection {
   async close(reason: JitError): Promise<void> {
     this.#closed = true
     this.abortAll(reason)
-    await this.lanes.close(reason)
+    const closed = this.lanes.close(reason)
+    this.#refusals.end()
+    await closed
   }
 
   /** Ends what runs; the client stays, and its next request starts the server anew. */
@@ -213,17 +216,6 @@ export class Connection {
 
   #fail(id: Id, error: JitError): void {
     this.#answer(id, JSON.stringify(errorAnswer(id, error)))
-  }
-
-  #note(error: JitError): void {
-    try {
-      this.#deps.audit.append({
-        type: 'message.refused',
-        detail: { server: this.server, connection: this.id, session: this.#principal.session, code: error.code, message: error.message },
-      })
-    } catch (failure) {
-      this.#deps.log.error('refused message not recorded', { error: String(failure) })
-    }
   }
 }
 
