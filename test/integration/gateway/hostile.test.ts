@@ -320,6 +320,26 @@ describe('a client that takes no answers', () => {
   })
 })
 
+describe('a client that floods', () => {
+  it('with what is refused fills no disk: the trail has the first of it, and at its end how many there were', async () => {
+    await connected()
+    for (let count = 0; count < 1000; count += 1) client.send(`{"jsonrpc":"2.0","id":${count},"id":${count}}`)
+    await client.until(() => client.strays.length === 1000)
+    expect(bench.audit.ofType('message.refused')).toHaveLength(100)
+    client.leave()
+    await eventually(() => bench.audit.ofType('message.refused').length === 101)
+    expect(bench.audit.ofType('message.refused').at(-1)).toMatchObject({ detail: { from: 'client', unrecorded: 900 } })
+  })
+
+  it('and is cut off by the end of the daemon is counted all the same', async () => {
+    await connected()
+    for (let count = 0; count < 101; count += 1) client.send('{}')
+    await client.until(() => client.strays.length === 101)
+    await bench.gateway.stop(undefined, new JitError('daemon.restarted', 'the daemon stops'))
+    expect(bench.audit.ofType('message.refused').at(-1)).toMatchObject({ detail: { unrecorded: 1 } })
+  })
+})
+
 describe('a client that speaks past its shim', () => {
   it('cannot hide a message behind a line break in another', async () => {
     await connected()
