@@ -5,6 +5,7 @@ import { canonicalJson, type JsonObject } from '../core/json.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
 import type { Config } from '../config/schema.ts'
+import type { StandIn } from '../gateway/types.ts'
 import type { ProviderFacts } from '../policy/types.ts'
 import type { Provider, ProviderHost, ProviderPlugin } from '../provider/contract.ts'
 
@@ -147,8 +148,14 @@ export class Registry {
     }))
   }
 
-  placeholder(name: string): string {
-    return this.#open.get(name)?.plugin.placeholder(randomAlphanumeric(80)) ?? ''
+  /** What a server holds in place of this one's credentials. Throws `not-found`. */
+  standIn(name: string): StandIn {
+    const found = this.#open.get(name)
+    if (found === undefined) throw new JitError('not-found', `there is no provider ${quote(name)}`)
+    const { plugin, provider } = found
+    const placeholder = plugin.placeholder(randomAlphanumeric(80))
+    const { authentication = 'token' } = plugin
+    return { placeholder, origin: provider.origin, authentication, environment: provider.environment?.(placeholder) ?? {} }
   }
 
   /** The store was opened: what stands in it is what the registered providers have. */

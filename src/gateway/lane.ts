@@ -155,9 +155,11 @@ export class Lane {
     const launch = await this.#deps.launch(server)
     try {
       this.#throwIfEnded()
-      const placeholder = config.provider === undefined ? '' : this.#deps.placeholder(config.provider)
-      if (config.provider !== undefined && config.inject.mode !== 'env') await this.wire.open(config, config.provider, placeholder)
-      const child = this.#startChild(launch, injectedEnvironment(config.inject, placeholder, this.wire.network, lease))
+      const standIn = config.provider === undefined ? undefined : this.#deps.standIn(config.provider)
+      if (standIn !== undefined && config.inject.mode !== 'env') await this.wire.open(config, standIn)
+      const injected = standIn === undefined ? {} : injectedEnvironment(config.inject, standIn, this.wire.network, lease)
+      const provided = config.inject.mode === 'env' ? {} : (standIn?.environment ?? {})
+      const child = this.#startChild(launch, { ...provided, ...launch.environment, ...injected })
       this.#child = child
       this.#deps.audit.append({
         type: 'server.started',
@@ -172,13 +174,13 @@ export class Lane {
     }
   }
 
-  #startChild(launch: LaunchSpec, injected: Readonly<Record<string, string>>): Child {
+  #startChild(launch: LaunchSpec, environment: Readonly<Record<string, string>>): Child {
     const { server } = this.#options
     return new Child({
       server,
       lane: this.id,
       launch,
-      environment: { ...launch.environment, ...injected },
+      environment,
       children: this.#deps.children,
       clock: this.#deps.clock,
       log: this.#deps.log,

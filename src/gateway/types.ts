@@ -5,7 +5,7 @@ import type { Broker } from '../broker/types.ts'
 import type { Config } from '../config/schema.ts'
 import type { JitError } from '../core/errors.ts'
 import type { Principal, Surroundings } from '../core/types.ts'
-import type { Egress } from '../egress/types.ts'
+import type { Authentication, Egress } from '../egress/types.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
@@ -32,12 +32,20 @@ export interface GatewayDeps extends Surroundings {
   readonly children: ChildTable
   /** Throws JitError `server.start` or `server.pin`. */
   launch(server: string): Promise<LaunchSpec>
-  /** A value of the shape of that provider's credential, which is none. */
-  placeholder(provider: string): string
-  /** Origin of request rules without one. */
-  origin(provider: string): string
+  /** What a lane's child holds in place of that provider's credential; another one each time. */
+  standIn(provider: string): StandIn
   /** Who is at the other end; throws when it is another user. The returned function ends the connection's part in the session. */
   identify(socket: Socket, hello: HelloFrame): { principal: Principal; leave: () => void }
+}
+
+export interface StandIn {
+  /** A value of the credential's shape, which is none. */
+  readonly placeholder: string
+  /** Origin of request rules without one. */
+  readonly origin: string
+  readonly authentication: Authentication
+  /** Variables that a client needs beside it: its other half, a region, and what keeps it from other credentials. */
+  readonly environment: Readonly<Record<string, string>>
 }
 
 export interface LaneStatus {

@@ -4,7 +4,7 @@ import type { InFlightCall, LaneNetwork } from '../egress/types.ts'
 import type { Ending } from './ending.ts'
 import { beginStartup, type Startup } from './startup.ts'
 import { Turns } from './turns.ts'
-import type { GatewayDeps } from './types.ts'
+import type { GatewayDeps, StandIn } from './types.ts'
 
 export interface WireOptions {
   readonly server: string
@@ -36,15 +36,16 @@ export class Wire {
   }
 
   /** Opens the network, with what the server may do before any call. Throws the lane's reason when that ends meanwhile. */
-  async open({ inject, open }: ServerConfig, provider: string, placeholder: string): Promise<void> {
+  async open({ inject, open }: ServerConfig, { placeholder, origin, authentication }: StandIn): Promise<void> {
     const { server, lane } = this.#options
     const compiled = this.#deps.policy().servers.get(server)
     if (compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
-    const endpoint = inject.mode === 'endpoint' ? { upstream: this.#deps.origin(provider), prefix: inject.prefix ?? '' } : undefined
+    const endpoint = inject.mode === 'endpoint' ? { upstream: origin, prefix: inject.prefix ?? '' } : undefined
     const network = await this.#deps.egress.openLane({
       lane,
       server,
       placeholder,
+      authentication,
       origins: compiled.origins,
       open: new Set(open),
       ...(endpoint === undefined ? {} : { endpoint }),

@@ -1,20 +1,19 @@
 import type { Lease } from '../../broker/types.ts'
 import type { Injection } from '../../config/schema.ts'
 import type { LaneNetwork } from '../../egress/types.ts'
+import type { StandIn } from '../types.ts'
 
 /** The variables that a lane's child gets for its way to the upstream, by injection mode. */
 export function injectedEnvironment(
   inject: Injection,
-  placeholder: string,
+  { placeholder }: Pick<StandIn, 'placeholder'>,
   network: LaneNetwork | undefined,
   lease: Lease | undefined,
 ): Record<string, string> {
   if (inject.mode === 'env') return templated(inject, lease, placeholder)
   if (network === undefined) return {}
-  const held =
-    typeof inject.env === 'string'
-      ? { [inject.env]: placeholder }
-      : Object.fromEntries(Object.keys(inject.env ?? {}).map((name) => [name, placeholder]))
+  const named = typeof inject.env === 'string' ? [inject.env] : Object.keys(inject.env ?? {})
+  const held = Object.fromEntries(named.map((name) => [name, placeholder]))
   if (inject.mode === 'endpoint') {
     const endpoint = network.endpointUrl ?? ''
     return {

@@ -111,12 +111,11 @@ export async function openBench(servers = plain): Promise<Bench> {
         command: process.execPath,
         args: [fixture, JSON.stringify(bench.behaviour)],
         cwd: folder,
-        environment: { PATH: process.env['PATH'] ?? '' },
+        environment: { PATH: process.env['PATH'] ?? '', API_HOME: 'set by the config' },
         pin: 'npm:hostile@1.0.0',
       }
     },
-    placeholder: () => placeholder,
-    origin: () => origin,
+    standIn: () => ({ placeholder, origin, authentication: 'token', environment: { API_REGION: 'north', API_HOME: 'none' } }),
     identify: () => ({
       principal: { human: 'ada(1000)', agent: { name: 'agent', pid: 7, startTime: 1, evidence: 'peer' }, session: 'session_1' },
       leave: () => undefined,
