@@ -100,8 +100,10 @@ function checkInjection(name: string, server: ServerConfig, problems: ProblemLis
   if (server.url !== undefined && mode !== 'header')
     problems.add([...path, 'mode'], 'a remote server (`url`) takes its credential with `inject: { mode: header }`')
   if (server.run !== undefined && mode === 'header')
-    problems.add([...path, 'mode'], 'mode header is for remote servers (`url`); a local one takes egress, endpoint or env')
-  if (mode !== 'header' && (env === undefined || filled.length === 0)) {
+    problems.add([...path, 'mode'], 'mode header is for remote servers (`url`); a local one takes egress, endpoint, credentials or env')
+  if (mode === 'credentials' && env !== undefined)
+    problems.add([...path, 'env'], 'mode credentials fills the variables that AWS clients read by itself')
+  if (mode !== 'header' && mode !== 'credentials' && (env === undefined || filled.length === 0)) {
     problems.add(
       [...path, 'env'],
       mode === 'env'

@@ -81,7 +81,7 @@ export const toolCase = z.strictObject({
 export const toolRow = z.union([toolCase, z.array(toolCase).min(1)])
 
 export const injection = z.strictObject({
-  mode: z.enum(['egress', 'endpoint', 'env', 'header']).default('egress'),
+  mode: z.enum(['egress', 'endpoint', 'env', 'credentials', 'header']).default('egress'),
   env: z
     .union([environmentName, z.record(environmentName, z.string())])
     .optional()

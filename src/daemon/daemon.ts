@@ -1,7 +1,7 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { userInfo } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { openAudit } from '../audit/log.ts'
 import { findPaths } from '../config/paths.ts'
 import { loadPresets } from '../config/presets.ts'
@@ -121,6 +121,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     approvals,
     children,
     launch: (server) => launcher.launch(server),
+    handover: emptyFolder(join(paths.runtime, 'handover')),
     standIn: (provider) => registry.standIn(provider),
     identify: (socket, hello) => sessions.enter(readPeer?.(socket), hello),
     clock,
@@ -200,4 +201,11 @@ function listenOn(server: Server, path: string): Promise<void> {
     server.once('error', fail)
     server.listen(path, settle)
   })
+}
+
+/** What a daemon that died left there is of no use any more. */
+function emptyFolder(folder: string): string {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { mode: 0o700 })
+  return folder
 }

@@ -155,7 +155,12 @@ export class Registry {
     const { plugin, provider } = found
     const placeholder = plugin.placeholder(randomAlphanumeric(80))
     const { authentication = 'token' } = plugin
-    return { placeholder, origin: provider.origin, authentication, environment: provider.environment?.(placeholder) ?? {} }
+    return {
+      placeholder,
+      origin: provider.origin,
+      authentication,
+      environment: (held) => provider.environment?.(held ? placeholder : undefined) ?? {},
+    }
   }
 
   /** The store was opened: what stands in it is what the registered providers have. */
@@ -176,6 +181,7 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
   return {
     kind: plugin.kind,
     origin: provider.origin,
+    authentication: plugin.authentication ?? 'token',
     parseScope: (scope) => parseScope(plugin, scope),
     checkField: (path, value) => plugin.checkField(path, value),
   }

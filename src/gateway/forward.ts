@@ -79,7 +79,7 @@ function governedLine({ request, operation }: Call): string {
   return JSON.stringify({ jsonrpc: '2.0', id: request.id, method: request.method, params })
 }
 
-/** In mode env a child belongs to one lease; otherwise to one partition, or to all with `isolation: none`. */
+/** In modes env and credentials a child belongs to one lease; otherwise to one partition, or to all with `isolation: none`. */
 function partitionOf(context: CallContext, permission: Permission, lease: Lease | undefined): string {
   if (context.deps.config().servers[context.server]?.isolation === 'none') return 'all'
   if (lease === undefined || permission.grant.credential === 'none') return 'none'
@@ -87,5 +87,6 @@ function partitionOf(context: CallContext, permission: Permission, lease: Lease 
 }
 
 function injectsAtStart({ deps, server }: CallContext): boolean {
-  return deps.config().servers[server]?.inject.mode === 'env'
+  const mode = deps.config().servers[server]?.inject.mode
+  return mode === 'env' || mode === 'credentials'
 }

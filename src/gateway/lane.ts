@@ -3,6 +3,7 @@ import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
 import { Ending } from './ending.ts'
+import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
 import { injectedEnvironment } from './inject/environment.ts'
 import { classify, type Id, type Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
@@ -49,6 +50,7 @@ export class Lane {
   readonly #warn: (message: string, text: () => string) => void
   #pauses = 0
   #child: Child | undefined
+  #credentials: CredentialsEndpoint | undefined
   #ended: JitError | undefined
 
   constructor(deps: GatewayDeps, options: LaneOptions) {
@@ -156,9 +158,12 @@ export class Lane {
     try {
       this.#throwIfEnded()
       const standIn = config.provider === undefined ? undefined : this.#deps.standIn(config.provider)
-      if (standIn !== undefined && config.inject.mode !== 'env') await this.wire.open(config, standIn)
+      const { mode } = config.inject
+      const redirected = mode === 'egress' || mode === 'endpoint'
+      if (standIn !== undefined && redirected) await this.wire.open(config, standIn)
+      if (mode === 'credentials' && lease !== undefined) await this.#openCredentials(lease)
       const injected = standIn === undefined ? {} : injectedEnvironment(config.inject, standIn, this.wire.network, lease)
-      const provided = config.inject.mode === 'env' ? {} : (standIn?.environment ?? {})
+      const provided = { ...standIn?.environment(redirected), ...this.#credentials?.environment }
       const child = this.#startChild(launch, { ...provided, ...launch.environment, ...injected })
       this.#child = child
       this.#deps.audit.append({
@@ -172,6 +177,14 @@ export class Lane {
       launch.release?.()
       throw error
     }
+  }
+
+  async #openCredentials(lease: Lease): Promise<void> {
+    const { clock, handover: folder } = this.#deps
+    const endpoint = await openCredentialsEndpoint({ lane: this.id, lease, folder, clock })
+    if (this.ended) endpoint.close()
+    this.#throwIfEnded()
+    this.#credentials = endpoint
   }
 
   #startChild(launch: LaunchSpec, environment: Readonly<Record<string, string>>): Child {
@@ -229,6 +242,7 @@ export class Lane {
     this.#ended = error
     this.#ending.end(error)
     this.wire.close()
+    this.#credentials?.close()
     this.#requests.end(error)
     try {
       this.#deps.audit.append({ type: 'server.stopped', server: this.#options.server, lane: this.id, detail: { reason: error.message } })

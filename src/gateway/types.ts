@@ -32,6 +32,8 @@ export interface GatewayDeps extends Surroundings {
   readonly children: ChildTable
   /** Throws JitError `server.start` or `server.pin`. */
   launch(server: string): Promise<LaunchSpec>
+  /** Private folder for what is handed to children by file, of the runtime folder. */
+  readonly handover: string
   /** What a lane's child holds in place of that provider's credential; another one each time. */
   standIn(provider: string): StandIn
   /** Who is at the other end; throws when it is another user. The returned function ends the connection's part in the session. */
@@ -44,8 +46,8 @@ export interface StandIn {
   /** Origin of request rules without one. */
   readonly origin: string
   readonly authentication: Authentication
-  /** Variables that a client needs beside it: its other half, a region, and what keeps it from other credentials. */
-  readonly environment: Readonly<Record<string, string>>
+  /** Variables that a client needs: a region, what keeps it from other credentials, and where it holds the placeholder, its halves. */
+  environment(held: boolean): Readonly<Record<string, string>>
 }
 
 export interface LaneStatus {

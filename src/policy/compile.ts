@@ -63,6 +63,8 @@ class ServerCompiler {
       this.#problem(['provider'], `the provider ${quote(server.provider)} is not there`)
     if (server.preset !== undefined && this.#preset === undefined) this.#problem(['preset'], `there is no preset ${quote(server.preset)}`)
     const { mode } = server.inject
+    if (mode === 'credentials' && provider !== undefined && provider.authentication !== 'aws-sigv4')
+      this.#problem(['inject', 'mode'], `mode credentials is for AWS; a provider of kind ${provider.kind} takes egress, endpoint or env`)
     this.#context = {
       provider: server.provider === undefined || provider === undefined ? undefined : { name: server.provider, facts: provider },
       ttl: server.ttl ?? loaded.config.ttl,

@@ -6,6 +6,7 @@ import type { JsonObject } from '../core/json.ts'
 export interface ProviderFacts {
   readonly kind: string
   readonly origin: string
+  readonly authentication: 'token' | 'aws-sigv4'
   /** Parses a filled-in scope; throws JitError `provider.scope`. */
   parseScope(scope: JsonObject): JsonObject
   /** Refusal of a value from a call for one field of the scope, or undefined. */

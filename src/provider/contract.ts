@@ -103,8 +103,11 @@ export interface Provider {
   describe(scope: JsonObject): string
   /** What the upstream will be asked for, exactly, for `jit explain`: a session policy, policies by name. No I/O. Absent: the scope says it. */
   asks?(scope: JsonObject): JsonObject
-  /** Variables for the server beside those that `inject` names, in modes egress and endpoint: a region, the halves of a placeholder. */
-  environment?(placeholder: string): Readonly<Record<string, string>>
+  /**
+   * Variables for the server beside those that `inject` names: a region, what keeps clients from other credentials, and with a
+   * placeholder (modes egress and endpoint) its halves.
+   */
+  environment?(placeholder: string | undefined): Readonly<Record<string, string>>
   close?(): Promise<void>
 }
 

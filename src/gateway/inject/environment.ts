@@ -11,7 +11,7 @@ export function injectedEnvironment(
   lease: Lease | undefined,
 ): Record<string, string> {
   if (inject.mode === 'env') return templated(inject, lease, placeholder)
-  if (network === undefined) return {}
+  if (inject.mode === 'credentials' || network === undefined) return {}
   const named = typeof inject.env === 'string' ? [inject.env] : Object.keys(inject.env ?? {})
   const held = Object.fromEntries(named.map((name) => [name, placeholder]))
   if (inject.mode === 'endpoint') {

@@ -21,7 +21,7 @@ describe('a call in mode endpoint', () => {
     expect(await client.call('fetch', { repo: 'web', item: '1' })).toContain('"status":200')
     expect(authorization(0)).toBe(`Bearer ${bench.provider.tokens[0]?.value}`)
     const { env: held } = readSelf(await client.call('self', { repo: 'web' }))
-    expect(held).toMatchObject({ API_TOKEN: placeholder, API_REGION: 'north', API_HOME: 'set by the config' })
+    expect(held).toMatchObject({ API_TOKEN: placeholder, API_REGION: 'north', API_HOME: 'set by the config', API_OTHER_HALF: 'held' })
     expect(bench.audit.ofType('call.close')[0]).toMatchObject({ requests: [{ method: 'GET', url: `${origin}/repos/web/1`, status: 200 }] })
   })
 })

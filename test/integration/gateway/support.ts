@@ -82,7 +82,7 @@ ${options.more ?? ''}    tools:
 ${rows}`
 }
 
-const facts: ProviderFacts = { kind: 'plain', origin, parseScope: (scope) => scope, checkField: () => undefined }
+const facts: ProviderFacts = { kind: 'plain', origin, authentication: 'token', parseScope: (scope) => scope, checkField: () => undefined }
 
 /** The real gateway with the real policy, broker and egress, before children that misbehave; closed with the test. */
 export async function openBench(servers = plain): Promise<Bench> {
@@ -115,7 +115,13 @@ export async function openBench(servers = plain): Promise<Bench> {
         pin: 'npm:hostile@1.0.0',
       }
     },
-    standIn: () => ({ placeholder, origin, authentication: 'token', environment: { API_REGION: 'north', API_HOME: 'none' } }),
+    standIn: () => ({
+      placeholder,
+      origin,
+      authentication: 'token',
+      environment: (held) => ({ API_REGION: 'north', API_HOME: 'none', ...(held ? { API_OTHER_HALF: 'held' } : {}) }),
+    }),
+    handover: folder,
     identify: () => ({
       principal: { human: 'ada(1000)', agent: { name: 'agent', pid: 7, startTime: 1, evidence: 'peer' }, session: 'session_1' },
       leave: () => undefined,

@@ -77,6 +77,7 @@ function realFacts(kind: string): ProviderFacts {
   return {
     kind,
     origin: 'https://api.github.com',
+    authentication: plugin.authentication ?? 'token',
     parseScope: (scope) => plugin.scope.parse(scope),
     checkField: (path, value) => plugin.checkField(path, value),
   }

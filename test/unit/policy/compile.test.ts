@@ -47,6 +47,16 @@ describe('what cannot be compiled', () => {
     ['a method in lower case', row('{ scope: { a: 1 }, requests: [get /x] }'), /"get" is no method; write one of GET/],
     ['plain http', row('{ scope: { a: 1 }, requests: ["GET http://x.dev/y"] }'), /"http:\/\/x\.dev" is not https/],
     ['a host from the call', row('{ scope: { a: 1 }, requests: ["GET https://${args.x}/y"] }'), /is no https:\/\/host/],
+    [
+      'an argument in a header',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { x-amz-target: "A.${args.x}" } }] }'),
+      /headers\.x-amz-target: a header takes no arguments/,
+    ],
+    [
+      'a header on two lines',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { x-amz-target: "A\\nb: c" } }] }'),
+      /is no header's value/,
+    ],
     ['a wildcard host', row('{ scope: { a: 1 }, requests: ["GET https://*.dev/y"] }'), /is no https:\/\/host/],
     ['a user in the host', row('{ scope: { a: 1 }, requests: ["GET https://a@x.dev/y"] }'), /is no https:\/\/host/],
     ['** in the middle', row('{ scope: { a: 1 }, requests: ["GET /**/y"] }'), /"\*\*" stands for the rest/],

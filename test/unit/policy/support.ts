@@ -21,6 +21,7 @@ const scope = z.strictObject({
 export const githubFacts: ProviderFacts = {
   kind: 'github-app',
   origin: 'https://api.github.com',
+  authentication: 'token',
   parseScope(value) {
     const result = scope.safeParse(value)
     if (!result.success) throw new JitError('provider.scope', `the scope is refused: ${result.error.issues[0]?.message ?? ''}`)
@@ -36,6 +37,7 @@ export const githubFacts: ProviderFacts = {
 export const plainFacts: ProviderFacts = {
   kind: 'plain',
   origin: 'https://api.plain.dev',
+  authentication: 'token',
   parseScope: (value) => value,
   checkField: (path, value) => (path.startsWith('digits') && !/^\d+$/.test(value) ? 'takes digits' : undefined),
 }
