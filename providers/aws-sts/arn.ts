@@ -24,6 +24,7 @@ export function refuseArn(text: string): string | undefined {
   const open = arn.resource.endsWith('*')
   const plain = open ? arn.resource.slice(0, -1) : arn.resource
   if (neverPlain.test(plain)) return 'holds a wildcard, a policy variable or a character that no name has'
+  if (arn.resource.includes('arn:')) return 'holds another ARN'
   if (arn.resource.split(/[/:]/).some((part) => part === '..' || part === '.')) return 'holds "." or ".." as a part'
   if (arn.service === 's3' && arn.region === '' && arn.account === '') return refuseBucket(plain, open)
   return open && !/^[^/:]+[/:].*[^/:]/u.test(plain) ? 'names a kind of resource, and none of them: write more before the "*"' : undefined
@@ -31,9 +32,9 @@ export function refuseArn(text: string): string | undefined {
 
 function refuseBucket(plain: string, open: boolean): string | undefined {
   const slash = plain.indexOf('/')
+  if (open && slash < 0) return 'would open other buckets: write the bucket’s whole name and "/" before the "*"'
   const bucket = slash < 0 ? plain : plain.slice(0, slash)
   if (!bucketPattern.test(bucket)) return 'does not begin with a bucket name as S3 allows it'
-  if (open && slash < 0) return 'would open other buckets: a "*" stands after "BUCKET/"'
   return !open && slash === plain.length - 1 ? 'names no object' : undefined
 }
 

@@ -14,13 +14,13 @@ const conditionValue = z.union([z.string().min(1), z.number(), z.boolean()]).ref
   error: 'a policy variable or a control character',
 })
 const conditions = z.record(
-  z.string().regex(operatorPattern, 'no condition operator of IAM'),
+  z.string().regex(operatorPattern),
   z
-    .record(
-      z.string().regex(/^[\w-]+:[^\p{C}*?$"\\]{1,200}$/u, 'no condition key of IAM'),
-      z.union([conditionValue, z.array(conditionValue).min(1)]),
-    )
+    .record(z.string().regex(/^[\w-]+:[^\p{C}*?$"\\]{1,200}$/u), z.union([conditionValue, z.array(conditionValue).min(1)]), {
+      error: (issue) => (issue.code === 'invalid_key' ? 'no condition key of IAM' : undefined),
+    })
     .refine((keys) => Object.keys(keys).length > 0, 'at least one condition key'),
+  { error: (issue) => (issue.code === 'invalid_key' ? 'no condition operator of IAM' : undefined) },
 )
 
 const statement = z
@@ -37,7 +37,16 @@ const statement = z
   })
 
 /** What one operation may do. Nothing in it may mean "everything". */
-export const awsScope = z.union([statement, z.strictObject({ statements: z.array(statement).min(1).max(20) })])
+export const awsScope = z.union([statement, z.strictObject({ statements: z.array(statement).min(1).max(20) })], { error: explainUnion })
+
+/** The complaints of the form that was meant, in place of "neither". */
+function explainUnion(issue: { readonly input?: unknown; readonly errors?: unknown }): string | undefined {
+  const { input, errors } = issue
+  if (!Array.isArray(errors)) return undefined
+  const meant: unknown = errors[typeof input === 'object' && input !== null && 'statements' in input ? 1 : 0]
+  const parsed = z.array(z.object({ message: z.string(), path: z.array(z.union([z.string(), z.number()])) })).safeParse(meant)
+  return parsed.success ? parsed.data.map(({ message, path }) => `${path.join('.')}: ${message}`).join('; ') : undefined
+}
 
 export interface Statement {
   readonly actions: readonly string[]

@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
-import { SignatureV4 } from '@smithy/signature-v4'
+import type { SignatureV4 } from '@smithy/signature-v4'
 
 /** Keys as the AWS SDK passes them around. */
 export interface AwsKeys {
@@ -46,8 +46,13 @@ export function createSigner(
   credentials: AwsKeys,
   now: () => number,
 ): { sign(request: AwsRequest): Promise<AwsRequest> } {
-  const signer = new SignatureV4({ service, region, credentials, sha256: Sha256 })
-  return { sign: (request) => signer.sign(request, { signingDate: new Date(now()) }) }
+  return {
+    async sign(request) {
+      // Loaded when it is first needed, like the SDK.
+      const { SignatureV4 } = await import('@smithy/signature-v4')
+      return new SignatureV4({ service, region, credentials, sha256: Sha256 }).sign(request, { signingDate: new Date(now()) })
+    },
+  }
 }
 
 function bytesOf(data: ArrayBuffer | ArrayBufferView): Uint8Array {
