@@ -3,7 +3,7 @@ import { refuseValue } from './arn.ts'
 import { type AwsConfig, awsConfig } from './config.ts'
 import { placeholderOf } from './environment.ts'
 import { openAws } from './mint.ts'
-import { awsScope } from './scope.ts'
+import { awsScope, refuseTemplate } from './scope.ts'
 
 /** Sessions of an IAM role, narrowed by a session policy for each call. AWS has no way to end one. */
 export const awsSts: ProviderPlugin<AwsConfig> = {
@@ -51,5 +51,6 @@ export const awsSts: ProviderPlugin<AwsConfig> = {
       return /[*?${}"\\\p{C}\p{Zl}\p{Zp}]/u.test(value) ? 'holds a wildcard or a policy variable' : undefined
     return 'only resources and conditions take values from a call'
   },
+  checkTemplate: refuseTemplate,
   open: openAws,
 }

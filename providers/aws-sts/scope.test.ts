@@ -130,6 +130,47 @@ describe('a scope of aws-sts', () => {
   })
 })
 
+describe('a template of a scope', () => {
+  it.each([
+    ['an object from the call', { actions: ['s3:GetObject'], resources: ['arn:aws:s3:::${args.bucket}/${args.key...}'] }],
+    [
+      'a statement among others',
+      {
+        statements: [
+          {
+            actions: ['s3:ListBucket'],
+            resources: ['arn:aws:s3:::acme-reports'],
+            conditions: { StringEquals: { 's3:prefix': '${args.prefix}' } },
+          },
+        ],
+      },
+    ],
+  ])('may have %s', (_, template) => {
+    expect(awsSts.checkTemplate?.(template)).toBeUndefined()
+  })
+
+  it.each([
+    ['a misspelt action', { actions: ['s3:GetObjekt'], resources: ['${args.arn}'] }, 'the nearest is "s3:GetObject"'],
+    ['every action', { actions: ['s3:*'], resources: ['${args.arn}'] }, 'no action'],
+    ['an action from the call', { actions: ['s3:${args.action}'], resources: [object] }, 'no value from a call'],
+    [
+      'every resource',
+      {
+        statements: [
+          { actions: ['s3:GetObject'], resources: ['*'] },
+          { actions: ['s3:GetObject'], resources: ['${args.arn}'] },
+        ],
+      },
+      'every resource',
+    ],
+    ['a way to other credentials', { actions: ['sts:AssumeRole'], resources: ['${args.arn}'] }, 'outlive the lease'],
+    ['no statements', { statements: [] }, 'has actions and resources'],
+    ['no resources', { actions: ['s3:GetObject'], x: '${args.x}' }, 'has actions and resources'],
+  ])('is refused with %s before any call', (_, template, words) => {
+    expect(awsSts.checkTemplate?.(template)).toContain(words)
+  })
+})
+
 describe('a value from a call', () => {
   it.each([
     ['resources.0', 'acme-reports', true],

@@ -76,12 +76,34 @@ function listOf(scope: z.output<typeof awsScope>): readonly Statement[] {
   return 'statements' in scope ? scope.statements : [scope]
 }
 
+const draft = z.object({ actions: z.array(z.string()), resources: z.array(z.string()) })
+const drafts = z.union([z.object({ statements: z.array(draft).min(1) }), draft])
+
+/** Why no call could make a scope of this template: an action that does not exist, a "*" that stands for everything. */
+export function refuseTemplate(template: JsonObject): string | undefined {
+  const parsed = drafts.safeParse(template)
+  if (!parsed.success) return 'a scope of aws-sts has actions and resources, or statements that have them'
+  for (const { actions, resources } of 'statements' in parsed.data ? parsed.data.statements : [parsed.data]) {
+    if (actions.some((action) => action.includes('${'))) return 'actions take no value from a call'
+    const open = resources.some((resource) => resource.includes('${'))
+    const [problem] = open ? actionProblems(actions).found : problems(actions, resources)
+    if (problem !== undefined) return problem.message
+  }
+  return undefined
+}
+
 interface Problem {
   readonly path: (string | number)[]
   readonly message: string
 }
 
 function problems(actions: readonly string[], resources: readonly string[]): Problem[] {
+  const { found, facts } = actionProblems(actions)
+  if (found.length > 0) return found
+  return resources.every((resource) => resource === '*') ? withoutResources(facts) : withResources(facts, resources)
+}
+
+function actionProblems(actions: readonly string[]): { found: Problem[]; facts: ActionFacts[] } {
   const found: Problem[] = []
   const facts: ActionFacts[] = []
   for (const [index, action] of actions.entries()) {
@@ -94,8 +116,7 @@ function problems(actions: readonly string[], resources: readonly string[]): Pro
       })
     } else facts.push(known)
   }
-  if (found.length > 0) return found
-  return resources.every((resource) => resource === '*') ? withoutResources(facts) : withResources(facts, resources)
+  return { found, facts }
 }
 
 function withoutResources(facts: readonly ActionFacts[]): Problem[] {

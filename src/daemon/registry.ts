@@ -171,6 +171,7 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
     origin: provider.origin,
     parseScope: (scope) => parseScope(plugin, scope),
     checkField: (path, value) => plugin.checkField(path, value),
+    checkTemplate: (template) => plugin.checkTemplate?.(template),
   }
 }
 
