@@ -184,6 +184,7 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
     authentication: plugin.authentication ?? 'token',
     parseScope: (scope) => parseScope(plugin, scope),
     checkField: (path, value) => plugin.checkField(path, value),
+    checkTemplate: (template) => plugin.checkTemplate?.(template),
   }
 }
 

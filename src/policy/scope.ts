@@ -24,6 +24,8 @@ export function compileScope(template: JsonObject, facts: ProviderFacts): ScopeT
     const scope = deepFreeze(parseConstant(template, facts))
     return { names: [], bind: () => scope }
   }
+  const refused = facts.checkTemplate?.(template)
+  if (refused !== undefined) throw new RuleError(refused)
   return { names: [...names], bind: remembering([...names], (args, used) => parseFilled(fields(args, used), facts)) }
 }
 
@@ -122,7 +124,7 @@ function compileText(template: string, path: string, facts: ProviderFacts, names
   if (constant !== undefined) return () => constant
   for (const part of parts) {
     if (part.kind === 'seen') throw new RuleError('${seen.…} stands in a scope, but the scope is asked for before any answer was seen')
-    if (part.kind === 'argument' && part.form !== 'plain') throw new RuleError(`\${args.${part.name.text}} takes no suffix in a scope`)
+    if (part.kind === 'argument' && part.form === 'base64') throw new RuleError(`\${args.${part.name.text}} takes no "|base64" in a scope`)
   }
   for (const name of topNames(parts)) names.add(name)
   return (args, used) => {
@@ -138,7 +140,9 @@ function fillPart(part: TemplatePart, among: boolean, path: string, facts: Provi
   const value = needArgument(args, part.name, 'scope')
   const text = checkedText(value, part.name, path, facts)
   // Beside other text a separator would let one value take the place of two: owner "evil/web" before "/repo".
-  if (among && text.includes('/')) throw new Refusal(`${part.name.text} ${quote(text, 60)} contains "/"`, 'scope')
+  if (among && part.form === 'plain' && text.includes('/')) throw new Refusal(`${part.name.text} ${quote(text, 60)} contains "/"`, 'scope')
+  if (part.form === 'segments' && text.split('/').some((segment) => segment === '' || segment === '.' || segment === '..'))
+    throw new Refusal(`${part.name.text} ${quote(text, 60)} has a segment that is empty, "." or ".."`, 'scope')
   used[part.name.text] = value
   return text
 }

@@ -11,6 +11,8 @@ export interface ProviderFacts {
   parseScope(scope: JsonObject): JsonObject
   /** Refusal of a value from a call for one field of the scope, or undefined. */
   checkField(path: string, value: string): string | undefined
+  /** Why a scope's template can never give a scope, as far as what stands in it without arguments says, or undefined. */
+  checkTemplate?(template: JsonObject): string | undefined
 }
 
 /** A compiled policy is immutable; a new config makes a new one. */

@@ -36,6 +36,12 @@ export interface ProviderPlugin<Config = unknown> {
   /** Checks a template value that came from a call's argument for the scope field at `path` (e.g. `repositories.0`);
    * answers why it is refused, or undefined. The generic checks (control characters, `*`, `${`, `..`, `%`) ran before. */
   checkField(path: string, value: string): string | undefined
+  /**
+   * Looks at a scope's template when the config is compiled, so that a mistake in its fixed parts shows then and not with a
+   * call: texts hold `${args.…}` where a call will fill them. Answers why no call could make a scope of it, or undefined.
+   * A template without arguments is parsed by `scope` instead.
+   */
+  checkTemplate?(template: JsonObject): string | undefined
   /** No I/O. Throws JitError `config.invalid` or `provider.login` when a needed secret is missing. */
   open(config: Config, host: ProviderHost): Provider
 }

@@ -12,12 +12,13 @@ const policy = policyOf(`  github:
     run: [node, server.js]
     provider: plain
     inject: { env: T }
-    allow: [one, list, digits, composite, compare, nested, encoded, whole, graph]
+    allow: [one, list, digits, composite, below, compare, nested, encoded, whole, graph]
     tools:
       one: { scope: { k: "\${args.x}" }, requests: ["GET /a/\${args.x}"] }
       list: { scope: { k: [fixed, "\${args.x}"] }, requests: [GET /] }
       digits: { scope: { digits: "\${args.x}" }, requests: [GET /] }
       composite: { scope: { k: "\${args.x}/\${args.y}" }, requests: [GET /] }
+      below: { scope: { k: "a/\${args.x...}" }, requests: [GET /] }
       compare: { scope: { k: 1 }, requests: ["GET /c/\${args.x}...\${args.y}"] }
       nested: { scope: { k: "\${args.in.x}" }, requests: [GET /] }
       encoded: { scope: { k: 1 }, requests: [{ request: POST /e, body: { /data: "\${args.x|base64}", /note: "re: \${args.y}" } }] }
@@ -86,6 +87,12 @@ describe('a value from a call', () => {
     expect(leaseOf(decide('composite', { x: 'a', y: 'b' })).scope).toEqual({ k: 'a/b' })
     expect(decide('composite', { x: 'evil/web', y: 'b' }).effect).toBe('deny')
     expect(leaseOf(decide('compare', { x: 'main', y: 'dev' })).requests[0]?.text).toBe('GET https://api.plain.dev/c/main...dev')
+  })
+
+  it('takes several segments where the rule says so, none of which leads elsewhere', () => {
+    expect(leaseOf(decide('below', { x: 'b/c.csv' })).scope).toEqual({ k: 'a/b/c.csv' })
+    for (const x of ['../b', 'b/..', 'b/./c', 'b//c', '/b', 'b/', '.', '', '*', 'b/*', ['b']])
+      expect(decide('below', { x }).effect).toBe('deny')
   })
 
   it('is found inside an object, and only its own members', () => {

@@ -40,6 +40,7 @@ export const plainFacts: ProviderFacts = {
   authentication: 'token',
   parseScope: (value) => value,
   checkField: (path, value) => (path.startsWith('digits') && !/^\d+$/.test(value) ? 'takes digits' : undefined),
+  checkTemplate: (template) => ('never' in template ? 'nothing is ever that' : undefined),
 }
 
 const kinds = new Map<string, z.ZodType>([
