@@ -32,6 +32,7 @@ describeProviderContract('aws-sts', async () => {
       open(url, {}, { ...shared, fetch })
   return {
     plugin: awsSts,
+    clock: systemClock,
     provider: open(aws.url),
     scope,
     tooMuch: { actions: ['s3:GetObject'], resources: ['arn:aws-cn:s3:::acme-reports/2026/q1.csv'] },
