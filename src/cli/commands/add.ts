@@ -18,8 +18,13 @@ export function addCommand(): Command {
   return command(
     'add',
     'put an MCP server behind jit',
-    `jit add github --preset server-github --provider acme --env GITHUB_PERSONAL_ACCESS_TOKEN \\\n      --where owner=acme --where repo=web,api --allow get_issue,list_issues --ask create_issue \\\n      -- ${npx}`,
-    'jit add files --allow read_text_file,list_directory -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes',
+    `jit add github --preset server-github --provider acme \\
+      --env GITHUB_PERSONAL_ACCESS_TOKEN \\
+      --where owner=acme --where repo=web,api \\
+      --allow get_issue,list_issues --ask create_issue \\
+      -- ${npx}`,
+    `jit add files --allow read_text_file,list_directory \\
+      -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes`,
   )
     .argument('<server>', 'name of the server')
     .argument('[command...]', 'behind "--": the command that starts it')

@@ -17,7 +17,7 @@ export function loginCommand(): Command {
   return command(
     'login',
     'register once where credentials come from: a real mint proves it, the secret is sealed',
-    'jit login github-app acme --app-id 123456 --installation acme --private-key key.pem',
+    'jit login github-app acme --app-id 123456 --installation acme \\\n      --private-key key.pem',
     'jit login github-app        # asks for what is missing',
   )
     .argument('[kind]', 'kind of provider, e.g. github-app')
@@ -26,8 +26,10 @@ export function loginCommand(): Command {
     .addHelpText(
       'after',
       `
-Each kind has options of its own. A secret is taken from a file, or from stdin with "-", never from the command line:
-  github-app  --app-id N  --installation ACCOUNT  --private-key FILE  [--api-url URL]`,
+Each kind has options of its own. A secret is taken from a file, or from stdin
+with "-", never from the command line:
+  github-app  --app-id N --installation ACCOUNT --private-key FILE
+              [--api-url URL]`,
     )
     .allowUnknownOption()
     .allowExcessArguments()
