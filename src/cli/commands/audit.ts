@@ -81,15 +81,24 @@ function verifyCommand(): Command {
 
 function traceCommand(): Command {
   return command('trace', 'from a token’s hash in the provider’s log back to the calls that used it', 'jit audit trace 3q2+7wABcdef…=')
-    .argument('<hash>', '`hashed_token` of GitHub’s audit log, or a fingerprint of `jit leases`')
+    .argument('<hash>', '`hashed_token` of GitHub’s audit log, or a fingerprint (fp_…) that `jit audit` prints')
     .action(
       action(async ({ client, json, args: [hash = ''] }) => {
+        if (looksLikeToken(hash))
+          throw new JitError('usage', 'that looks like a token, not like its hash; it is not repeated here', {
+            hint: 'It stands in your shell’s history now: if it may be alive, end it. Its hash: `openssl dgst -sha256 -binary | base64`, with the token alone on stdin, without a line’s end.',
+          })
         const found = z.array(trailRecord).parse(await client.call(routes.trace, { parameters: { hash }, deadline: verifyDeadline }))
         if (json) return printJson(found)
         const show = lineByLine(true)
         for (const record of found) show(record)
       }),
     )
+}
+
+/** A hash has no such beginning, and is not so long. */
+function looksLikeToken(text: string): boolean {
+  return /^(gh[a-z]_|github_pat_)/.test(text) || text.length > 128
 }
 
 function queryOf(options: Options): Record<string, string> {
