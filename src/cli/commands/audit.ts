@@ -9,6 +9,7 @@ import { JitError, quote } from '../../core/errors.ts'
 import { programFile } from '../../shim/launch.js'
 import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
+import { endWithReader } from '../output/reader.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
 import { count, plain, plainJson } from '../output/text.ts'
 import { calendarDay, parseSince } from '../output/time.ts'
@@ -41,6 +42,7 @@ export function auditCommand(): Command {
         // What is not shown must not use the limit up; a follower and a program get what the daemon counts.
         const ours = !json && !all && !options.flag('follow')
         const newest = limit === undefined || !ours ? undefined : Number(limit)
+        if (options.flag('follow')) await endWithReader()
         const stream = await client.stream(routes.audit, limit === undefined || ours ? query : { ...query, limit })
         let shown = 0
         const kept: TrailRecord[] = []

@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { formatProblem } from '../../config/problems.ts'
 import type { DoctorView } from '../../api/schema.ts'
 import type { Routes } from './route.ts'
@@ -96,7 +96,8 @@ function configAdvice(daemon: Daemon): string {
 function configFound({ configuration, paths }: Daemon): string {
   if (configuration.broken !== undefined) return `what is in force is broken, so every call is denied: ${configuration.broken.message}`
   const [problem] = configuration.problems()
-  return problem === undefined ? `${paths.configFile} is in force` : `the file is not in force: ${formatProblem(problem)}`
+  if (problem === undefined) return existsSync(paths.configFile) ? `${paths.configFile} is in force` : 'nothing is allowed yet'
+  return `the file is not in force: ${formatProblem(problem)}`
 }
 
 function isPrivate(folder: string): boolean {
