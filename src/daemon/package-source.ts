@@ -52,6 +52,8 @@ export interface InstallerRun {
   /** What its stderr holds once a registry has answered; ended without that after `patience`, half a minute unless told. */
   readonly answered?: RegExp
   readonly patience?: number
+  /** What its stderr holds once it cannot end well; it would go on for minutes, or make do with what it remembers. */
+  readonly hopeless?: RegExp
   read(stderr: string): InstallerWords
 }
 
@@ -67,25 +69,28 @@ const guide = 'docs/guides/company-network.md says more.'
 
 /** Runs an installer's command in the folder. Throws `server.start` with what it said, which `read` finds in its stderr. */
 export async function runInstaller(run: InstallerRun): Promise<void> {
-  const silence = new AbortController()
+  const end = new AbortController()
   try {
     const work = promisify(execFile)(run.command, [...run.args], {
       timeout: installTimeout,
       maxBuffer,
       cwd: run.place,
-      signal: silence.signal,
+      signal: end.signal,
     })
-    const { answered } = run
+    const { answered, hopeless } = run
+    let words = ''
+    work.child.stderr?.on('data', (text: string) => {
+      words += text
+      if (hopeless?.test(words) === true) end.abort('hopeless')
+    })
     if (answered !== undefined) {
-      let words = ''
-      work.child.stderr?.on('data', (text: string) => (words += text))
       AbortSignal.timeout(run.patience ?? answerTimeout).addEventListener('abort', () => {
-        if (!answered.test(words)) silence.abort()
+        if (!answered.test(words)) end.abort('silent')
       })
     }
     await work
   } catch (error) {
-    throw failureOf(run, error, silence.signal.aborted)
+    throw failureOf(run, error, end.signal.reason === 'silent')
   }
 }
 

@@ -48,7 +48,7 @@ describe('a registry behind a private authority', () => {
     npmrc()
     const added = await add()
     expect(added.code).toBe(69)
-    expect(added.stderr).toMatch(/^error: npm could not install "@acme\/greeter@1\.0\.0": SELF_SIGNED_CERT_IN_CHAIN "request to https:/)
+    expect(added.stderr).toMatch(/^error: npm could not install "@acme\/greeter@1\.0\.0": SELF_SIGNED_CERT_IN_CHAIN "GET https:/)
     expect(added.stderr).toMatch(/hint: .*`npm config set cafile FILE`.*company-network\.md/)
     expect(registry.journal).toEqual([])
   })
@@ -66,5 +66,13 @@ describe('a registry behind a private authority', () => {
     expect(added.stderr).toBe('')
     expect(added.code).toBe(0)
     expect(registry.journal).toContain('@acme/greeter/-/greeter-1.0.0.tgz')
+  })
+
+  it('is not passed over for what npm remembers of it', async () => {
+    npmrc()
+    const before = registry.journal.length
+    const updated = await runJit(stage.home, ['update', 'greeter'])
+    expect(updated).toMatchObject({ code: 69, stdout: '', stderr: expect.stringContaining('SELF_SIGNED_CERT_IN_CHAIN') })
+    expect(registry.journal.length).toBe(before)
   })
 })

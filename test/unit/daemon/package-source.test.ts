@@ -11,6 +11,7 @@ const install = (script: string, patience: number, failure: InstallerFailure = '
     authority: 'name it there',
     answered: /^npm http fetch [A-Z]+ \d{3} /m,
     patience,
+    hopeless: /failed with \w*CERT/,
     read: (stderr) => ({ said: JSON.stringify(stderr), failure }),
   })
 const silent = 'setTimeout(() => {}, 60_000)'
@@ -22,6 +23,14 @@ describe('an installer', () => {
       code: 'server.start',
       message: 'npm could not install "some-server@1": its registry did not answer within 0.05 s',
       hint: expect.stringContaining('belongs in npm’s own configuration file'),
+    })
+  })
+
+  it('is ended as soon as it cannot end well', async () => {
+    const script = `process.stderr.write("attempt 1 failed with CERT_X"); ${silent}`
+    await expect(install(script, 60_000, 'untrusted')).rejects.toMatchObject({
+      message: 'npm could not install "some-server@1": "attempt 1 failed with CERT_X"',
+      hint: expect.stringContaining('If it is your company’s'),
     })
   })
 
