@@ -37,7 +37,7 @@ export function addCommand(): Command {
     .option('--where <argument=values>', 'what an argument must be in every call; values with commas', collect)
     .option('--lifetime <lifetime>', 'call: a token for each call; ttl: shared by calls of one session and scope')
     .option('--ttl <duration>', 'life of a token, e.g. 5m')
-    .option('--url <address>', 'address of a remote server, instead of a command')
+    .option('--url <address>', 'address of a remote server, instead of a command (not built yet)')
     .option('--replace', 'replace the server of that name')
     .action(
       action(async ({ client, json, args: [name = '', ...run], options }) => {
