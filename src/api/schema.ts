@@ -45,6 +45,7 @@ export const kindView = z.object({
       secret: z.boolean(),
       required: z.boolean(),
       type: z.enum(['text', 'number', 'file']),
+      pattern: z.string().optional(),
     }),
   ),
 })

@@ -72,8 +72,18 @@ export const errorTable = {
   },
   'provider.scope': { http: 403, rpc: 1602, exit: 76, hint: 'The scope is empty, malformed or wider than asked; nothing was handed out.' },
   'provider.login': { http: 401, rpc: 1603, exit: 77, hint: 'Register it again with `jit login`.' },
-  'lease.revoked': { http: 403, rpc: 1604, exit: 5, hint: 'The credential of this call was revoked while it ran.' },
-  'lease.expired': { http: 403, rpc: 1605, exit: 5, hint: 'The credential of this call expired while it ran; call again.' },
+  'lease.revoked': {
+    http: 403,
+    rpc: 1604,
+    exit: 5,
+    hint: 'Whether the call took effect upstream is unknown: look there before you call again.',
+  },
+  'lease.expired': {
+    http: 403,
+    rpc: 1605,
+    exit: 5,
+    hint: 'Whether the call took effect upstream is unknown: look there before you call again.',
+  },
 
   'server.unavailable': {
     http: 502,
