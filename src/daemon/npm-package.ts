@@ -37,7 +37,7 @@ export function npmPackage(spec: string): PackageSource {
   return {
     spec,
     name,
-    install: (place) => install(place, spec),
+    install: (place, registry) => install(place, spec, registry),
     read: (place) => read(place, name, spec),
     // The daemon's own Node: PATH decides nothing.
     start: (place, entry) => ({ command: process.execPath, args: [join(place, entry)], environment: {} }),
@@ -51,7 +51,7 @@ function packageOf(spec: string): string {
   return spec.replace(/(?<=.)@[^@/]*$/, '')
 }
 
-async function install(place: string, spec: string): Promise<void> {
+async function install(place: string, spec: string, registry: Readonly<Record<string, string>>): Promise<void> {
   const command = findCommand('npm')
   // A name of its own would stand in the lock, and so in the pin.
   await writeFile(join(place, 'package.json'), '{"name":"jit-server","private":true}\n')
@@ -60,6 +60,7 @@ async function install(place: string, spec: string): Promise<void> {
     command,
     args: ['install', ...npmOptions, '--prefix', place, spec],
     place,
+    registry,
     spec,
     authority: '`npm config set cafile FILE`',
     answered: /^npm http fetch [A-Z]+ \d{3} /m,

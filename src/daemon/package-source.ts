@@ -8,8 +8,11 @@ export interface PackageSource {
   readonly spec: string
   /** Name of the package, without version; begins the name of its folder. */
   readonly name: string
-  /** Installs what the spec means now in an absolute folder that is there and empty. Throws `server.start`. */
-  install(place: string): Promise<void>
+  /**
+   * Installs what the spec means now in an absolute folder that is there and empty. `registry`: variables for the installer
+   * alone. Throws `server.start`.
+   */
+  install(place: string, registry: Readonly<Record<string, string>>): Promise<void>
   /** What stands in the folder; must not depend on where the folder is. Throws `server.start` when it cannot be read. */
   read(place: string): Promise<PackageContent>
   /** How the entry is run from there, without the network. */
@@ -45,6 +48,8 @@ export interface InstallerRun {
   readonly command: string
   readonly args: readonly string[]
   readonly place: string
+  /** Beside the daemon's own environment. */
+  readonly registry: Readonly<Record<string, string>>
   readonly spec: string
   readonly tool: string
   /** The line of its own configuration that adds a certificate authority. */
@@ -75,6 +80,7 @@ export async function runInstaller(run: InstallerRun): Promise<void> {
       timeout: installTimeout,
       maxBuffer,
       cwd: run.place,
+      env: { ...process.env, ...run.registry },
       signal: end.signal,
     })
     const { answered, hopeless } = run
@@ -123,9 +129,9 @@ function hintOf({ tool, authority }: InstallerRun, failure: InstallerFailure): s
     case 'broken':
       return 'The package is not the one that its registry promises. Do not use it before its authors know why.'
     case 'untrusted':
-      return `${tool} does not know the authority that signed the registry’s certificate. If it is your company’s: ${authority}. Variables of your shell do not reach ${tool} here. ${guide}`
+      return `${tool} does not know the authority that signed the registry’s certificate. If it is your company’s: ${authority}, or name its file in NODE_EXTRA_CA_CERTS (npm) or SSL_CERT_FILE (uv) where you run jit. ${guide}`
     case 'unreached':
-      return `Nothing was changed. Is the network there? Variables of your shell do not reach ${tool} here: a registry or a proxy of yours belongs in ${tool}’s own configuration file. ${guide}`
+      return `Nothing was changed. Is the network there? A registry of yours belongs in ${tool}’s own configuration file, a proxy there or in HTTPS_PROXY where you run jit. ${guide}`
     case 'other':
       return 'Check the name, the network and the disk; nothing was changed.'
   }

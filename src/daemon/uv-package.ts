@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { JitError, quote } from '../core/errors.ts'
 import { findCommand } from './find-command.ts'
 import { hashFolder } from './hash-folder.ts'
-import { type InstallerFailure, type InstallerWords, runInstaller, type PackageContent, type PackageSource } from './package-source.ts'
+import {
+  type InstallerFailure,
+  type InstallerRun,
+  type InstallerWords,
+  runInstaller,
+  type PackageContent,
+  type PackageSource,
+} from './package-source.ts'
 import { normalName, type UvxRequest, uvxText } from './uvx.ts'
 
 /** Folder of the virtual environment in the package's folder. */
@@ -38,7 +45,7 @@ export function uvPackage(request: UvxRequest, uv: string): PackageSource {
   return {
     spec,
     name: request.name,
-    install: (place) => install(place, request, findCommand(uv)),
+    install: (place, registry) => install({ place, registry }, request, findCommand(uv)),
     read: (place) => read(place, request),
     start(place, entry) {
       const [kind = '', file = ''] = entry.split(' ')
@@ -49,13 +56,14 @@ export function uvPackage(request: UvxRequest, uv: string): PackageSource {
   }
 }
 
-async function install(place: string, request: UvxRequest, uv: string): Promise<void> {
+async function install({ place, registry }: Pick<InstallerRun, 'place' | 'registry'>, request: UvxRequest, uv: string): Promise<void> {
   const run = (args: readonly string[]): Promise<void> =>
     runInstaller({
       tool: 'uv',
       command: uv,
       args,
       place,
+      registry,
       spec: uvxText(request),
       authority: '`system-certs = true` in ~/.config/uv/uv.toml, once the system trusts it',
       read: lastWords,

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -22,6 +22,7 @@ describe('a registry behind a private authority', () => {
       [`registry=${registry.url}`, `cache=${join(account, 'cache')}`, 'update-notifier=false', ...lines, ''].join('\n'),
     )
   const words = ['add', 'greeter', '--allow', 'environment', '--', 'npx', '-y', '@acme/greeter@1.0.0']
+  const trusting = (): Record<string, string> => ({ NODE_EXTRA_CA_CERTS: join(account, 'company-ca.pem') })
   const add = (): ReturnType<typeof runJit> => runJit(stage.home, words)
 
   beforeAll(async () => {
@@ -55,8 +56,9 @@ describe('a registry behind a private authority', () => {
 
   it('is not taken because whoever starts the daemon names an authority in a variable', async () => {
     await runJit(stage.home, ['stop'])
-    const variables = { NODE_EXTRA_CA_CERTS: join(account, 'company-ca.pem'), npm_config_cafile: join(account, 'company-ca.pem') }
-    expect((await runJit(stage.home, words, '', variables)).stderr).toContain('SELF_SIGNED_CERT_IN_CHAIN')
+    const variables = { ...trusting(), npm_config_cafile: join(account, 'company-ca.pem') }
+    expect((await runJit(stage.home, ['unlock'], '', variables)).code).toBe(0)
+    expect((await add()).stderr).toContain('SELF_SIGNED_CERT_IN_CHAIN')
     expect(registry.journal).toEqual([])
   })
 
@@ -74,5 +76,14 @@ describe('a registry behind a private authority', () => {
     const updated = await runJit(stage.home, ['update', 'greeter'])
     expect(updated).toMatchObject({ code: 69, stdout: '', stderr: expect.stringContaining('SELF_SIGNED_CERT_IN_CHAIN') })
     expect(registry.journal.length).toBe(before)
+  })
+
+  it('is taken for one request that comes from a terminal where npm takes it, and nothing of that is kept', async () => {
+    const variables = { ...trusting(), NO_PROXY: 'canary.example' }
+    const updated = await runJit(stage.home, ['update', 'greeter'], '', variables)
+    expect(updated).toMatchObject({ code: 0, stderr: '' })
+    expect((await runJit(stage.home, ['update', 'greeter'])).code).toBe(69)
+    const kept = readdirSync(stage.home, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    for (const { parentPath, name } of kept) expect(readFileSync(join(parentPath, name), 'latin1')).not.toContain('canary.example')
   })
 })

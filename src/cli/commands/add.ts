@@ -5,6 +5,7 @@ import { action, collect, command, type Options } from '../context.ts'
 import { clientBlock } from '../client-block.ts'
 import { problemText } from '../output/failure.ts'
 import { card } from '../output/layout.ts'
+import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
@@ -41,7 +42,7 @@ export function addCommand(): Command {
     .option('--replace', 'replace the server of that name')
     .action(
       action(async ({ client, json, args: [name = '', ...run], options }) => {
-        const body = { name, entry: entryOf(run, options), replace: options.flag('replace') }
+        const body = { name, entry: entryOf(run, options), replace: options.flag('replace'), registry: registryEnvironment() }
         const answer = await withProgress(
           `pinning ${plain(name)}; a package is installed first`,
           client.call(routes.addServer, { body, deadline }),

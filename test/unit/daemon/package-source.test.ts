@@ -7,6 +7,7 @@ const install = (script: string, patience: number, failure: InstallerFailure = '
     command: process.execPath,
     args: ['-e', script],
     place: '/',
+    registry: {},
     spec: 'some-server@1',
     authority: 'name it there',
     answered: /^npm http fetch [A-Z]+ \d{3} /m,
@@ -40,7 +41,7 @@ describe('an installer', () => {
 
   it.each([
     ['broken', 'Do not use it before'],
-    ['untrusted', 'If it is your company’s: name it there.'],
+    ['untrusted', 'If it is your company’s: name it there, or name its file in NODE_EXTRA_CA_CERTS'],
     ['unreached', 'Is the network there?'],
     ['other', 'Check the name'],
   ] as const)('that failed because of something %s says what to do about that', async (failure, hint) => {
