@@ -12,7 +12,7 @@ import { systemClock } from '../core/clock.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { createEgress } from '../egress/egress.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import { checkPeer, openPeerReader } from '../identity/peer.ts'
+import { admitPeer, openPeerReader } from '../identity/peer.ts'
 import { createSessions } from '../identity/sessions.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
 import { systemKeychain } from '../store/keychain.ts'
@@ -185,7 +185,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     launch: (server) => launcher.launch(server),
     placeholder: (provider) => registry.placeholder(provider),
     origin: (provider) => registry.get(provider)?.origin ?? '',
-    identify: (socket, hello) => sessions.enter(readPeer?.(socket), hello),
+    identify: (socket, hello) => sessions.enter(admitPeer(readPeer, socket), hello),
     clock,
     log,
   })
@@ -220,7 +220,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   // The folder's mode keeps other accounts out; this holds when somebody opened it.
   api.server.prependListener('connection', (socket) => {
     try {
-      checkPeer(readPeer?.(socket))
+      admitPeer(readPeer, socket)
     } catch (error) {
       log.warn('connection to the API refused', { error: toJitError(error).message })
       socket.destroy()
