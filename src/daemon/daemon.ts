@@ -29,6 +29,7 @@ import { createLauncher } from './launch.ts'
 import { createLockState } from './lock.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
+import { Door } from './door.ts'
 import { createPackages } from './packages.ts'
 import { Registry } from './registry.ts'
 import { createSigning } from './signing.ts'
@@ -185,7 +186,11 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     launch: (server) => launcher.launch(server),
     placeholder: (provider) => registry.placeholder(provider),
     origin: (provider) => registry.get(provider)?.origin ?? '',
-    identify: (socket, hello) => sessions.enter(admitPeer(readPeer, socket), hello),
+    identify(socket, hello) {
+      const identified = sessions.enter(admitPeer(readPeer, socket), hello)
+      door.welcomed(socket)
+      return identified
+    },
     clock,
     log,
   })
@@ -226,7 +231,9 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
       socket.destroy()
     }
   })
-  const connections = createServer((socket) => gateway.accept(socket))
+  const connections = createServer()
+  const door = new Door({ clock, log, admit: (socket) => admitPeer(readPeer, socket), accept: (socket) => gateway.accept(socket) })
+  door.guard(connections)
   // With a full disk it starts all the same: `jit revoke` and `jit lock` must work. Calls are refused until the disk takes records.
   const recordStart = (): void => {
     try {
