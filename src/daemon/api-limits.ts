@@ -27,15 +27,16 @@ export function serverOptions({ head, request, idle, check }: ApiLimits): {
 
 /** Requests on a connection too many are answered `daemon.busy`. */
 export function limitConnections(app: FastifyInstance, { connections }: ApiLimits): void {
-  const open = new Set<object>()
+  let open = 0
+  const tooMany = new WeakSet<object>()
   app.server.maxConnections = connections * 2
   app.server.prependListener('connection', (socket) => {
-    if (open.size >= connections) return
-    open.add(socket)
-    socket.once('close', () => open.delete(socket))
+    if (open >= connections) return void tooMany.add(socket)
+    open += 1
+    socket.once('close', () => (open -= 1))
   })
   app.addHook('onRequest', async (request, reply) => {
-    if (open.has(request.raw.socket)) return
+    if (!tooMany.has(request.raw.socket)) return
     void reply.header('connection', 'close')
     throw new JitError('daemon.busy', `the daemon has ${connections} connections of commands, and takes no more`)
   })
