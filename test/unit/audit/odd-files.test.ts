@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { verifyFolder } from '../../../src/audit/verify.ts'
@@ -69,4 +69,17 @@ it('a name that only looks like a segment’s is none', async () => {
   log.append(event())
   expect(log.problems).toEqual([])
   expect(existsSync(join(folder, '000002.jsonl'))).toBe(false)
+})
+
+it.runIf(process.getuid?.() === 0)('another account’s segment is reported, and not written to', async () => {
+  const folder = temporaryFolder()
+  await makeTrail(folder, 1)
+  const file = join(folder, '000002.jsonl')
+  writeFileSync(file, '')
+  chownSync(file, 65534, 65534)
+  const log = openTestLog(folder)
+  log.append(event())
+  expect(log.problems).toEqual([expect.stringContaining('000002.jsonl')])
+  expect(readFileSync(file, 'utf8')).toBe('')
+  expect(existsSync(join(folder, '000003.jsonl'))).toBe(true)
 })
