@@ -18,9 +18,12 @@ export function segmentNumbers(folder: string): number[] {
     .toSorted((one, other) => one - other)
 }
 
-/** Numbers of those segments that can be read: a link, a pipe, a folder or a device can be no part of a trail. */
-export function readableSegments(folder: string): number[] {
-  return segmentNumbers(folder).filter((number) => isRegular(segmentFile(folder, number), { ofAnyone: true }))
+/**
+ * Numbers of those segments that a reader must read: a link, a pipe, a folder or a device can be no part of a trail. The one
+ * where the trail ends, `last`, is a part of it: what took its place since it was written is not passed over in silence.
+ */
+export function readableSegments(folder: string, last: number): number[] {
+  return segmentNumbers(folder).filter((number) => number === last || isRegular(segmentFile(folder, number), { ofAnyone: true }))
 }
 
 export function segmentName(number: number): string {
