@@ -28,6 +28,7 @@ export const errorTable = {
     exit: 75,
     hint: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.',
   },
+  'daemon.busy': { http: 503, rpc: 1204, exit: 75, hint: 'End some clients, or restart the daemon (`jit stop`) if none is in use.' },
 
   'store.sealed': { http: 423, rpc: 1300, exit: 77, hint: 'Open the secret store with `jit unseal`.' },
   'store.wrong-key': {
