@@ -45,6 +45,7 @@ export const kindView = z.object({
       secret: z.boolean(),
       required: z.boolean(),
       type: z.enum(['text', 'number', 'file']),
+      pattern: z.string().optional(),
     }),
   ),
 })
@@ -71,7 +72,27 @@ export const providerView = z.object({
 export type ProviderView = z.infer<typeof providerView>
 
 /** POST /v1/servers */
-export const addServer = z.strictObject({ name: z.string(), entry: jsonObject, replace: z.boolean().default(false) })
+/** How the person's own terminal reaches a registry: for the installer of this one request, and for nothing else. */
+export const registryVariables = [
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'HTTPS_PROXY',
+  'HTTP_PROXY',
+  'NO_PROXY',
+  'https_proxy',
+  'http_proxy',
+  'no_proxy',
+] as const
+const registryEnvironment = z.partialRecord(z.enum(registryVariables), z.string().max(4096)).default({})
+export const addServer = z.strictObject({
+  name: z.string(),
+  entry: jsonObject,
+  replace: z.boolean().default(false),
+  registry: registryEnvironment,
+})
+/** POST /v1/servers/:name/update */
+export const updateServer = z.strictObject({ registry: registryEnvironment })
 export const serverView = z.object({
   name: z.string(),
   run: z.array(z.string()),

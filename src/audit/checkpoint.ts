@@ -7,8 +7,6 @@ import {
   fstatSync,
   ftruncateSync,
   lstatSync,
-  openSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -18,6 +16,7 @@ import { promisify } from 'node:util'
 import { CompactSign, calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK } from 'jose'
 import { z } from 'zod'
 import { JitError } from '../core/errors.ts'
+import { isRegular, openRegular, readRegular } from '../core/regular-file.ts'
 import { Secret } from '../core/secret.ts'
 import { linesBackward } from './lines.ts'
 
@@ -71,7 +70,8 @@ export async function keepKey(folder: string, jwk: PublicJwk): Promise<string | 
     writeWhole(file, text)
     return undefined
   }
-  return readFileSync(file, 'utf8') === text ? undefined : `${keyFile} is not the key that this store signs with`
+  if (!isRegular(file)) return `${keyFile} is not a regular file of this account`
+  return readRegular(file).toString('utf8') === text ? undefined : `${keyFile} is not the key that this store signs with`
 }
 
 /** On a full disk no half of a key stays behind, which would look like one that somebody changed. */
@@ -125,7 +125,7 @@ async function withCheckpointFile(folder: string, work: (descriptor: number, siz
 /** The file without half a line at its end, and its size. */
 function openCheckpoints(folder: string): { descriptor: number; size: number } {
   const file = join(folder, checkpointFile)
-  const descriptor = openSync(file, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  const descriptor = openRegular(file, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT)
   try {
     const size = wholeLines(file)
     if (size < fstatSync(descriptor).size) ftruncateSync(descriptor, size)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { OddFile } from '../core/regular-file.ts'
 import {
   appendCheckpoint,
   type Checkpoint,
@@ -58,7 +59,12 @@ export class Checkpoints {
     const problem = await keepKey(this.#folder, signer.publicJwk)
     const key = JSON.stringify(signer.publicJwk)
     if (this.#meta?.get(publicKeyKey) !== key) this.#meta?.set(publicKeyKey, key)
-    await appendCheckpoint(this.#folder, await signCheckpoint(checkpoint, signer))
+    try {
+      await appendCheckpoint(this.#folder, await signCheckpoint(checkpoint, signer))
+    } catch (error) {
+      if (error instanceof OddFile) return `${error.message}: the trail is not signed`
+      throw error
+    }
     this.#signed = checkpoint.seq
     this.#meta?.set(positionKey, JSON.stringify({ seq: checkpoint.seq, hash: checkpoint.hash }))
     return problem

@@ -1,8 +1,9 @@
 import { closeSync, constants, fdatasync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { openRegular } from '../core/regular-file.ts'
 
 /** The few calls that write the trail. Tests put a failing disk in place of the system's. Every method throws what the system says. */
 export interface Disk {
-  /** Opens a file for appending and makes it (0600) when it is not there; a symbolic link is refused. */
+  /** Opens a file for appending and makes it (0600) when it is not there; what is no regular file of this account is refused. */
   open(file: string): number
   /** Writes at the end of the file; returns how many bytes were taken, which may be fewer than given. */
   write(descriptor: number, bytes: Buffer, offset: number): number
@@ -17,10 +18,10 @@ export interface Disk {
   syncFolder(folder: string): void
 }
 
-const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
+const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT
 
 export const systemDisk: Disk = {
-  open: (file) => openSync(file, appending, 0o600),
+  open: (file) => openRegular(file, appending),
   write: (descriptor, bytes, offset) => writeSync(descriptor, bytes, offset),
   look(descriptor) {
     const { size, nlink } = fstatSync(descriptor)

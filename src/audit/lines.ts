@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, readSync } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { OddFile, openRegular } from '../core/regular-file.ts'
 
 const chunkBytes = 256 * 1024
 const newline = 10
@@ -15,8 +16,9 @@ export interface Line {
 
 /** The lines of `file` from offset `from` up to `end` (default: the end of the file), in batches, oldest first. */
 export async function* linesForward(file: string, from = 0, end = Number.POSITIVE_INFINITY): AsyncGenerator<Line[]> {
-  const handle = await open(file, 'r')
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
+    if (!(await handle.stat()).isFile()) throw new OddFile(`${file} is not a regular file`)
     let rest = Buffer.alloc(0)
     let start = from
     for (let position = from; position < end;) {
@@ -43,7 +45,7 @@ export async function* linesForward(file: string, from = 0, end = Number.POSITIV
 
 /** The lines of `file` that end at or before `end` (default: the end of the file), newest first. Reads as little as it must. */
 export function* linesBackward(file: string, end = Number.POSITIVE_INFINITY): Generator<Line> {
-  const descriptor = openSync(file, 'r')
+  const descriptor = openRegular(file, constants.O_RDONLY, { ofAnyone: true })
   try {
     let position = Math.min(end, fstatSync(descriptor).size)
     /** Chunks of the line whose start was not reached yet, last first. */

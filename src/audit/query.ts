@@ -1,7 +1,7 @@
 import type { AuditRecord } from './event.ts'
 import { linesBackward, linesForward } from './lines.ts'
 import { parseRecord } from './record.ts'
-import { segmentFile, segmentNumbers, type TrailPosition } from './segments.ts'
+import { segmentFile, readableSegments, type TrailPosition } from './segments.ts'
 
 export interface AuditFilter {
   /** Milliseconds since 1970. */
@@ -33,7 +33,7 @@ export async function* readRecords(folder: string, filter: AuditFilter, end: Tra
 
 /** Records between two positions that match. */
 export async function* readBetween(folder: string, match: Match, start: TrailPosition, end: TrailPosition): AsyncGenerator<AuditRecord> {
-  for (const segment of segmentNumbers(folder)) {
+  for (const segment of readableSegments(folder, end.segment)) {
     if (segment < start.segment || segment > end.segment) continue
     const from = segment === start.segment ? start.bytes : 0
     const to = segment === end.segment ? end.bytes : undefined
@@ -69,7 +69,7 @@ async function findStart(folder: string, filter: AuditFilter, match: Match, end:
   const tooOld = (filter.since ?? Number.NEGATIVE_INFINITY) - clockSlack
   let found = 0
   let seen = 0
-  for (const segment of segmentNumbers(folder).toReversed()) {
+  for (const segment of readableSegments(folder, end.segment).toReversed()) {
     if (segment > end.segment) continue
     for (const line of linesBackward(segmentFile(folder, segment), segment === end.segment ? end.bytes : undefined)) {
       if (filter.since !== undefined && timeOf(line.bytes) < tooOld) return { segment, bytes: line.start + line.bytes.length + 1 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { isRegular } from '../core/regular-file.ts'
 import type { AuditPosition } from './event.ts'
 import { linesBackward } from './lines.ts'
 import { firstHash, type Link, readLink } from './record.ts'
@@ -11,13 +12,29 @@ export interface Tail {
   readonly end: TrailPosition
   /** Whether something stands behind it: half a line after kill -9 or a full disk, zeros after a power cut. */
   readonly torn: boolean
-  /** What is wrong with the last record beyond being torn; undefined when it is genuine. */
+  /** What is wrong with the trail's files or its last record beyond being torn; undefined when that is genuine. */
   readonly problem: string | undefined
 }
 
-/** Reads from the end, and only as much as it needs. Throws what the file system throws. */
+/**
+ * Reads from the end, and only as much as it needs. What is no file of ours is not opened: where that stands behind the last
+ * segment, the trail goes on in a new one behind it. Throws what the file system throws.
+ */
 export function readTail(folder: string): Tail {
-  const numbers = segmentNumbers(folder)
+  const all = segmentNumbers(folder)
+  const numbers = all.filter((number) => isRegular(segmentFile(folder, number)))
+  const tail = readEnd(folder, numbers)
+  const odd = all.filter((number) => !numbers.includes(number))
+  const last = odd.at(-1)
+  if (last === undefined) return tail
+  const problem = `${odd.map(segmentName).join(', ')}: not a regular file of this account, and no part of the trail`
+  const both = tail.problem === undefined ? problem : `${problem}; ${tail.problem}`
+  return last >= tail.end.segment
+    ? { head: tail.head, end: { segment: last + 1, bytes: 0 }, torn: false, problem: both }
+    : { ...tail, problem: both }
+}
+
+function readEnd(folder: string, numbers: readonly number[]): Tail {
   let end: TrailPosition | undefined
   let torn = false
   for (const segment of numbers.toReversed()) {

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { calculateJwkThumbprint, compactVerify, type CryptoKey, importJWK } from 'jose'
+import { isRegular, readRegular } from '../core/regular-file.ts'
 import { checkpointFile, checkpointPayload, checkpointType, keyFile, keyText, type PublicJwk, publicJwk } from './checkpoint.ts'
 import { linesForward } from './lines.ts'
 
@@ -20,7 +21,7 @@ export async function readCheckpoints(folder: string, expected: PublicJwk | unde
   const beside = await readKey(folder, report)
   const jwk = expected ?? beside
   const file = join(folder, checkpointFile)
-  const exists = existsSync(file)
+  const exists = lstatSync(file, { throwIfNoEntry: false }) !== undefined
   if (jwk === undefined) {
     if (exists) report(checkpointFile, 0, `there are checkpoints but no public key (${keyFile})`)
     return { checkpoints: [], thumbprint: '' }
@@ -30,6 +31,10 @@ export async function readCheckpoints(folder: string, expected: PublicJwk | unde
     else if (beside.x !== expected.x) report(keyFile, 1, 'this is not the key that the store signs with')
   }
   const thumbprint = await calculateJwkThumbprint(jwk)
+  if (exists && !isRegular(file, { ofAnyone: true })) {
+    report(checkpointFile, 0, 'this is not a regular file')
+    return { checkpoints: [], thumbprint }
+  }
   const checkpoints = exists ? await readSigned(file, await importPublic(jwk), thumbprint, report) : []
   return { checkpoints, thumbprint }
 }
@@ -78,9 +83,9 @@ function isCanonical(part: string): boolean {
 
 async function readKey(folder: string, report: Report): Promise<PublicJwk | undefined> {
   const file = join(folder, keyFile)
-  if (!existsSync(file)) return undefined
+  if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return undefined
   try {
-    const text = readFileSync(file, 'utf8')
+    const text = readRegular(file, { ofAnyone: true }).toString('utf8')
     const jwk = publicJwk.parse(JSON.parse(text))
     if (text === (await keyText(jwk))) return jwk
   } catch {

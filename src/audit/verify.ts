@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
+import { isRegular, readRegular } from '../core/regular-file.ts'
 import { checkpointFile, type PublicJwk } from './checkpoint.ts'
 import type { AuditPosition } from './event.ts'
 import { linesForward } from './lines.ts'
@@ -40,6 +41,7 @@ export interface VerifyOptions {
 }
 
 const mostProblems = 20
+const odd = 'this is not a regular file'
 
 /**
  * Proves a trail, or a copy of one, without a daemon: every byte of every line, the order of lines and segments, and the
@@ -69,6 +71,10 @@ export async function verifyFolder(folder: string, options: VerifyOptions = {}):
     if (number !== (numbers[index - 1] ?? 0) + 1) report(name, 0, `the segment before ${name} is missing`)
     if (options.until !== undefined && number > options.until.segment) {
       report(name, 0, 'this segment is not one that the daemon wrote')
+      continue
+    }
+    if (!isRegular(segmentFile(folder, number), { ofAnyone: true })) {
+      report(name, 0, odd)
       continue
     }
     let line = 0
@@ -126,6 +132,13 @@ function checkTornFile(folder: string, line: Buffer, report: (message: string) =
   const record = parseRecord(line)
   if (record?.type !== 'trail.repaired') return
   const { file, sha256 } = record.detail
-  if (typeof file !== 'string' || !/^\d{6,}\.torn-\d+$/.test(file) || !existsSync(join(folder, file))) return
-  if (hash('sha256', readFileSync(join(folder, file))) !== sha256) report(`${file}, which this repair set aside, was changed`)
+  if (
+    typeof file !== 'string' ||
+    !/^\d{6,}\.torn-\d+$/.test(file) ||
+    lstatSync(join(folder, file), { throwIfNoEntry: false }) === undefined
+  )
+    return
+  if (!isRegular(join(folder, file), { ofAnyone: true })) return report(`${file}, which this repair set aside: ${odd}`)
+  if (hash('sha256', readRegular(join(folder, file), { ofAnyone: true })) !== sha256)
+    report(`${file}, which this repair set aside, was changed`)
 }

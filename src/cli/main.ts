@@ -1,10 +1,15 @@
 import { CommanderError } from 'commander'
+import { JitError } from '../core/errors.ts'
 import { fail } from './output/failure.ts'
+import { endUnread } from './output/reader.ts'
 import { createProgram } from './program.ts'
 import { welcome } from './welcome.ts'
 
-// Whoever reads this through a pipe may have seen enough.
-process.stdout.on('error', () => process.exit(0))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') endUnread()
+  fail(new JitError('internal', `stdout cannot be written: ${error.message}`, { hint: 'Look at where it goes.' }), false)
+  process.exit()
+})
 const program = createProgram()
 try {
   if (process.argv.length <= 2) welcome(program)

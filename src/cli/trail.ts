@@ -39,7 +39,7 @@ const paints: Readonly<Record<string, (text: string) => string>> = {
 export function trailLine(record: TrailRecord, all: boolean, width = terminalWidth()): string {
   if (record.type === 'call.close') return fold(record.time, `${chain(record)} →`, outcome(record), width)
   if (record.type === 'egress.refused')
-    return fold(record.time, `${attempt(record)} →`, `${colours.red('refused')} ${colours.dim(plain(record.reason ?? ''))}`, width)
+    return fold(record.time, `${attempt(record)} →`, `${colours.red('refused')}: ${colours.dim(plain(record.reason ?? ''))}`, width)
   return all ? fold(record.time, colours.dim(record.type), particulars(record), width) : ''
 }
 
@@ -67,7 +67,7 @@ function outcome({ result = '', requests = [], took = 0, lease, decision, error 
     span(took),
   ]
   const why = result === 'denied' ? (decision?.reason ?? error?.message) : error?.message
-  return `${paint(plain(result))} ${colours.dim(`(${facts.join(', ')})`)}${why === undefined ? '' : ` ${plain(why)}`}`
+  return `${paint(plain(result))} ${colours.dim(`(${facts.join(', ')})`)}${why === undefined ? '' : `: ${plain(why)}`}`
 }
 
 function attempt({ server = '', request }: TrailRecord): string {

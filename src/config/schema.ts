@@ -162,7 +162,7 @@ export const configSchema = z.strictObject({
   network: z
     .strictObject({
       hosts: z.record(z.string(), z.string()).default({}).describe('where a name is dialled: host → address[:port], like a hosts file'),
-      ca: z.array(z.string()).default([]).describe('PEM files trusted in addition to the system, for upstreams'),
+      ca: z.array(z.string()).default([]).describe('PEM files of authorities trusted beside the public ones, for upstreams'),
       timeout: duration.prefault('30s'),
     })
     .prefault({}),

@@ -28,6 +28,7 @@ export const errorTable = {
     exit: 75,
     hint: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.',
   },
+  'daemon.busy': { http: 503, rpc: 1204, exit: 75, hint: 'End some clients, or restart the daemon (`jit stop`) if none is in use.' },
 
   'store.sealed': { http: 423, rpc: 1300, exit: 77, hint: 'Open the secret store with `jit unseal`.' },
   'store.wrong-key': {
@@ -72,8 +73,18 @@ export const errorTable = {
   },
   'provider.scope': { http: 403, rpc: 1602, exit: 76, hint: 'The scope is empty, malformed or wider than asked; nothing was handed out.' },
   'provider.login': { http: 401, rpc: 1603, exit: 77, hint: 'Register it again with `jit login`.' },
-  'lease.revoked': { http: 403, rpc: 1604, exit: 5, hint: 'The credential of this call was revoked while it ran.' },
-  'lease.expired': { http: 403, rpc: 1605, exit: 5, hint: 'The credential of this call expired while it ran; call again.' },
+  'lease.revoked': {
+    http: 403,
+    rpc: 1604,
+    exit: 5,
+    hint: 'Whether the call took effect upstream is unknown: look there before you call again.',
+  },
+  'lease.expired': {
+    http: 403,
+    rpc: 1605,
+    exit: 5,
+    hint: 'Whether the call took effect upstream is unknown: look there before you call again.',
+  },
 
   'server.unavailable': {
     http: 502,

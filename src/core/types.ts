@@ -122,8 +122,8 @@ export interface AgentIdentity {
   readonly pid: number
   /** Clock ticks since boot from /proc, or 0 where the platform does not tell. */
   readonly startTime: number
-  /** `peer`: read from the socket and the kernel. `claimed`: what the shim said. */
-  readonly evidence: 'peer' | 'claimed'
+  /** `peer`: read from the socket and the kernel. `claimed`: what the shim said. `none`: a process of this account that is not seen from here. */
+  readonly evidence: 'peer' | 'claimed' | 'none'
   /** What the MCP client calls itself; display only. */
   readonly client?: string
 }

@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { routes } from '../api/schema.ts'
 import { JitError, toJitError } from '../core/errors.ts'
+import { type ApiLimits, apiLimits, limitConnections, serverOptions } from './api-limits.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { configRoutes } from './routes/config.ts'
 import { controlRoutes } from './routes/control.ts'
@@ -17,8 +18,9 @@ const bodyLimit = 8 * 1024 * 1024
 const hosts = new Set(['localhost', 'jit'])
 
 /** The HTTP API on `api.sock`: each route of src/api/schema.ts, from the file that is named for it. */
-export async function createApi(daemon: Daemon): Promise<FastifyInstance> {
-  const app = fastify({ bodyLimit, forceCloseConnections: true })
+export async function createApi(daemon: Daemon, limits: ApiLimits = apiLimits): Promise<FastifyInstance> {
+  const app = fastify({ bodyLimit, forceCloseConnections: true, ...serverOptions(limits) })
+  limitConnections(app, limits)
   // A page in a browser cannot reach a unix socket; if something ever proxies one here, it is refused.
   app.addHook('onRequest', async (request) => {
     const { host = '', origin, referer } = request.headers

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { JitError } from '../core/errors.ts'
+import { readRegular } from '../core/regular-file.ts'
 import { replaceFile, type Replacement } from './replace-file.ts'
 
 /** What stands for a file that is not there. */
@@ -8,7 +8,8 @@ export const emptyConfig = 'version: 1\n'
 /** The text of the file; that of an empty config when there is none. */
 export function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    // It may be a link, and another account's: whose it is the folder's mode decides.
+    return readRegular(file, { follow: true, ofAnyone: true }).toString('utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return emptyConfig
     throw new JitError('config.invalid', `${file} cannot be read: ${String(error)}`, { cause: error, details: { file } })

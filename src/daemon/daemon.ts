@@ -9,7 +9,7 @@ import { systemClock } from '../core/clock.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { createEgress } from '../egress/egress.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import { checkPeer, openPeerReader } from '../identity/peer.ts'
+import { admitPeer, openPeerReader } from '../identity/peer.ts'
 import { createSessions } from '../identity/sessions.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
 import { systemKeychain } from '../store/keychain.ts'
@@ -21,6 +21,7 @@ import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
 import { presetFolder } from './installation.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
+import { Door } from './door.ts'
 import { composeParts } from './parts.ts'
 import type { Daemon } from './types.ts'
 
@@ -123,7 +124,11 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     launch: (server) => launcher.launch(server),
     handover: emptyFolder(join(paths.runtime, 'handover')),
     standIn: (provider) => registry.standIn(provider),
-    identify: (socket, hello) => sessions.enter(readPeer?.(socket), hello),
+    identify(socket, hello) {
+      const identified = sessions.enter(admitPeer(readPeer, socket), hello)
+      door.welcomed(socket)
+      return identified
+    },
     clock,
     log,
   })
@@ -144,13 +149,15 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   // The folder's mode keeps other accounts out; this holds when somebody opened it.
   api.server.prependListener('connection', (socket) => {
     try {
-      checkPeer(readPeer?.(socket))
+      admitPeer(readPeer, socket)
     } catch (error) {
       log.warn('connection to the API refused', { error: toJitError(error).message })
       socket.destroy()
     }
   })
-  const connections = createServer((socket) => gateway.accept(socket))
+  const connections = createServer()
+  const door = new Door({ clock, log, admit: (socket) => admitPeer(readPeer, socket), accept: (socket) => gateway.accept(socket) })
+  door.guard(connections)
   // With a full disk it starts all the same: `jit revoke` and `jit lock` must work. Calls are refused until the disk takes records.
   const recordStart = (): void => {
     try {

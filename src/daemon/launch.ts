@@ -18,10 +18,13 @@ export interface LaunchDeps {
 export interface Launcher {
   /** Throws `server.start`, or `server.pin` when the program is not the one that was pinned. */
   launch(server: string): Promise<LaunchSpec>
-  /** Finds, and installs where needed, what a server's command means now; nothing is pinned yet. Throws `server.start`. */
-  prepare(name: string, server: ServerConfig): Promise<Pinning>
+  /**
+   * Finds, and installs where needed, what a server's command means now; nothing is pinned yet. `registry`: variables for the
+   * installer, from the terminal of the person who asks. Throws `server.start`.
+   */
+  prepare(name: string, server: ServerConfig, registry?: Readonly<Record<string, string>>): Promise<Pinning>
   /** Prepares and pins anew; answers the pin. Lanes that run go on with what they were started from. */
-  update(server: string): Promise<string>
+  update(server: string, registry?: Readonly<Record<string, string>>): Promise<string>
   pin(server: string): string
   /** Without a pin the next launch pins anew. */
   forget(server: string): void
@@ -69,8 +72,8 @@ export function createLauncher(deps: LaunchDeps): Launcher {
     const names = Object.keys(deps.config().servers).map((name) => readSource(meta.get(sourceKey(name))).folder)
     deps.packages.prune(new Set(names))
   }
-  const prepare = async (name: string, server: ServerConfig): Promise<Pinning> => {
-    const resolved = await resolveProgram(deps, server, undefined)
+  const prepare = async (name: string, server: ServerConfig, registry: Readonly<Record<string, string>> = {}): Promise<Pinning> => {
+    const resolved = await resolveProgram(deps, server, undefined, registry)
     const before = meta.get(pinKey(name))
     const detail = { pin: resolved.pin, ...(before === undefined ? {} : { before }) }
     return {
@@ -86,8 +89,8 @@ export function createLauncher(deps: LaunchDeps): Launcher {
       },
     }
   }
-  const update = async (name: string): Promise<string> => {
-    const pinning = await prepare(name, serverOf(name))
+  const update = async (name: string, registry: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const pinning = await prepare(name, serverOf(name), registry)
     try {
       deps.store.atomically(() => {
         pinning.write()
@@ -148,6 +151,7 @@ async function resolveProgram(
   deps: LaunchDeps,
   server: ServerConfig,
   pinned: { readonly name: string; readonly pinned: string; readonly source: string } | undefined,
+  registry: Readonly<Record<string, string>> = {},
 ): Promise<Resolved> {
   if (server.run === undefined)
     throw new JitError('server.start', 'remote servers (`url`) are not supported yet', { hint: 'Give a local command under `run`.' })
@@ -161,7 +165,8 @@ async function resolveProgram(
       pinned.name,
       `the config names ${quote(spec)}, and ${known.spec === '' ? 'another program' : quote(known.spec)} was pinned`,
     )
-  const found = (known.folder === '' ? undefined : await deps.packages.open(known.folder, source)) ?? (await deps.packages.install(source))
+  const found =
+    (known.folder === '' ? undefined : await deps.packages.open(known.folder, source)) ?? (await deps.packages.install(source, registry))
   return {
     command: found.start.command,
     args: [...found.start.args, ...args],

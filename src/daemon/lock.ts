@@ -1,5 +1,6 @@
-import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { openRegular } from '../core/regular-file.ts'
 import type { Surroundings } from '../core/types.ts'
 import type { MetaTable } from '../store/store.ts'
 
@@ -30,7 +31,7 @@ export function createLockState(deps: Surroundings & { readonly folder: string; 
   const lock = (): void => {
     cancelRetry?.()
     cancelRetry = undefined
-    const marked = attempt(() => closeSync(openSync(file, 'a', 0o600)))
+    const marked = attempt(() => closeSync(openRegular(file, constants.O_WRONLY | constants.O_CREAT)))
     const stored = attempt(() => meta.set('locked', 'yes'))
     if (!marked && !stored) cancelRetry = clock.after(retryAfter, lock)
   }

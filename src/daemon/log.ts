@@ -1,5 +1,6 @@
-import { appendFileSync, renameSync, statSync } from 'node:fs'
+import { appendFileSync, closeSync, constants, renameSync, statSync } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
+import { openRegular } from '../core/regular-file.ts'
 import type { Logger } from '../core/types.ts'
 
 const rotateAt = 10 * 1024 * 1024
@@ -18,7 +19,17 @@ export function createLogger(options: { file: string; foreground: boolean; clock
     }
     try {
       if ((statSync(options.file, { throwIfNoEntry: false })?.size ?? 0) > rotateAt) renameSync(options.file, `${options.file}.1`)
-      appendFileSync(options.file, `${JSON.stringify({ time, level, message, ...fields })}\n`, { mode: 0o600 })
+      const line = `${JSON.stringify({ time, level, message, ...fields })}\n`
+      // A pipe under its name must not make the daemon wait.
+      const descriptor = openRegular(options.file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, {
+        follow: true,
+        ofAnyone: true,
+      })
+      try {
+        appendFileSync(descriptor, line)
+      } finally {
+        closeSync(descriptor)
+      }
     } catch {
       // A log that cannot be written must not stop the daemon; the trail has its own rule.
     }

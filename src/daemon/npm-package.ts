@@ -4,13 +4,17 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { JitError, quote } from '../core/errors.ts'
 import { findCommand } from './find-command.ts'
-import { runInstaller, type PackageContent, type PackageSource } from './package-source.ts'
+import { type InstallerFailure, type InstallerWords, runInstaller, type PackageContent, type PackageSource } from './package-source.ts'
 
 const npmOptions = [
   '--ignore-scripts',
   '--no-audit',
   '--no-fund',
   '--no-update-notifier',
+  // A line for each answer of a registry.
+  '--loglevel=http',
+  '--heading=npm',
+  '--no-color',
   '--save-exact',
   // What npm remembers of a registry is up to five minutes old, and an update asks for what is there now.
   '--prefer-online',
@@ -19,6 +23,8 @@ const npmOptions = [
   '--fetch-retry-mintimeout=500',
   '--fetch-retry-maxtimeout=2000',
 ]
+/** A certificate that npm does not trust: it asks three times for each package, and then takes what it remembers of it. */
+const untrusted = /^npm http fetch ([A-Z]+ \S+) attempt \d+ failed with (\w*CERT\w*|UNABLE_TO_(?:GET|VERIFY)\w*)$/m
 const manifest = z.object({ version: z.string(), bin: z.union([z.string(), z.record(z.string(), z.string())]).optional() })
 const lockFile = z.object({ packages: z.record(z.string(), z.looseObject({ integrity: z.string().optional() })) })
 
@@ -31,7 +37,7 @@ export function npmPackage(spec: string): PackageSource {
   return {
     spec,
     name,
-    install: (place) => install(place, spec),
+    install: (place, registry) => install(place, spec, registry),
     read: (place) => read(place, name, spec),
     // The daemon's own Node: PATH decides nothing.
     start: (place, entry) => ({ command: process.execPath, args: [join(place, entry)], environment: {} }),
@@ -45,7 +51,7 @@ function packageOf(spec: string): string {
   return spec.replace(/(?<=.)@[^@/]*$/, '')
 }
 
-async function install(place: string, spec: string): Promise<void> {
+async function install(place: string, spec: string, registry: Readonly<Record<string, string>>): Promise<void> {
   const command = findCommand('npm')
   // A name of its own would stand in the lock, and so in the pin.
   await writeFile(join(place, 'package.json'), '{"name":"jit-server","private":true}\n')
@@ -54,7 +60,11 @@ async function install(place: string, spec: string): Promise<void> {
     command,
     args: ['install', ...npmOptions, '--prefix', place, spec],
     place,
+    registry,
     spec,
+    authority: '`npm config set cafile FILE`',
+    answered: /^npm http fetch [A-Z]+ \d{3} /m,
+    hopeless: untrusted,
     read: lastWords,
   })
 }
@@ -75,8 +85,15 @@ async function read(place: string, name: string, spec: string): Promise<PackageC
 }
 
 /** npm's own code and first line about a failure. */
-function lastWords(stderr: string): { said: string; broken: boolean } {
+function lastWords(stderr: string): InstallerWords {
+  const [, request = '', refused] = untrusted.exec(stderr) ?? []
+  if (refused !== undefined) return { said: `${refused} ${quote(request, 240)}`, failure: 'untrusted' }
   const code = /^npm (?:error|ERR!) code (\w+)$/m.exec(stderr)?.[1] ?? ''
-  const said = /^npm (?:error|ERR!) (?!code )(.+)$/m.exec(stderr)?.[1] ?? ''
-  return { said: said === '' ? '' : `${code} ${quote(said, 240)}`, broken: code === 'EINTEGRITY' }
+  const said = /^npm (?:error|ERR!) (?!code |errno )(.+)$/m.exec(stderr)?.[1] ?? ''
+  return { said: said === '' ? '' : `${code} ${quote(said, 240)}`, failure: failureOf(code) }
+}
+
+function failureOf(code: string): InstallerFailure {
+  if (code === 'EINTEGRITY') return 'broken'
+  return /^(ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ERR_SOCKET_TIMEOUT|E407)$/.test(code) ? 'unreached' : 'other'
 }

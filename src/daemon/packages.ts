@@ -17,7 +17,7 @@ export interface Installed {
 /** Packages under the state folder, each version beside the others, so that none changes under a server that runs. */
 export interface Packages {
   /** Installs what the source means now and holds it. Throws `server.start`; then nothing is left of it. */
-  install(source: PackageSource): Promise<Installed>
+  install(source: PackageSource, registry?: Readonly<Record<string, string>>): Promise<Installed>
   /** One that was installed, held; undefined when it is not there. Throws `server.start` when it cannot be read. */
   open(folder: string, source: PackageSource): Promise<Installed | undefined>
   /** Removes those that nobody holds and that `keep` does not name. Never throws. */
@@ -68,13 +68,13 @@ export function createPackages(deps: { readonly folder: string; readonly log: Lo
     return installed(folder, source, fresh, hold(folder))
   }
   return {
-    async install(source) {
+    async install(source, registry = {}) {
       const staging = `.new-${randomBytes(8).toString('hex')}`
       const release = hold(staging)
       const place = join(deps.folder, staging)
       try {
         makeFolder(place)
-        await source.install(place)
+        await source.install(place, registry)
         return await settle(staging, source)
       } finally {
         rmSync(place, { recursive: true, force: true })

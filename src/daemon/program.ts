@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { JitError, quote } from '../core/errors.ts'
+import { readRegular } from '../core/regular-file.ts'
 import { findCommand } from './find-command.ts'
 import { npmPackage } from './npm-package.ts'
 import type { PackageSource } from './package-source.ts'
@@ -79,7 +80,9 @@ function readNode(args: readonly string[], baseFolder: string): Program {
 
 function hashFile(file: string): string {
   try {
-    return createHash('sha256').update(readFileSync(file)).digest('hex')
+    return createHash('sha256')
+      .update(readRegular(file, { follow: true, ofAnyone: true }))
+      .digest('hex')
   } catch (error) {
     throw new JitError('server.start', `${file} cannot be read`, { cause: error })
   }

@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { JitError, quote } from '../core/errors.ts'
 import { findCommand } from './find-command.ts'
 import { hashFolder } from './hash-folder.ts'
-import { runInstaller, type PackageContent, type PackageSource } from './package-source.ts'
+import {
+  type InstallerFailure,
+  type InstallerRun,
+  type InstallerWords,
+  runInstaller,
+  type PackageContent,
+  type PackageSource,
+} from './package-source.ts'
 import { normalName, type UvxRequest, uvxText } from './uvx.ts'
 
 /** Folder of the virtual environment in the package's folder. */
@@ -38,7 +45,7 @@ export function uvPackage(request: UvxRequest, uv: string): PackageSource {
   return {
     spec,
     name: request.name,
-    install: (place) => install(place, request, findCommand(uv)),
+    install: (place, registry) => install({ place, registry }, request, findCommand(uv)),
     read: (place) => read(place, request),
     start(place, entry) {
       const [kind = '', file = ''] = entry.split(' ')
@@ -49,9 +56,18 @@ export function uvPackage(request: UvxRequest, uv: string): PackageSource {
   }
 }
 
-async function install(place: string, request: UvxRequest, uv: string): Promise<void> {
+async function install({ place, registry }: Pick<InstallerRun, 'place' | 'registry'>, request: UvxRequest, uv: string): Promise<void> {
   const run = (args: readonly string[]): Promise<void> =>
-    runInstaller({ tool: 'uv', command: uv, args, place, spec: uvxText(request), read: lastWords })
+    runInstaller({
+      tool: 'uv',
+      command: uv,
+      args,
+      place,
+      registry,
+      spec: uvxText(request),
+      authority: '`system-certs = true` in ~/.config/uv/uv.toml, once the system trusts it',
+      read: lastWords,
+    })
   // uv takes the settings of the nearest folder above: a project's must not decide, the user's own still do.
   await writeFile(join(place, 'uv.toml'), '')
   const folder = join(place, environmentFolder)
@@ -127,9 +143,15 @@ async function scriptKind(folder: string, request: UvxRequest): Promise<'python'
 }
 
 /** uv's first error and the deepest reason for it. */
-function lastWords(stderr: string): { said: string; broken: boolean } {
+function lastWords(stderr: string): InstallerWords {
   const error = /^(?:error:| *×) *(.+)$/m.exec(stderr)?.[1] ?? ''
   const cause = [...stderr.matchAll(/^ *(?:cause:|Caused by:|╰─▶) *(.+)$/gim)].at(-1)?.[1] ?? ''
   const said = [error, cause].filter((text) => text !== '').join(': ')
-  return { said: said === '' ? '' : quote(said, 240), broken: /hash mismatch/i.test(stderr) }
+  return { said: said === '' ? '' : quote(said, 240), failure: failureOf(stderr) }
+}
+
+function failureOf(stderr: string): InstallerFailure {
+  if (/hash mismatch/i.test(stderr)) return 'broken'
+  if (/invalid peer certificate/i.test(stderr)) return 'untrusted'
+  return /client error \(Connect\)|dns error|timed out/i.test(stderr) ? 'unreached' : 'other'
 }

@@ -8,9 +8,9 @@ import type { Network } from '../network/network.ts'
 import { type Authority, createAuthorities } from './authority.ts'
 import { openEndpoint } from './endpoint.ts'
 import { createInner } from './inner.ts'
-import { Lane } from './lane.ts'
+import { Lane, socketsPerLane } from './lane.ts'
 import { listenOnLoopback } from './listen.ts'
-import { createProxy } from './proxy.ts'
+import { createProxy, mostWaiting } from './proxy.ts'
 import { createRefusals } from './refusals.ts'
 import { createScrubbers } from './scrubbers.ts'
 import type { Egress, LaneEgress, LaneNetwork } from './types.ts'
@@ -25,6 +25,8 @@ export interface EgressDeps {
   /** Every secret to remove from answers. */
   liveSecrets(): readonly Secret[]
   readonly secretsVersion: () => number
+  /** Connections at once: of one lane, and of those that have not shown whose they are. */
+  readonly limits?: { readonly perLane: number; readonly waiting: number }
 }
 
 /**
@@ -32,12 +34,12 @@ export interface EgressDeps {
  * that wants one. Both hand their connections to one HTTP server, which judges every request by itself.
  */
 export async function createEgress(deps: EgressDeps): Promise<Egress> {
-  const { audit, clock, log, network } = deps
+  const { audit, clock, log, network, limits = { perLane: socketsPerLane, waiting: mostWaiting } } = deps
   const lanes = new Map<string, { lane: Lane; authority: Authority; end: () => void }>()
   const authorities = createAuthorities(deps.folder, clock)
   const strangers = createRefusals({ audit, clock, log }, { server: '', lane: '', placeholder: '' })
   const inner = createInner({ network, clock, log, scrubberFor: createScrubbers(deps) })
-  const proxy = createProxy({ inner, clock, lane: (name) => lanes.get(name), strangers })
+  const proxy = createProxy({ inner, clock, lane: (name) => lanes.get(name), strangers, mostWaiting: limits.waiting })
   let proxyPort = 0
 
   return {
@@ -47,7 +49,7 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
     async openLane(asked): Promise<LaneNetwork> {
       checkPlaceholder(asked)
       const options = { ...asked, origins: canonical(asked.origins), open: canonical(asked.open) }
-      const lane = new Lane(options, randomBytes(24).toString('base64url'), createRefusals({ audit, clock, log }, options))
+      const lane = new Lane(options, randomBytes(24).toString('base64url'), createRefusals({ audit, clock, log }, options), limits.perLane)
       const authority = await authorities.get(hostsOf(options))
       const endpoint = options.endpoint === undefined ? undefined : await openEndpoint(inner, lane, options.endpoint)
       const end = (): void => {

@@ -2,7 +2,6 @@ import { createServer, type Server } from 'node:net'
 import type { Inner } from './inner.ts'
 import type { Lane } from './lane.ts'
 import { listenOnLoopback } from './listen.ts'
-import { socketsPerLane } from './proxy.ts'
 import type { LaneEgress } from './types.ts'
 
 export interface Endpoint {
@@ -18,8 +17,7 @@ export interface Endpoint {
 export async function openEndpoint(inner: Inner, lane: Lane, options: NonNullable<LaneEgress['endpoint']>): Promise<Endpoint> {
   let host = ''
   const server: Server = createServer({ noDelay: true }, (socket) => {
-    if (lane.sockets >= socketsPerLane) return void socket.destroy()
-    lane.keep(socket)
+    if (lane.keep(socket, true) !== undefined) return void socket.destroy()
     const origin = new URL(options.upstream).origin
     inner.attach(socket, { lane, origin, host, misdirected: false, endpoint: { prefix: options.prefix, url: `http://${host}` } })
   })

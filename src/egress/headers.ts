@@ -22,11 +22,14 @@ export type HeaderReading =
 /** As many as the parser is set to keep: there may have been more. */
 export const headerCap = 100
 
-/** Headers that end with this hop, that would tell the upstream of another one, or that would have it read another request. */
+/**
+ * Headers that end with this hop, that would tell the upstream of another one, that would have it read another request, or
+ * answer in parts: of an answer that comes in pieces the scrubber would never see a secret whole.
+ */
 const dropped = words(
   'connection keep-alive te trailer transfer-encoding content-length host expect accept-encoding cookie cookie2 via forwarded x-real-ip',
   'true-client-ip client-ip x-client-ip x-http-method x-http-method-override x-method-override x-original-url x-rewrite-url',
-  'x-csrf-token x-xsrf-token http2-settings',
+  'x-csrf-token x-xsrf-token http2-settings range if-range request-range x-range x-ms-range x-goog-range',
 )
 const droppedShape = /^(proxy-|x-forwarded-)/
 

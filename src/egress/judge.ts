@@ -62,6 +62,7 @@ export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Prom
     if (lane.options.open.has(origin)) return { ok: true, method, origin, path, headers, body, charge: undefined }
     return no(403, 'no credential: the placeholder is missing')
   }
+  lane.prove(request.socket)
   if (!lane.options.origins.has(origin)) return no(403, 'a credential for an origin that gets none')
   if (wire === undefined) return no(400, 'a path that two readers could read differently')
 

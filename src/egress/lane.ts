@@ -18,16 +18,23 @@ interface Bookings {
   count: number
 }
 
+/** Connections that a lane has when nothing else is said. */
+export const socketsPerLane = 64
+
 /** What egress knows of one lane while it lives. */
 export class Lane {
   readonly options: LaneEgress
   readonly nonce: string
   readonly refusals: Refusals
   readonly #calls = new Map<InFlightCall, Bookings>()
+  readonly #limit: number
   readonly #sockets = new Set<Duplex>()
+  /** Those of them that have not shown yet that they are this lane's, oldest first. */
+  readonly #strangers = new Set<Duplex>()
   #closed = false
 
-  constructor(options: LaneEgress, nonce: string, refusals: Refusals) {
+  constructor(options: LaneEgress, nonce: string, refusals: Refusals, limit = socketsPerLane) {
+    this.#limit = limit
     this.options = options
     this.nonce = nonce
     this.refusals = refusals
@@ -37,20 +44,32 @@ export class Lane {
     return [...this.#calls.keys()]
   }
 
-  get sockets(): number {
-    return this.#sockets.size
-  }
-
   begin(call: InFlightCall): () => void {
     if (!this.#closed) this.#calls.set(call, { running: new Set(), count: 0 })
     return () => this.#end(call)
   }
 
-  /** Keeps a client's connection, to destroy it with the lane. */
-  keep(socket: Duplex): void {
-    if (this.#closed) return void socket.destroy()
+  /**
+   * Keeps a client's connection, to destroy it with the lane; what is wrong when there is no room. A stranger, which has not
+   * shown a credential of the lane, takes nobody's place: whoever comes later gets that of the oldest one.
+   */
+  keep(socket: Duplex, isStranger = false): string | undefined {
+    if (this.#closed) return 'the lane has ended'
+    if (this.#sockets.size >= this.#limit) {
+      const [oldest] = this.#strangers
+      if (oldest === undefined) return `more than ${this.#limit} connections of one lane`
+      this.#forget(oldest)
+      oldest.destroy()
+    }
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+    if (isStranger) this.#strangers.add(socket)
+    socket.once('close', () => this.#forget(socket))
+    return undefined
+  }
+
+  /** This connection has shown a credential of the lane. */
+  prove(socket: Duplex): void {
+    this.#strangers.delete(socket)
   }
 
   /** Books a request on its call; the returned function takes it off again. False: the call has ended meanwhile. */
@@ -72,6 +91,11 @@ export class Lane {
     for (const call of this.calls) this.#end(call)
     for (const socket of this.#sockets) socket.destroy()
     this.refusals.flush()
+  }
+
+  #forget(socket: Duplex): void {
+    this.#sockets.delete(socket)
+    this.#strangers.delete(socket)
   }
 
   /** Equal calls may share a lease: the request of one that still runs must not die with another. */

@@ -15,14 +15,19 @@ export interface ProxyDeps {
   lane(name: string): { readonly lane: Lane; readonly authority: Authority } | undefined
   /** For clients that are nobody's. */
   readonly strangers: Refusals
+  readonly mostWaiting: number
 }
 
 const handshakeTimeout = 10_000
 const lingering = 1000
-export const socketsPerLane = 64
-const maxConnections = 4096
+/** Connections that have shown no lane's nonce yet. */
+export const mostWaiting = 512
 
-/** The CONNECT listener of all lanes; a client shows its lane's nonce as proxy credentials. */
+/**
+ * The CONNECT listener of all lanes; a client shows its lane's nonce as proxy credentials, and then counts as that lane's alone.
+ * Of those that have shown none the oldest makes room for the next: a client that means it has done so at once, and nobody
+ * can keep it out by connections that say nothing.
+ */
 export function createProxy(deps: ProxyDeps): Server {
   const server = createServer(serverLimits, (request, response) => {
     const known = authenticate(deps, request)
@@ -34,15 +39,24 @@ export function createProxy(deps: ProxyDeps): Server {
     response.end(status === 407 ? '' : `${JSON.stringify({ message: 'jit: only HTTPS goes through this proxy' })}\n`)
     request.resume()
   })
-  server.maxConnections = maxConnections
+  const waiting = new Set<Duplex>()
+  server.on('connection', (socket) => {
+    const [oldest] = waiting
+    if (oldest !== undefined && waiting.size >= deps.mostWaiting) {
+      waiting.delete(oldest)
+      oldest.destroy()
+    }
+    waiting.add(socket)
+    socket.once('close', () => waiting.delete(socket))
+  })
   server.on('connect', (request, socket, head) => {
-    connect(deps, request, socket, head).catch(() => socket.destroy())
+    connect(deps, request, socket, head, () => waiting.delete(socket)).catch(() => socket.destroy())
   })
   server.on('clientError', (_, socket) => socket.destroy())
   return server
 }
 
-async function connect(deps: ProxyDeps, request: IncomingMessage, raw: Duplex, head: Buffer): Promise<void> {
+async function connect(deps: ProxyDeps, request: IncomingMessage, raw: Duplex, head: Buffer, onKept: () => void): Promise<void> {
   raw.on('error', () => raw.destroy())
   const known = authenticate(deps, request)
   const path = request.url ?? ''
@@ -57,8 +71,9 @@ async function connect(deps: ProxyDeps, request: IncomingMessage, raw: Duplex, h
   if (!lane.options.origins.has(target.origin) && !lane.options.open.has(target.origin)) {
     return deny(403, 'the host is not among those that this server’s rules name', lane.refusals)
   }
-  if (lane.sockets >= socketsPerLane) return deny(503, `more than ${socketsPerLane} connections of one lane`, lane.refusals)
-  lane.keep(raw)
+  const problem = lane.keep(raw)
+  if (problem !== undefined) return deny(503, problem, lane.refusals)
+  onKept()
   const context = await authority.contextFor(target.host)
   if (raw.destroyed) return
   raw.write('HTTP/1.1 200 Connection established\r\n\r\n')

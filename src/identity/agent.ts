@@ -18,9 +18,11 @@ const attemptLimit = 2
  * The process that acts. By the kernel's word the peer is the shim, and the agent is whoever started it: its parent, or,
  * where that only starts others (`npx jit connect` is npm → sh → shim), the first ancestor that does not. A shell in which a
  * person types is the agent. A shim whose starter has ended stands for itself. What was read is read again: when a pid was
- * reused meanwhile, or without a peer, the shim's own word counts and is marked so.
+ * reused meanwhile, or without a peer, the shim's own word counts and is marked so. A peer whose process this namespace does
+ * not see is nobody that is known here: the numbers that it could name belong to other processes.
  */
 export function describeAgent(claim: Claim, peer: Pick<Peer, 'pid'> | undefined, read: ReadProcess = readProcess): AgentIdentity {
+  if (peer?.pid === 0) return { name: 'unknown', pid: 0, startTime: 0, evidence: 'none' }
   const shim = peer?.pid ?? 0
   for (let attempt = 0; attempt < attemptLimit; attempt += 1) {
     const chain = ancestry(shim, read)

@@ -3,6 +3,7 @@ import { JitError } from '../core/errors.ts'
 
 /** Who connected, as the kernel noted it when the connection was made. */
 export interface Peer {
+  /** 0 for a process that this PID namespace does not see, as one of another container. Its account counts all the same. */
   readonly pid: number
   readonly uid: number
   readonly gid: number
@@ -32,9 +33,7 @@ export async function openPeerReader(): Promise<PeerReader | undefined> {
       const size = [credentialBytes]
       if (getsockopt(descriptor, solSocket, soPeercred, credentials, size) !== 0 || size[0] !== credentialBytes) return undefined
       const view = new DataView(credentials.buffer, credentials.byteOffset, credentialBytes)
-      const peer = { pid: view.getInt32(0, isLittleEndian), uid: view.getUint32(4, isLittleEndian), gid: view.getUint32(8, isLittleEndian) }
-      // A peer of another PID namespace that this one cannot see has pid 0.
-      return peer.pid > 0 ? peer : undefined
+      return { pid: view.getInt32(0, isLittleEndian), uid: view.getUint32(4, isLittleEndian), gid: view.getUint32(8, isLittleEndian) }
     }
   } catch {
     return undefined
@@ -42,16 +41,20 @@ export async function openPeerReader(): Promise<PeerReader | undefined> {
 }
 
 /**
- * Refuses another account's process: the folder of the sockets is closed to others, and this holds when somebody opened it.
- * Without a peer (no koffi) the folder's mode is all there is. Throws `policy.denied`.
+ * The peer of a connection that is taken: a process of this account, or undefined where the platform does not tell (no `read`),
+ * and then the mode of the socket's folder is all there is. The folder is closed to others; this holds when somebody opened it
+ * or mounted it elsewhere. Throws `policy.denied` for another account, and where the kernel was asked and did not say.
  */
-export function checkPeer(peer: Pick<Peer, 'uid'> | undefined, uid: number | undefined = process.getuid?.()): void {
-  if (peer === undefined || peer.uid === uid) return
-  throw new JitError('policy.denied', `user ${peer.uid} connected to the daemon of user ${uid ?? 'unknown'}`, {
-    hint: 'Each account runs a daemon of its own.',
-  })
+export function admitPeer(read: PeerReader | undefined, socket: Socket, uid: number | undefined = process.getuid?.()): Peer | undefined {
+  if (read === undefined) return undefined
+  const peer = read(socket)
+  if (peer === undefined) throw new JitError('policy.denied', 'the kernel does not say who connected', { hint })
+  if (peer.uid !== uid)
+    throw new JitError('policy.denied', `user ${peer.uid} connected to the daemon of user ${uid ?? 'unknown'}`, { hint })
+  return peer
 }
 
+const hint = 'Each account runs a daemon of its own.'
 const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 function descriptorOf(socket: Socket): number | undefined {

@@ -3,7 +3,7 @@ import { newId } from '../core/ids.ts'
 import type { AgentIdentity, Principal } from '../core/types.ts'
 import { type Claim, describeAgent } from './agent.ts'
 import { humanName } from './human.ts'
-import { checkPeer, type Peer } from './peer.ts'
+import type { Peer } from './peer.ts'
 import type { ReadProcess } from './process.ts'
 
 export type { Claim } from './agent.ts'
@@ -16,10 +16,7 @@ export interface SessionView {
 }
 
 export interface Sessions {
-  /**
-   * Who is at the other end. `leave` ends this connection's part in the session, once. Throws `policy.denied` for another
-   * account.
-   */
+  /** Who is at the other end, a peer that was admitted. `leave` ends this connection's part in the session, once. */
   enter(peer: Peer | undefined, claim: Claim): { principal: Principal; leave: () => void }
   /** Those with a connection. */
   list(): SessionView[]
@@ -51,10 +48,10 @@ export function createSessions(options: SessionsOptions = {}): Sessions {
   const human = humanName()
   return {
     enter(peer, claim) {
-      checkPeer(peer)
       const agent = Object.freeze(describeAgent(claim, peer, options.read))
-      const key = keyOf(agent)
-      const session = sessions.get(key) ?? { id: newId('session'), agent, connections: 0, cancelEnd: () => undefined }
+      const id = newId('session')
+      const key = keyOf(agent) ?? id
+      const session = sessions.get(key) ?? { id, agent, connections: 0, cancelEnd: () => undefined }
       sessions.set(key, session)
       session.cancelEnd()
       session.connections += 1
@@ -80,7 +77,7 @@ export function createSessions(options: SessionsOptions = {}): Sessions {
   }
 }
 
-/** What somebody claims never joins what the kernel said. */
-function keyOf({ evidence, pid, startTime }: AgentIdentity): string {
-  return `${evidence}/${pid}/${startTime}`
+/** What somebody claims never joins what the kernel said; of two that are unknown nobody can say that they are one. */
+function keyOf({ evidence, pid, startTime }: AgentIdentity): string | undefined {
+  return evidence === 'none' ? undefined : `${evidence}/${pid}/${startTime}`
 }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createSecureContext, getCACertificates, rootCertificates, type SecureContext } from 'node:tls'
 import { JitError, quote } from '../core/errors.ts'
+import { readRegular } from '../core/regular-file.ts'
 
 /**
  * Whom upstream certificates may be signed by: Mozilla's list as Node ships it, the PEM files of `network.ca`, and the
@@ -17,7 +17,7 @@ export function createTrust(files: readonly string[], baseFolder: string, system
 function readCertificates(file: string): string {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readRegular(file, { follow: true, ofAnyone: true }).toString('utf8')
   } catch (cause) {
     throw new JitError('config.invalid', `network.ca: ${quote(file)} cannot be read`, { cause })
   }

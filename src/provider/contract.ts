@@ -54,6 +54,11 @@ export interface LoginField {
   readonly secret: boolean
   readonly required: boolean
   readonly type: 'text' | 'number' | 'file'
+  /**
+   * Regular expression that the whole value matches; of a secret, what is in its file. `jit login` refuses at once what does
+   * not, and says `help`. `config` has the last word.
+   */
+  readonly pattern?: string
 }
 
 /** What the broker gives a provider. */

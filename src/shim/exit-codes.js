@@ -15,6 +15,7 @@ export const exitCodes = {
   'daemon.running': 75,
   'daemon.unsafe': 77,
   'daemon.restarted': 75,
+  'daemon.busy': 75,
   'store.sealed': 77,
   'store.wrong-key': 77,
   'store.unavailable': 74,

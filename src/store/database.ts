@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { ensurePrivateFile } from './private-file.ts'
+import { checkCompanions, ensurePrivateFile } from './private-file.ts'
 import { applicationId, migrations } from './schema.ts'
 import { corruptStore, isSystemError, newerStore, storeError } from './store-error.ts'
 
@@ -19,6 +19,7 @@ export class Database {
     this.file = file
     this.#connection = this.#guard(() => {
       ensurePrivateFile(file)
+      checkCompanions(file)
       return new DatabaseSync(file, { timeout: lockTimeout, allowExtension: false })
     })
     try {

@@ -52,7 +52,8 @@ export function removeKeyFile(file: string): void {
 
 function openNoFollow(file: string): number {
   try {
-    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW)
+    // A pipe would keep whoever opens it waiting.
+    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     throw new JitError('daemon.unsafe', `the key file ${file} cannot be opened safely`, { cause: error, details: { file } })
   }

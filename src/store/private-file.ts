@@ -16,6 +16,14 @@ export function ensurePrivateFile(file: string): void {
   if ((found.mode & 0o077) !== 0) chmodSync(file, 0o600)
 }
 
+/** Refuses what is no regular file of this account under the names that SQLite opens beside `file`: a pipe would keep it waiting. */
+export function checkCompanions(file: string): void {
+  for (const suffix of ['-journal', '-wal', '-shm']) {
+    const found = lookAt(`${file}${suffix}`)
+    if (found !== undefined) refuseForeign(`${file}${suffix}`, found)
+  }
+}
+
 /** What stands at `file`, a symbolic link itself and not its target; undefined when nothing does. */
 export function lookAt(file: string): Stats | undefined {
   return lstatSync(file, { throwIfNoEntry: false })

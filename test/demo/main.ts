@@ -40,6 +40,6 @@ const took = Math.round(performance.now() - started)
 if (json) console.log(JSON.stringify({ ok: failed.length === 0, took, steps: narrator.steps }, null, 2))
 else
   console.log(
-    `\n${failed.length === 0 ? 'All of it held' : `${failed.length} of ${narrator.steps.length} steps failed`}, in ${(took / 1000).toFixed(1)} s.`,
+    `\n${failed.length === 0 ? `All ${narrator.steps.length} steps held` : `${failed.length} of ${narrator.steps.length} steps failed`}, in ${(took / 1000).toFixed(1)} s.`,
   )
 process.exitCode = failed.length === 0 ? 0 : 1

@@ -18,7 +18,7 @@ export interface Voice {
   check(holds: boolean, promise: string): void
 }
 
-/** Prints to stderr's sibling stdout for people, or collects quietly for `--json`. */
+/** Prints to stdout for people, or collects quietly for `--json`. */
 export function createNarrator(json: boolean): { step(title: string, run: (voice: Voice) => Promise<void>): Promise<Step>; steps: Step[] } {
   const steps: Step[] = []
   const print = (line: string): void => {

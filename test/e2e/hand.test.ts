@@ -138,6 +138,17 @@ describe('by hand', () => {
   it('jit audit trace finds the call behind a hash from GitHub’s log', async () => {
     const hash = stage.github.tokens().findLast((token) => token.permissions['issues'] === 'read')?.hash ?? ''
     expect(await must(stage, ['audit', 'trace', hash])).toContain('get_issue')
+    const unknown = await runJit(stage.home, ['audit', 'trace', `${hash.slice(1)}A`])
+    expect(unknown).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/no token with the hash .* is in the trail\nhint: .*`hashed_token`/),
+    })
+  })
+
+  it.each([`ghs_${'a'.repeat(36)}`, `ghs_1_${'ey.'.repeat(150)}`])('jit audit trace does not repeat a token: %s', async (token) => {
+    const answer = await runJit(stage.home, ['audit', 'trace', token])
+    expect(answer).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('looks like a token') })
+    expect(answer.stderr).not.toContain(token.slice(0, 12))
   })
 })
 

@@ -11,11 +11,11 @@ export interface CommandResult {
 }
 
 /** Runs one `jit` command as a user's shell would, in the given home. */
-export function runJit(home: string, args: readonly string[], input = ''): Promise<CommandResult> {
+export function runJit(home: string, args: readonly string[], input = '', variables: NodeJS.ProcessEnv = {}): Promise<CommandResult> {
   return new Promise((settle, fail) => {
     const child = spawn(process.execPath, [launcher, ...args], {
       cwd: root,
-      env: demoEnvironment(home),
+      env: { ...demoEnvironment(home), ...variables },
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: 60_000,
     })

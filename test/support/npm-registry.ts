@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
@@ -30,11 +31,17 @@ interface Published {
   tarball: Buffer
 }
 
-/** `maxAge`: seconds for which npm may believe a packument; the public registry says 300. */
-export async function startNpmRegistry({ maxAge = 300 } = {}): Promise<NpmRegistry> {
+export interface NpmRegistryOptions {
+  /** Seconds for which npm may believe a packument; the public registry says 300. */
+  readonly maxAge?: number
+  /** PEMs of the server; without them it speaks plain HTTP. */
+  readonly tls?: { readonly key: string; readonly cert: string }
+}
+
+export async function startNpmRegistry({ maxAge = 300, tls }: NpmRegistryOptions = {}): Promise<NpmRegistry> {
   const published: Published[] = []
   const journal: string[] = []
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://registry').pathname).slice(1)
     journal.push(path)
     const tarball = published.find(({ content }) => path === tarballPath(content))?.tarball
@@ -43,9 +50,10 @@ export async function startNpmRegistry({ maxAge = 300 } = {}): Promise<NpmRegist
     if (versions.length === 0) return void response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not_found"}')
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': `public, max-age=${maxAge}` })
     response.end(JSON.stringify(packument(url(), path, versions)))
-  })
+  }
+  const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const url = (): string => `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}/`
   const find = ({ name, version }: TestPackage): Published | undefined =>
     published.find(({ content }) => content.name === name && content.version === version)
   return {

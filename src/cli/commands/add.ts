@@ -5,6 +5,7 @@ import { action, collect, command, type Options } from '../context.ts'
 import { clientBlock } from '../client-block.ts'
 import { problemText } from '../output/failure.ts'
 import { card } from '../output/layout.ts'
+import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
@@ -18,8 +19,13 @@ export function addCommand(): Command {
   return command(
     'add',
     'put an MCP server behind jit',
-    `jit add github --preset server-github --provider acme --env GITHUB_PERSONAL_ACCESS_TOKEN \\\n      --where owner=acme --where repo=web,api --allow get_issue,list_issues --ask create_issue \\\n      -- ${npx}`,
-    'jit add files --allow read_text_file,list_directory -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes',
+    `jit add github --preset server-github --provider acme \\
+      --env GITHUB_PERSONAL_ACCESS_TOKEN \\
+      --where owner=acme --where repo=web,api \\
+      --allow get_issue,list_issues --ask create_issue \\
+      -- ${npx}`,
+    `jit add files --allow read_text_file,list_directory \\
+      -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes`,
   )
     .argument('<server>', 'name of the server')
     .argument('[command...]', 'behind "--": the command that starts it')
@@ -32,11 +38,11 @@ export function addCommand(): Command {
     .option('--where <argument=values>', 'what an argument must be in every call; values with commas', collect)
     .option('--lifetime <lifetime>', 'call: a token for each call; ttl: shared by calls of one session and scope')
     .option('--ttl <duration>', 'life of a token, e.g. 5m')
-    .option('--url <address>', 'address of a remote server, instead of a command')
+    .option('--url <address>', 'address of a remote server, instead of a command (not built yet)')
     .option('--replace', 'replace the server of that name')
     .action(
       action(async ({ client, json, args: [name = '', ...run], options }) => {
-        const body = { name, entry: entryOf(run, options), replace: options.flag('replace') }
+        const body = { name, entry: entryOf(run, options), replace: options.flag('replace'), registry: registryEnvironment() }
         const answer = await withProgress(
           `pinning ${plain(name)}; a package is installed first`,
           client.call(routes.addServer, { body, deadline }),

@@ -9,6 +9,7 @@ import { JitError, quote } from '../../core/errors.ts'
 import { programFile } from '../../shim/launch.js'
 import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
+import { endWithReader } from '../output/reader.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
 import { count, plain, plainJson } from '../output/text.ts'
 import { calendarDay, parseSince } from '../output/time.ts'
@@ -41,6 +42,7 @@ export function auditCommand(): Command {
         // What is not shown must not use the limit up; a follower and a program get what the daemon counts.
         const ours = !json && !all && !options.flag('follow')
         const newest = limit === undefined || !ours ? undefined : Number(limit)
+        if (options.flag('follow')) await endWithReader()
         const stream = await client.stream(routes.audit, limit === undefined || ours ? query : { ...query, limit })
         let shown = 0
         const kept: TrailRecord[] = []
@@ -81,15 +83,24 @@ function verifyCommand(): Command {
 
 function traceCommand(): Command {
   return command('trace', 'from a token’s hash in the provider’s log back to the calls that used it', 'jit audit trace 3q2+7wABcdef…=')
-    .argument('<hash>', '`hashed_token` of GitHub’s audit log, or a fingerprint of `jit leases`')
+    .argument('<hash>', '`hashed_token` of GitHub’s audit log, or a fingerprint (fp_…) that `jit audit` prints')
     .action(
       action(async ({ client, json, args: [hash = ''] }) => {
+        if (looksLikeToken(hash))
+          throw new JitError('usage', 'that looks like a token, not like its hash; it is not repeated here', {
+            hint: 'It stands in your shell’s history now: if it may be alive, end it. Its hash: `openssl dgst -sha256 -binary | base64`, with the token alone on stdin, without a line’s end.',
+          })
         const found = z.array(trailRecord).parse(await client.call(routes.trace, { parameters: { hash }, deadline: verifyDeadline }))
         if (json) return printJson(found)
         const show = lineByLine(true)
         for (const record of found) show(record)
       }),
     )
+}
+
+/** A hash has no such beginning, and is not so long. */
+function looksLikeToken(text: string): boolean {
+  return /^(gh[a-z]_|github_pat_)/.test(text) || text.length > 128
 }
 
 function queryOf(options: Options): Record<string, string> {

@@ -5,7 +5,7 @@ import { action, command } from '../context.ts'
 export function connectCommand(): Command {
   return command('connect', 'what an MCP client starts: its stdio on one side, a server behind jit on the other', 'jit connect github')
     .argument('<server>', 'name of the server')
-    .addHelpText('after', '\nMCP clients run it by their configuration, as `jit add` prints it. It starts the daemon when none runs.')
+    .addHelpText('after', '\nMCP clients run it by their configuration, as `jit add` prints it. It starts\nthe daemon when none runs.')
     .action(
       action(async ({ args: [server = ''] }) => {
         const { connect } = await import('../../shim/connect.js')

@@ -13,7 +13,7 @@ export function explainCommand(): Command {
   return command(
     'explain',
     'what a call would get, without making it',
-    'jit explain github get_issue --args \'{"owner":"acme","repo":"web","issue_number":42}\'',
+    'jit explain github get_issue \\\n      --args \'{"owner":"acme","repo":"web","issue_number":42}\'',
   )
     .argument('<server>', 'name of the server')
     .argument('<tool>', 'name of the tool')

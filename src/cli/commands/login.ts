@@ -3,8 +3,8 @@ import { z } from 'zod'
 import { type KindView, kindView, providerView, routes } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { action, command } from '../context.ts'
-import { readLogin } from '../login-fields.ts'
-import { fillLogin } from '../login-values.ts'
+import { flagOf, readLogin } from '../login-fields.ts'
+import { fillLogin, type Login } from '../login-values.ts'
 import { card } from '../output/layout.ts'
 import { withProgress } from '../output/progress.ts'
 import { pairs } from '../output/scope.ts'
@@ -17,7 +17,7 @@ export function loginCommand(): Command {
   return command(
     'login',
     'register once where credentials come from: a real mint proves it, the secret is sealed',
-    'jit login github-app acme --app-id 123456 --installation acme --private-key key.pem',
+    'jit login github-app acme --app-id 123456 --installation acme \\\n      --private-key key.pem',
     'jit login github-app        # asks for what is missing',
   )
     .argument('[kind]', 'kind of provider, e.g. github-app')
@@ -26,8 +26,10 @@ export function loginCommand(): Command {
     .addHelpText(
       'after',
       `
-Each kind has options of its own. A secret is taken from a file, or from stdin with "-", never from the command line:
-  github-app  --app-id N  --installation ACCOUNT  --private-key FILE  [--api-url URL]`,
+Each kind has options of its own. A secret is taken from a file, or from stdin
+with "-", never from the command line:
+  github-app  --app-id N --installation ACCOUNT --private-key FILE
+              [--api-url URL]`,
     )
     .allowUnknownOption()
     .allowExcessArguments()
@@ -39,7 +41,10 @@ Each kind has options of its own. A secret is taken from a file, or from stdin w
         const { config, secrets, account, files } = await fillLogin(kind, login.values)
         const name = login.name ?? account ?? kind.kind
         const body = { kind: kind.kind, name, config, secrets, replace: options.flag('replace') }
-        const answer = await withProgress('proving it with a real mint', client.call(routes.registerProvider, { body, deadline }))
+        const work = client.call(routes.registerProvider, { body, deadline }).catch((error: unknown) => {
+          throw withGiven(error, kind, config)
+        })
+        const answer = await withProgress('proving it with a real mint', work)
         if (json) return printJson(answer)
         const view = providerView.parse(answer)
         print(`${colours.green('✓')} ${plain(view.name)} is registered: a real mint proved it, and its secret is sealed`)
@@ -47,6 +52,21 @@ Each kind has options of its own. A secret is taken from a file, or from stdin w
         for (const file of files) note(`${plain(file)} is not needed any more; delete it, or keep it where no program reads it`)
       }),
     )
+}
+
+/** What the provider says of a wrong App id holds no App id: the person sees what was given, and by which option. */
+export function withGiven(error: unknown, kind: KindView, config: Login['config']): unknown {
+  if (!(error instanceof JitError) || !['usage', 'provider.login', 'provider.refused'].includes(error.code)) return error
+  const given = kind.login.flatMap((field) => {
+    const value = config[field.name]
+    return value === undefined ? [] : [`${flagOf(field)} ${typeof value === 'number' ? value : quote(value)}`]
+  })
+  if (given.length === 0) return error
+  return new JitError(error.code, error.message, {
+    hint: `${error.hint} It was tried with ${given.join(', ')}.`.trim(),
+    details: error.details,
+    cause: error,
+  })
 }
 
 async function chooseKind(kinds: readonly KindView[], given: string | undefined): Promise<KindView> {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
 import { card } from '../output/layout.ts'
+import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, print, printJson } from '../output/terminal.ts'
 import { plain } from '../output/text.ts'
@@ -16,7 +17,7 @@ export function updateCommand(): Command {
     .argument('<server>', 'name of the server')
     .action(
       action(async ({ client, json, args: [name = ''] }) => {
-        const work = client.call(routes.updateServer, { parameters: { name }, deadline })
+        const work = client.call(routes.updateServer, { parameters: { name }, body: { registry: registryEnvironment() }, deadline })
         const { before, pin, ...rest } = view.parse(await withProgress(`installing and pinning ${plain(name)}`, work))
         if (json) return printJson({ ...rest, before, pin })
         if (before === pin) return print(`unchanged: ${plain(pin)}`)

@@ -35,7 +35,10 @@ export function auditRoutes(daemon: Daemon): Routes {
         )
           found.push(record)
       }
-      if (found.length === 0) throw new JitError('not-found', `no call used a token with the hash ${quote(hash)}`)
+      if (found.length === 0)
+        throw new JitError('not-found', `no token with the hash ${quote(hash)} is in the trail`, {
+          hint: 'A hash is `hashed_token` of GitHub’s audit log (the base64 of a SHA-256: 44 characters, the last one a =), or a fingerprint that `jit audit` prints (fp_ and 16 letters and digits). A token itself is not taken.',
+        })
       return found
     },
   }

@@ -1,10 +1,12 @@
-import { lstatSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { formatProblem } from '../../config/problems.ts'
 import type { DoctorView } from '../../api/schema.ts'
 import type { Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
 type Check = DoctorView['checks'][number]
+
+const koffi = process.platform === 'linux' ? 'Install the optional package koffi, then `jit stop`.' : 'jit can do this on Linux only.'
 
 /** What on this machine weakens or breaks it, each with what to do. */
 export function doctorRoutes(daemon: Daemon): Routes {
@@ -20,14 +22,9 @@ export function doctorRoutes(daemon: Daemon): Routes {
             'folders',
             isPrivate(daemon.paths.state) && isPrivate(daemon.paths.runtime) ? 'ok' : 'fail',
             `${daemon.paths.state}, ${daemon.paths.runtime}`,
-            'They must be yours and of mode 0700.',
+            'They must be yours and closed to others: `chmod 700` them.',
           ),
-          check(
-            'store key',
-            daemon.sealer.key === 'file' ? 'warn' : 'ok',
-            daemon.sealer.note,
-            daemon.sealer.key === 'file' ? 'Use a passphrase: `jit seal --passphrase`.' : '',
-          ),
+          check('store key', daemon.sealer.key === 'file' ? 'warn' : 'ok', daemon.sealer.note, ''),
           check(
             'store',
             daemon.sealer.state === 'open' ? 'ok' : 'warn',
@@ -38,38 +35,42 @@ export function doctorRoutes(daemon: Daemon): Routes {
           check(
             'audit trail',
             trail.ok && daemon.audit.writable ? 'ok' : 'fail',
-            trail.ok ? `${trail.records} records, ${trail.checkpoints} checkpoints` : (trail.problems[0]?.message ?? ''),
-            trail.ok ? '' : 'Run `jit audit verify`, and keep a copy.',
+            trail.ok
+              ? `whole and unchanged${daemon.audit.writable ? '' : ', but it cannot be written: every call is refused'}`
+              : (trail.problems[0]?.message ?? ''),
+            trail.ok ? 'Free space on its disk; calls resume by themselves.' : 'Run `jit audit verify`, and keep a copy.',
           ),
           check(
             'credentials',
             unsure > 0 ? 'warn' : 'ok',
-            unsure > 0 ? `${unsure} may be alive upstream` : 'none that may be alive without being known',
+            unsure > 0 ? `${unsure} may still be alive upstream` : 'none is alive that should not be',
             unsure > 0 ? '`jit leases` lists them and until when.' : '',
           ),
           check(
             'who connects',
             daemon.peerKnown ? 'ok' : 'warn',
-            daemon.peerKnown ? 'read from the kernel' : 'what the shim claims',
-            daemon.peerKnown ? '' : 'Install the optional package koffi (Linux).',
+            daemon.peerKnown ? 'the kernel says which program it is' : 'only the program itself says which one it is',
+            daemon.peerKnown ? '' : koffi,
           ),
           check(
             'memory',
             daemon.hardening.memoryClosed ? 'ok' : 'warn',
-            daemon.hardening.memoryClosed ? 'closed to other programs of this account' : 'readable by other programs of this account',
-            daemon.hardening.memoryClosed ? '' : 'Install the optional package koffi (Linux).',
+            daemon.hardening.memoryClosed
+              ? 'of the daemon, closed to other programs of this account'
+              : 'of the daemon, readable by other programs of this account',
+            daemon.hardening.memoryClosed ? '' : koffi,
           ),
           check(
             'approvals',
             'warn',
             'answered from the command line',
-            'Any program of this account can run `jit approve`. Presence is not built yet.',
+            'Any program of this account can run `jit approve`: that a person is there is not checked yet.',
           ),
           check(
             'local servers',
             'warn',
             'run as you, without a sandbox',
-            'jit keeps credentials from them; it does not jail them. A sandbox is not built yet.',
+            'jit keeps credentials from them, but not your files: a sandbox is not built yet.',
           ),
         ],
       }
@@ -89,13 +90,14 @@ function configState(daemon: Daemon): Check['state'] {
 function configAdvice(daemon: Daemon): string {
   return daemon.configuration.problems().length > 0
     ? '`jit config check` says what is wrong and where; then `jit config apply`.'
-    : 'The file changed: `jit config apply`.'
+    : 'The file has changed since: `jit config apply`.'
 }
 
 function configFound({ configuration, paths }: Daemon): string {
   if (configuration.broken !== undefined) return `what is in force is broken, so every call is denied: ${configuration.broken.message}`
   const [problem] = configuration.problems()
-  return problem === undefined ? paths.configFile : `the file is not in force: ${formatProblem(problem)}`
+  if (problem === undefined) return existsSync(paths.configFile) ? `${paths.configFile} is in force` : 'nothing is allowed yet'
+  return `the file is not in force: ${formatProblem(problem)}`
 }
 
 function isPrivate(folder: string): boolean {

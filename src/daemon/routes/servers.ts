@@ -1,4 +1,4 @@
-import { addServer, explainRequest, type ServerView } from '../../api/schema.ts'
+import { addServer, explainRequest, type ServerView, updateServer } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { makeOperation } from '../../policy/operation.ts'
@@ -37,7 +37,7 @@ export function serverRoutes(daemon: Daemon): Routes {
       refuseSecond(asked)
       const server = configuration.draft(set).servers[asked.name]
       if (server === undefined) throw new JitError('internal', `the server ${quote(asked.name)} is not in the config that names it`)
-      const pinning = await launcher.prepare(asked.name, server)
+      const pinning = await launcher.prepare(asked.name, server, asked.registry)
       try {
         refuseSecond(asked)
         configuration.edit(set, byCommandLine, {
@@ -55,8 +55,9 @@ export function serverRoutes(daemon: Daemon): Routes {
     updateServer: async (request) => {
       const name = nameIn(request)
       known(name)
+      const { registry } = updateServer.parse(request.body ?? {})
       const before = launcher.pin(name)
-      const pin = await launcher.update(name)
+      const pin = await launcher.update(name, registry)
       return { name, before, pin }
     },
     removeServer: async (request) => {

@@ -36,7 +36,7 @@ export async function dumpServer(stage: Stage, voice: Voice): Promise<void> {
         .sort(),
     )
     voice.fact('candidates', candidates.length)
-    voice.check(real.length === 0, `none of the ${hashes.size} tokens that GitHub ever minted here is in it`)
+    voice.check(real.length === 0, `none of the ${hashes.size} tokens that GitHub ever minted here is there`)
     voice.check(candidates.length > 0, 'what looks like a token is a placeholder: GitHub never issued it')
     voice.check(!command.includes('ghs_'), 'the command line holds not even that')
     voice.check(!environment.includes('PRIVATE KEY'), 'no private key')

@@ -16,14 +16,14 @@ export async function readIssue(stage: Stage, voice: Voice): Promise<void> {
   const lived = token.endedAt === undefined ? undefined : token.endedAt - token.mintedAt
   voice.show('decision', `${call.decision?.effect ?? '?'}  by ${call.decision?.rule.path ?? '?'}`)
   voice.show('scope', JSON.stringify(call.scope))
-  voice.show('token', `${lived ?? '?'} ms from mint to death upstream, fingerprint ${call.lease?.token ?? '?'}`)
+  voice.show('token', `lived ${lived ?? '?'} ms at GitHub; its fingerprint is ${call.lease?.token ?? '?'}`)
   voice.show(
     'requests',
     (call.requests ?? [])
       .map((request) => `${request.method} ${request.url} → ${request.status}  id ${request.requestId}  ${request.took.toFixed(1)} ms`)
       .join('\n'),
   )
-  voice.show('took', `${took.toFixed(0)} ms as the client saw it, with the start of nothing and one mint`)
+  voice.show('took', `${took.toFixed(0)} ms as the client saw it: the server was running, and the mint is included`)
   voice.fact('decision', call.decision)
   voice.fact('scope', call.scope)
   voice.fact('tokenLivedMs', lived)
@@ -34,7 +34,7 @@ export async function readIssue(stage: Stage, voice: Voice): Promise<void> {
     'its scope was issues: read on acme/web',
   )
   voice.check(token.repositories.join() === 'acme/web' && token.permissions['issues'] === 'read', 'GitHub granted that and no more')
-  voice.check(!token.alive, 'the token is dead upstream, an hour before it would have expired')
+  voice.check(!token.alive, 'the token is dead at GitHub, an hour before it would have expired')
   const ids = new Set(stage.github.journal.map((entry) => entry.id))
   voice.check(
     (call.requests ?? []).length > 0 && (call.requests ?? []).every((request) => ids.has(request.requestId)),

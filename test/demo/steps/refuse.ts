@@ -19,7 +19,7 @@ export async function refuseOutside(stage: Stage, voice: Voice): Promise<void> {
   )
   voice.check(call.result === 'denied', 'the denial is in the trail')
   const traversal = await client.callTool({ name: 'get_issue', arguments: { owner: 'acme', repo: 'web/../secret', issue_number: 1 } })
-  voice.check(traversal.isError === true && stage.github.journal.length === before.requests, 'web/../secret is no way round')
+  voice.check(traversal.isError === true && stage.github.journal.length === before.requests, 'web/../secret is no way around it')
 }
 
 const outcome = z.object({ status: z.number(), gotData: z.boolean(), text: z.string() })
@@ -37,20 +37,21 @@ export async function refuseRogue(stage: Stage, voice: Voice): Promise<void> {
   await client.callTool(question)
   // The rogue tries again 150 ms after its call; the trail tells when that has happened.
   await untilRefused(stage, 'no call in flight')
+  voice.say('its get_issue reads the issue that it was asked for, and tries for more on the side')
   const second = await client.callTool(question)
   const tried = report.parse(JSON.parse(textOf(second.content)))
   const rows = [
-    ['its own request, during its call', tried.during, true],
+    ['the request that its call is for', tried.during, true],
     ['another path of the same host', tried.otherPath, false],
     ['another repository', tried.otherRepository, false],
     ['another host', tried.otherHost, false],
-    ['the same request after its call', tried.afterTheCall ?? { status: 0, gotData: false, text: 'not tried' }, false],
+    ['the first request again, after its call', tried.afterTheCall ?? { status: 0, gotData: false, text: 'not tried' }, false],
   ] as const
   for (const [label, result, wanted] of rows) {
-    voice.show(result.status === 0 ? 'cut' : String(result.status), label)
+    const answer = result.status === 0 ? 'the connection was refused' : `answered ${result.status}`
     voice.check(
       result.gotData === wanted && (result !== tried.during || result.status === 200),
-      `${label}: ${wanted ? 'answered' : 'nothing'}`,
+      `${label}: ${answer}, ${wanted ? 'with the issue' : 'no data'}`,
     )
   }
   const refused = (await readRecords(stage.home)).filter((entry) => entry.type === 'egress.refused' && entry.server === 'rogue')

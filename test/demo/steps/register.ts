@@ -17,11 +17,11 @@ export async function registerApp(stage: Stage, voice: Voice): Promise<void> {
   voice.check(minted.length > 0, 'a real mint proved the registration')
   voice.check(
     minted.every((token) => !token.alive),
-    'the token of the proof is dead again',
+    'the token that proved it is revoked again',
   )
   const body = readFileSync(stage.keyFile, 'utf8').split('\n')[3] ?? ''
   const kept = ['jit.yaml', 'jit.db', 'jit.db-wal'].filter((name) => contains(join(stage.home, name), body))
-  voice.check(kept.length === 0, 'the private key is sealed: it stands readable in no file of jit')
+  voice.check(kept.length === 0, 'the private key is sealed: no file of jit holds it in the clear')
 }
 
 function contains(file: string, text: string): boolean {

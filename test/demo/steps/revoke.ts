@@ -25,9 +25,9 @@ export async function revokeMidCall(stage: Stage, voice: Voice): Promise<void> {
     (error: unknown) => ({ failed: true, message: error instanceof Error ? error.message : String(error), at: performance.now() }),
   )
   await hung.hit()
-  voice.say('a call hangs at GitHub; its token is alive')
+  voice.say('a call waits for GitHub, which takes 20 s to answer')
   const token = stage.github.tokens().slice(seen).at(-1)
-  voice.check(token?.alive === true, 'the token works before')
+  voice.check(token?.alive === true, 'the token works before the command')
   voice.show('$', 'jit revoke --all')
   const asked = performance.now()
   const { receipts } = answer.parse(await jitJson(stage.home, ['revoke', '--all']))

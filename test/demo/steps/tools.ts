@@ -30,7 +30,7 @@ export async function listTools(stage: Stage, voice: Voice): Promise<void> {
   const { tools } = await client.listTools()
   const names = tools.map((tool) => tool.name).sort()
   voice.show('tools/list', names.join(', '))
-  voice.say('the server itself offers 26')
+  voice.say('the server itself offers 26 tools')
   voice.fact('tools', names)
   voice.check(names.join() === 'get_issue,list_issues', 'only the two allowed tools are there')
   const hidden = await client.callTool({ name: 'delete_everything', arguments: {} }).then(
@@ -51,4 +51,5 @@ async function add(stage: Stage, voice: Voice, name: string, options: readonly s
   voice.show('$', `jit add ${name} ${[...rules.slice(0, 4), '…', ...options].join(' ')} -- node ${file}`)
   const result = await runJit(stage.home, ['add', name, ...rules, ...options, '--', 'node', join(root, file)])
   if (result.code !== 0) throw new Error(result.stderr.trim())
+  voice.say(`  ${result.stdout.split('\n')[0] ?? ''}`)
 }

@@ -23,7 +23,7 @@ export async function readTrail(stage: Stage, voice: Voice): Promise<void> {
     'allowed, denied and revoked calls each have their closing record',
   )
   const text = JSON.stringify(records)
-  voice.check(!/ghs_[A-Za-z0-9._-]{36,}/.test(text), 'no token stands in it')
+  voice.check(!/ghs_[A-Za-z0-9._-]{36,}/.test(text), 'no token is in it')
 
   voice.show('$', 'jit audit verify')
   const proof = await runJit(stage.home, ['audit', 'verify'])
@@ -40,7 +40,7 @@ export async function readTrail(stage: Stage, voice: Voice): Promise<void> {
   bytes[position] = (bytes[position] ?? 0) ^ 1
   writeFileSync(segment, bytes)
   const forged = await runJit(stage.home, ['audit', 'verify', '--folder', copy])
-  voice.say(`  ${(forged.stdout + forged.stderr).trim().split('\n').slice(0, 2).join(' ')}`)
+  for (const line of (forged.stdout + forged.stderr).trim().split('\n').slice(0, 2)) voice.say(`  ${line}`)
   voice.fact('forged', { code: forged.code })
-  voice.check(forged.code !== 0, 'with one byte changed it does not')
+  voice.check(forged.code !== 0, 'with one byte of it changed, the copy does not')
 }

@@ -78,7 +78,13 @@ describe('the stream of the trail', () => {
     for (const hash of ['%25', 'a%2Fb', '%F0%9F%98%80', '..', '%00']) {
       const { status, body } = await daemon.ask('GET', `/v1/audit/trace/${hash}`)
       expect([hash, status]).toEqual([hash, 404])
-      expect(body).toMatchObject({ error: { code: 'not-found' } })
+      expect(body).toMatchObject({
+        error: {
+          code: 'not-found',
+          message: expect.stringMatching(/^no token with the hash ".*" is in the trail$/),
+          hint: expect.stringContaining('`hashed_token` of GitHub’s audit log'),
+        },
+      })
     }
   })
 })

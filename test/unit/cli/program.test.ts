@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createProgram } from '../../../src/cli/program.ts'
 import { withoutLines } from '../../../src/cli/commands/add.ts'
 import { failureText, problemText } from '../../../src/cli/output/failure.ts'
+import { displayWidth } from '../../../src/cli/output/text.ts'
 import { JitError, toJitError } from '../../../src/core/errors.ts'
 
 const promised =
@@ -36,6 +37,16 @@ describe('the program', () => {
       expect(each.description()).not.toBe('')
       expect(help).toMatch(/\nExamples?:\n {2}\$ jit /)
       if (each.commands.length === 0) expect(each.options.map((option) => option.long)).toContain('--json')
+    },
+  )
+
+  it.each([['', createProgram()] as const, ...visible.map((each) => [each.name(), each] as const)])(
+    'the help of jit %s fits a terminal of 80 columns',
+    (_, each) => {
+      let help = ''
+      each.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 80 })
+      each.outputHelp()
+      expect(help.split('\n').filter((line) => displayWidth(line) > 80)).toEqual([])
     },
   )
 

@@ -38,7 +38,7 @@ describe('a line of the trail', () => {
       decision: { effect: 'deny', reason: 'repo is "secret"; it may be web' },
       lease: undefined,
     }
-    expect(trailLine(denied, false, undefined)).toContain('→ denied (12 ms) repo is "secret"; it may be web')
+    expect(trailLine(denied, false, undefined)).toContain('→ denied (12 ms): repo is "secret"; it may be web')
   })
 
   it('shows a refusal with what was tried and why', () => {
@@ -49,7 +49,7 @@ describe('a line of the trail', () => {
       reason: 'no call in flight',
       request: { method: 'GET', origin: 'https://a.example', path: '/x' },
     }
-    expect(trailLine(refused, false, undefined)).toContain('rogue tried GET https://a.example/x → refused no call in flight')
+    expect(trailLine(refused, false, undefined)).toContain('rogue tried GET https://a.example/x → refused: no call in flight')
   })
 
   it('keeps quiet about what only --all shows', () => {

@@ -17,10 +17,10 @@ const kind: KindView = {
   summary: '',
   revocation: 'immediate',
   login: [
-    { name: 'appId', label: 'App id', help: 'the number', secret: false, required: true, type: 'text' },
-    { name: 'installation', label: 'Account', help: 'the login', secret: false, required: true, type: 'text' },
+    { name: 'appId', label: 'App id', help: 'the number', secret: false, required: true, type: 'text', pattern: '[1-9][0-9]*|Iv[a-z]+' },
+    { name: 'installation', label: 'Account', help: 'the login', secret: false, required: true, type: 'text', pattern: '[a-z]+' },
     { name: 'port', label: 'Port', help: 'a port', secret: false, required: false, type: 'number' },
-    { name: 'privateKey', label: 'Private key', help: 'the .pem file', secret: true, required: true, type: 'file' },
+    { name: 'privateKey', label: 'Private key', help: 'the .pem file', secret: true, required: true, type: 'file', pattern: 'THE KEY\\s*' },
     { name: 'webhookSecret', label: 'Webhook secret', help: 'if there is one', secret: true, required: false, type: 'text' },
   ],
 }
@@ -100,6 +100,22 @@ describe('the values of jit login', () => {
     await expect(fillLogin(kind, given(more))).rejects.toThrow(message)
   })
 
+  it.each([
+    ['App id', { appId: '12x' }, '--app-id takes the number, not "12x"'],
+    ['App id on every line', { appId: 'x\nIvab' }, '--app-id takes the number, not "x\\nIvab"'],
+    ['account', { installation: 'https://github.com/acme' }, '--installation takes the login, not "https://github.com/acme"'],
+  ])('are refused with what is no %s, which is shown with its option before the key is read', async (_, more, message) => {
+    await expect(fillLogin(kind, given({ privateKey: '/nowhere/key.pem', ...more }))).rejects.toThrow(message)
+  })
+
+  it('refuse a file that holds something else, without a word of it', async () => {
+    const file = join(folder, 'other.pem')
+    writeFileSync(file, 'ANOTHER SECRET', { mode: 0o600 })
+    const error: unknown = await fillLogin(kind, given({ privateKey: file })).catch((thrown: unknown) => thrown)
+    expect(String(error)).toContain(`--private-key takes the .pem file, and ${JSON.stringify(file)} holds something else`)
+    expect(JSON.stringify(error) + String(error)).not.toContain('ANOTHER')
+  })
+
   it('say what is missing where nobody can be asked', async () => {
     await expect(fillLogin(kind, new Map([['appId', '1']]))).rejects.toThrow('--installation is missing: the login')
   })
@@ -107,7 +123,7 @@ describe('the values of jit login', () => {
   it('refuse an empty secret', async () => {
     const file = join(folder, 'empty.pem')
     writeFileSync(file, '\n')
-    await expect(fillLogin(kind, given({ privateKey: file }))).rejects.toThrow('--private-key: what was given is empty')
+    await expect(fillLogin(kind, given({ privateKey: file }))).rejects.toThrow('empty.pem" is empty')
   })
 })
 

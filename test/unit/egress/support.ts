@@ -12,7 +12,7 @@ import { type Clock, systemClock } from '../../../src/core/clock.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import { Secret } from '../../../src/core/secret.ts'
 import type { PathSegment, RequestRule } from '../../../src/core/types.ts'
-import { createEgress } from '../../../src/egress/egress.ts'
+import { createEgress, type EgressDeps } from '../../../src/egress/egress.ts'
 import type { Egress, InFlightCall, LaneEgress, LaneNetwork } from '../../../src/egress/types.ts'
 import { createNetwork, type Network } from '../../../src/network/network.ts'
 import { createTestAuthority } from '../../support/certificates.ts'
@@ -47,7 +47,7 @@ const log = { debug() {}, info() {}, warn() {}, error() {} }
 const sayOk: RequestListener = (_, response) => response.end('{"ok":true}')
 
 /** Egress before a real upstream over TLS on loopback, whose authority only the test's network trusts. */
-export async function openBench(clock: Clock = systemClock, timeout = 5000): Promise<Bench> {
+export async function openBench(clock: Clock = systemClock, timeout = 5000, limits?: EgressDeps['limits']): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'jit-egress-'))
   const names = ['api.test', 'open.test', 'other.test', 's3.eu-west-1.amazonaws.com', 'dynamodb.eu-west-1.amazonaws.com']
   const authority = await createTestAuthority(names)
@@ -76,7 +76,16 @@ export async function openBench(clock: Clock = systemClock, timeout = 5000): Pro
   const network = createNetwork({ hosts, ca: ['upstream.pem'], timeout }, { baseFolder: folder, clock, log })
   const audit = new MemoryAudit()
   const live: Secret[] = []
-  const egress = await createEgress({ folder, network, audit, clock, log, liveSecrets: () => live, secretsVersion: () => live.length })
+  const egress = await createEgress({
+    folder,
+    network,
+    audit,
+    clock,
+    log,
+    liveSecrets: () => live,
+    secretsVersion: versionOf(live),
+    ...(limits === undefined ? {} : { limits }),
+  })
   await egress.listen()
   const lanes: LaneNetwork[] = []
   return {
@@ -321,4 +330,15 @@ export async function eventually(check: () => boolean): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
   }
   throw new Error(`never: ${check.toString()}`)
+}
+
+/** Another number whenever the list holds something else than when it was asked last. */
+function versionOf(list: readonly unknown[]): () => number {
+  let last: readonly unknown[] = []
+  let version = 0
+  return () => {
+    if (list.length !== last.length || list.some((item, index) => item !== last[index])) version += 1
+    last = [...list]
+    return version
+  }
 }

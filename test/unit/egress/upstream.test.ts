@@ -239,6 +239,34 @@ describe('an upstream that', () => {
     lane.close()
   })
 
+  it.each([
+    ['with a credential', 'api.test', undefined],
+    ['without one', 'open.test', {}],
+  ])('echoes cannot be had piece by piece, %s', async (_, host, credential) => {
+    bench.live.push(new Secret(token))
+    const lane = await bench.lane()
+    lane.begin(call([`GET ${path}`]))
+    const echo = `Authorization: Bearer ${token}`
+    bench.upstream.answer = (request, response) => {
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
+      if (from === undefined || to === undefined) return void response.end(echo)
+      response.writeHead(206, { 'content-range': `bytes ${from}-${to}/${echo.length}` }).end(echo.slice(Number(from), Number(to) + 1))
+    }
+    let pieces = ''
+    for (let from = 0; from < echo.length; from += 8) {
+      const headers = {
+        ...(credential ?? { authorization: `Bearer ${placeholder}` }),
+        range: `bytes=${from}-${from + 7}`,
+        'if-range': '"1"',
+      }
+      pieces += (await ask(lane, { path, host, headers })).body
+    }
+    expect(pieces).not.toContain(token)
+    expect(pieces).toMatch(/^(Authorization: Bearer \[redacted by jit\])+$/)
+    expect(bench.upstream.journal.flatMap(({ headers }) => Object.keys(headers))).not.toContain('if-range')
+    lane.close()
+  })
+
   it('tells its secret as the id of the request: it does not get into the trail either', async () => {
     const lane = await bench.lane()
     const made = call([`GET ${path}`])

@@ -1,12 +1,13 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Socket } from 'node:net'
+import { connect, createServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { describeAgent } from '../../../src/identity/agent.ts'
-import { checkPeer, openPeerReader, type PeerReader } from '../../../src/identity/peer.ts'
+import { admitPeer, openPeerReader, type PeerReader } from '../../../src/identity/peer.ts'
 import { readProcess } from '../../../src/identity/process.ts'
 
 const connects = 'require("net").connect(process.argv[1]).on("connect", () => process.stdin.resume()).on("close", () => process.exit())'
@@ -64,6 +65,34 @@ describe.runIf(process.platform === 'linux')('the peer of a socket', () => {
   })
 })
 
+const unshare = ['--user', '--map-current-user', '--pid', '--fork', '--kill-child']
+
+describe.runIf(spawnSync('unshare', [...unshare, 'true']).status === 0)('a peer of another PID namespace', () => {
+  it('has no process and an account', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'jit-peer-'))
+    const path = join(folder, 'test.sock')
+    const program = `
+      const { openPeerReader } = await import(${JSON.stringify(join(import.meta.dirname, '../../../src/identity/peer.ts'))})
+      const { createServer } = await import('node:net')
+      const read = await openPeerReader()
+      createServer((socket) => console.log(JSON.stringify(read(socket)))).listen(${JSON.stringify(path)}, () => console.log('listens'))`
+    const child = spawn('unshare', [...unshare, process.execPath, '--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+    expect((await lines.next()).value).toBe('listens')
+    const socket = connect(path)
+    onTestFinished(() => {
+      socket.destroy()
+      // As the first process of its namespace it heeds no other signal.
+      child.kill('SIGKILL')
+      rmSync(folder, { recursive: true, force: true })
+    })
+    const peer: unknown = JSON.parse(String((await lines.next()).value))
+    expect(peer).toEqual({ pid: 0, uid: process.getuid?.(), gid: process.getgid?.() })
+  })
+})
+
 describe.runIf(process.platform === 'linux')('a process', () => {
   it('is read from the kernel, whatever characters its name has', async () => {
     const child = spawn(process.execPath, ['-e', 'process.title = "a) R (b\\n c"; process.stdout.write("x"); process.stdin.resume()'], {
@@ -81,15 +110,27 @@ describe.runIf(process.platform === 'linux')('a process', () => {
   })
 })
 
-describe('another account', () => {
-  it('is refused', () => {
-    expect(() => checkPeer({ uid: 1001 }, 1000)).toThrow(expect.objectContaining({ code: 'policy.denied' }))
-    expect(() => checkPeer({ uid: 0 }, 1000)).toThrow('user 0 connected to the daemon of user 1000')
-    expect(() => checkPeer({ uid: 1000 }, undefined)).toThrow()
+describe('a connection', () => {
+  const socket = new Socket()
+  const peer =
+    (uid: number, pid = 7): PeerReader =>
+    () => ({ pid, uid, gid: 0 })
+
+  it.each([7, 0])('of another account is refused, whether its process is seen or not (pid %d)', (pid) => {
+    expect(() => admitPeer(peer(1001, pid), socket, 1000)).toThrow(expect.objectContaining({ code: 'policy.denied' }))
+    expect(() => admitPeer(peer(0, pid), socket, 1000)).toThrow('user 0 connected to the daemon of user 1000')
+    expect(() => admitPeer(peer(1000, pid), socket, undefined)).toThrow('user 1000')
   })
 
-  it('is what our own is not', () => {
-    expect(() => checkPeer({ uid: 1000 }, 1000)).not.toThrow()
-    expect(() => checkPeer(undefined, 1000)).not.toThrow()
+  it('of whom the kernel says nothing is refused where it was asked', () => {
+    expect(() => admitPeer(() => undefined, socket, 1000)).toThrow(expect.objectContaining({ code: 'policy.denied' }))
+  })
+
+  it.each([7, 0])('of our own account is taken (pid %d)', (pid) => {
+    expect(admitPeer(peer(1000, pid), socket, 1000)).toEqual({ pid, uid: 1000, gid: 0 })
+  })
+
+  it('is taken where the platform does not tell: the folder’s mode decides', () => {
+    expect(admitPeer(undefined, socket, 1000)).toBeUndefined()
   })
 })

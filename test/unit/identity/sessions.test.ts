@@ -103,10 +103,15 @@ describe('a session', () => {
     expect(claimed.principal.session).not.toBe(known.principal.session)
   })
 
-  it('is not opened for another account', () => {
+  it('of a process that is not seen from here is its own, and nobody else’s', () => {
     const sessions = createSessions({ read: processes() })
-    expect(() => sessions.enter({ pid: 50, uid: uid + 1, gid: 0 }, claim)).toThrow(expect.objectContaining({ code: 'policy.denied' }))
-    expect(sessions.list()).toEqual([])
+    const known = sessions.enter(peer(50), claim)
+    const first = sessions.enter(peer(0), claim)
+    const second = sessions.enter(peer(0), claim)
+    expect(first.principal.agent).toEqual({ name: 'unknown', pid: 0, startTime: 0, evidence: 'none' })
+    expect(new Set([known, first, second].map(({ principal }) => principal.session)).size).toBe(3)
+    first.leave()
+    expect(sessions.list().map(({ session }) => session)).toEqual([known.principal.session, second.principal.session])
   })
 })
 
