@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { quote } from '../../src/provider/index.ts'
 
 /** What IAM knows of one action. */
 export interface ActionFacts {
@@ -26,12 +27,12 @@ const known = new Map<string, Service | undefined>()
 export function findAction(action: string): ActionFacts | { readonly problem: string } {
   const [prefix = '', name = ''] = action.split(':')
   const service = serviceOf(prefix.toLowerCase())
-  if (service === undefined) return { problem: `AWS has no service "${prefix}"${didYouMean(nearest(prefix, services()))}` }
+  if (service === undefined) return { problem: `AWS has no service ${quote(prefix)}${didYouMean(nearest(prefix, services()))}` }
   const found = service.get(name.toLowerCase())
   if (found !== undefined) return found
   const names = Array.from(service.values(), (facts) => facts.name.split(':')[1] ?? '')
   const near = nearest(name, names)
-  return { problem: `AWS has no action "${action}"${didYouMean(near === undefined ? undefined : `${prefix.toLowerCase()}:${near}`)}` }
+  return { problem: `AWS has no action ${quote(action)}${didYouMean(near === undefined ? undefined : `${prefix.toLowerCase()}:${near}`)}` }
 }
 
 /** Read on first use, one service at a time: all of them are 15 MB. */

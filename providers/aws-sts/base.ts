@@ -95,7 +95,7 @@ function sealedKeys(host: ProviderHost): AwsKeys {
 
 /** The SDK is loaded when it is first needed: it takes time and memory that a daemon without AWS does not spend. */
 async function openSource(config: AwsConfig, host: ProviderHost): Promise<Source> {
-  const { fromNodeProviderChain, fromTokenFile } = await import('@aws-sdk/credential-providers')
+  const { fromIni, fromNodeProviderChain, fromTokenFile } = await import('@aws-sdk/credential-providers')
   const clientConfig = { region: config.region, requestHandler: fetchHandler(host.fetch), maxAttempts: 1 }
   if (config.webIdentityTokenFile !== undefined) {
     return fromTokenFile({
@@ -105,7 +105,9 @@ async function openSource(config: AwsConfig, host: ProviderHost): Promise<Source
       clientConfig: { ...clientConfig, endpoint: stsEndpointOf(config) },
     })
   }
-  return fromNodeProviderChain({ clientConfig, ...(config.profile === undefined ? {} : { profile: config.profile }) })
+  // A profile alone: the chain would go on to the environment or the machine's own role where the profile gives nothing.
+  if (config.profile !== undefined) return fromIni({ profile: config.profile, clientConfig, ignoreCache: true })
+  return fromNodeProviderChain({ clientConfig })
 }
 
 function identityOf(credentials: AwsKeys): BaseIdentity {

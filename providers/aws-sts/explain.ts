@@ -96,6 +96,8 @@ function hintFor({ code, message }: Failure, { config }: Attempt): string {
   if (/DurationSeconds/i.test(message)) {
     return `Lower \`maximumDuration\` (now ${config.maximumDuration} s): the role's maximum is less, and 3600 s is the most when one role assumes another.`
   }
+  if (code.startsWith('LimitExceeded'))
+    return `The inline policies of role ${roleOf(config).name} are full: move some into managed policies, or wait until revoked sessions have ended.`
   if (code.startsWith('MalformedPolicyDocument'))
     return 'AWS does not understand the session policy: correct the scope of this tool (`jit explain` shows it).'
   return 'Check `roleArn`, `region` and `externalId` of this provider.'

@@ -1,4 +1,3 @@
-import { buffer } from 'node:stream/consumers'
 import type { ProviderHost } from '../../src/provider/index.ts'
 import type { AwsRequest } from './sign.ts'
 
@@ -36,15 +35,16 @@ export async function send(fetch: ProviderHost['fetch'], request: AwsRequest, si
     for (const one of Array.isArray(value) ? value : [value]) url.searchParams.append(name, one ?? '')
   }
   const headers = Object.entries(request.headers).filter(([name]) => !/^(host|content-length)$/i.test(name))
-  return fetch(url, { method, headers, signal, redirect: 'manual', ...(body === undefined ? {} : { body: await bodyOf(body) }) })
+  return fetch(url, { method, headers, signal, redirect: 'manual', ...(body === undefined ? {} : { body: bodyOf(body) }) })
 }
 
 async function bytes(response: Response): Promise<Uint8Array> {
   return new Uint8Array(await response.arrayBuffer())
 }
 
-async function bodyOf(body: unknown): Promise<string | Uint8Array<ArrayBuffer>> {
+/** The query protocol's bodies are texts. */
+function bodyOf(body: unknown): string | Uint8Array<ArrayBuffer> {
   if (typeof body === 'string') return body
   if (body instanceof Uint8Array) return new Uint8Array(body)
-  return new Uint8Array(await buffer(body as AsyncIterable<Uint8Array>))
+  throw new TypeError('a body that is no text')
 }

@@ -138,6 +138,16 @@ describe('the end of a session', () => {
     expect(denied()).toEqual(full.sort())
   })
 
+  it('is refused where other policies of the role leave no room', async () => {
+    role.policies.set('other', JSON.stringify({ Version: '2012-10-17', Statement: [], Id: 'x'.repeat(10_000) }))
+    const provider = denying()
+    await expect(revoke(provider, await mint(provider))).rejects.toMatchObject({
+      code: 'provider.refused',
+      hint: expect.stringContaining('inline policies of role agents are full'),
+    })
+    expect(denied()).toEqual([])
+  })
+
   it.each([
     ['may not read the policy', ['iam:PutRolePolicy'], 'iam:GetRolePolicy'],
     ['may not write it', ['iam:GetRolePolicy'], 'iam:PutRolePolicy'],

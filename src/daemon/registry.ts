@@ -191,10 +191,15 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
 function parseScope(plugin: ProviderPlugin, scope: JsonObject): JsonObject {
   const parsed = plugin.scope.safeParse(scope)
   if (!parsed.success)
-    throw new JitError('provider.scope', `not a scope of ${plugin.kind}: ${quote(scope)}`, {
-      hint: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
-    })
+    throw new JitError(
+      'provider.scope',
+      `not a scope of ${plugin.kind}: ${quote(scope)} (${parsed.error.issues.map(printIssue).join('; ')})`,
+    )
   return parsed.data
+}
+
+function printIssue({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): string {
+  return path.length === 0 ? message : `${path.join('.')}: ${message}`
 }
 
 /** An entry came from a text: it holds what JSON holds. */

@@ -20,12 +20,12 @@ export interface ScopeTemplate {
 export function compileScope(template: JsonObject, facts: ProviderFacts): ScopeTemplate {
   const names = new Set<string>()
   const fields = compileObject(template, '', facts, names)
+  const refused = facts.checkTemplate?.(template)
+  if (refused !== undefined) throw new RuleError(refused)
   if (names.size === 0) {
     const scope = deepFreeze(parseConstant(template, facts))
     return { names: [], bind: () => scope }
   }
-  const refused = facts.checkTemplate?.(template)
-  if (refused !== undefined) throw new RuleError(refused)
   return { names: [...names], bind: remembering([...names], (args, used) => parseFilled(fields(args, used), facts)) }
 }
 

@@ -39,7 +39,7 @@ export interface ProviderPlugin<Config = unknown> {
   /**
    * Looks at a scope's template when the config is compiled, so that a mistake in its fixed parts shows then and not with a
    * call: texts hold `${args.…}` where a call will fill them. Answers why no call could make a scope of it, or undefined.
-   * A template without arguments is parsed by `scope` instead.
+   * A template without arguments is parsed by `scope` after that.
    */
   checkTemplate?(template: JsonObject): string | undefined
   /** No I/O. Throws JitError `config.invalid` or `provider.login` when a needed secret is missing. */

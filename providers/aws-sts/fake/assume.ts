@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
-import { type Answer, arnOf, type Caller, type FakeRole, type FakeSession, userIdOf } from './state.ts'
+import { type Answer, arnOf, type Caller, type FakeRole, type FakeSession, type FakeWebIdentity, userIdOf } from './state.ts'
 import { fail, succeed } from './xml.ts'
 
 const namePattern = /^[\w+=,.@-]{2,64}$/
@@ -50,22 +50,36 @@ export function assumeRole(
     return {
       answer: fail(400, 'PackedPolicyTooLarge', `Packed size of session policy and tags consumes ${percent}% of the allotted space.`),
     }
-  const session: FakeSession = {
+  const about = { role, name, policy, sourceIdentity: source ?? undefined, tags: Object.fromEntries(tags) }
+  const session = sessionOf(about, at.now + seconds * 1000)
+  return { session, answer: answerOf('AssumeRole', session, percent) }
+}
+
+/** sts:AssumeRoleWithWebIdentity: nobody signs it, the token says who asks. */
+export function assumeWithToken(
+  form: URLSearchParams,
+  known: readonly FakeWebIdentity[],
+  now: number,
+): { answer: Answer; session?: FakeSession } {
+  const found = known.find(({ token, role }) => token === form.get('WebIdentityToken') && role.arn === form.get('RoleArn'))
+  if (found === undefined) return { answer: fail(400, 'InvalidIdentityToken', 'No OpenIDConnect provider found in your account') }
+  const about = { role: found.role, name: form.get('RoleSessionName') ?? '', policy: '', sourceIdentity: undefined, tags: {} }
+  const session = sessionOf(about, now + 3_600_000)
+  return { session, answer: answerOf('AssumeRoleWithWebIdentity', session, 0) }
+}
+
+function sessionOf(about: Pick<FakeSession, 'role' | 'name' | 'policy' | 'sourceIdentity' | 'tags'>, expiresAt: number): FakeSession {
+  return {
+    ...about,
     accessKeyId: `ASIA${randomBase32(16)}`,
     secretAccessKey: randomBytes(30).toString('base64'),
     sessionToken: randomBytes(300).toString('base64'),
-    expiresAt: Math.floor(at.now / 1000) * 1000 + seconds * 1000,
-    role,
-    name,
-    policy,
-    sourceIdentity: source ?? undefined,
-    tags: Object.fromEntries(tags),
+    expiresAt: Math.floor(expiresAt / 1000) * 1000,
   }
-  return { session, answer: answerOf(session, percent) }
 }
 
-function answerOf(session: FakeSession, percent: number): Answer {
-  return succeed('AssumeRole', {
+function answerOf(action: string, session: FakeSession, percent: number): Answer {
+  return succeed(action, {
     AssumedRoleUser: { AssumedRoleId: userIdOf({ session }), Arn: arnOf({ session }) },
     Credentials: {
       AccessKeyId: session.accessKeyId,
@@ -81,7 +95,7 @@ function answerOf(session: FakeSession, percent: number): Answer {
 function trusts(role: FakeRole, caller: Caller, action: string, externalId: string | null): boolean {
   return role.trust.some(
     (entry) =>
-      entry.principal === arnOf(caller) &&
+      (entry.principal === arnOf(caller) || ('session' in caller && entry.principal === caller.session.role.arn)) &&
       entry.actions.includes(action) &&
       (entry.externalId === undefined || entry.externalId === externalId),
   )

@@ -2,16 +2,26 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import { assumeRole } from './assume.ts'
+import { assumeRole, assumeWithToken } from './assume.ts'
 import { isAllowed } from './evaluate.ts'
 import { rolePolicy } from './role-policies.ts'
-import { type Answer, arnOf, type Caller, type FakeIdentity, type FakeRole, type FakeSession, userIdOf } from './state.ts'
+import {
+  type Answer,
+  arnOf,
+  type Caller,
+  type FakeIdentity,
+  type FakeRole,
+  type FakeSession,
+  type FakeWebIdentity,
+  userIdOf,
+} from './state.ts'
 import { verify } from './verify.ts'
 import { fail, succeed } from './xml.ts'
 
 export interface AwsOptions {
   readonly identities: readonly FakeIdentity[]
   readonly roles: readonly FakeRole[]
+  readonly webIdentities?: readonly FakeWebIdentity[]
   readonly tls?: { readonly key: string; readonly cert: string }
   readonly now?: () => number
   /** Bytes that policy and tags may take when they are packed; how STS packs is not documented, here they are deflated. */
@@ -73,6 +83,11 @@ export async function startAws(options: AwsOptions): Promise<AwsStandIn> {
     if (fault?.delay !== undefined) await wait(fault.delay, request, closing.signal)
     if (fault?.cut === true || request.socket.destroyed) return void response.destroy()
     const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]))
+    if (action === 'AssumeRoleWithWebIdentity' && fault === undefined) {
+      const { answer, session } = assumeWithToken(form, options.webIdentities ?? [], now())
+      if (session !== undefined) sessions.push(session)
+      return void response.writeHead(answer.status, { 'content-type': 'text/xml' }).end(answer.body)
+    }
     const who = await verify({ method: request.method ?? '', url, headers, body }, { identities: options.identities, sessions }, now())
     const answer =
       fault?.status === undefined

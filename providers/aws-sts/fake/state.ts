@@ -21,6 +21,12 @@ export interface FakeRole {
   readonly policies: Map<string, string>
 }
 
+/** An OIDC token that AWS trusts, and the role that it opens. */
+export interface FakeWebIdentity {
+  readonly token: string
+  readonly role: FakeRole
+}
+
 export interface FakeSession {
   readonly accessKeyId: string
   readonly secretAccessKey: string
