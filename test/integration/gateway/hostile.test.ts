@@ -106,8 +106,8 @@ describe('a server that writes', () => {
   it('a carriage return between two messages: the client gets one line', async () => {
     await connected()
     const hidden = '{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}'
-    await client.call('raw', { write: `{"jsonrpc":"2.0","method":"x","params":{"a":[\r${hidden}\r]}}\n` })
-    expect(client.messages).toMatchObject([{ method: 'x', params: { a: [{ id: 9 }] } }])
+    await client.call('raw', { write: `{"jsonrpc":"2.0","method":"notifications/message","params":{"a":[\r${hidden}\r]}}\n` })
+    expect(client.messages).toMatchObject([{ method: 'notifications/message', params: { a: [{ id: 9 }] } }])
     expect(client.lastLine).not.toContain('\r')
   })
 
@@ -151,13 +151,14 @@ describe('a server that does not listen', () => {
   it('and reads nothing more: its client is not read faster, and goes on when the child is gone', async () => {
     await connected()
     const { pid } = readSelf(await client.call('self'))
-    await client.call('raw', { pauseInput: true })
+    process.kill(pid, 'SIGSTOP')
     const long = 'x'.repeat(100_000)
-    for (let count = 0; count < 50; count += 1) client.notify('notifications/x', { long })
-    const next = client.call('say', { text: 'here' })
-    await eventually(() => client.socket.writableLength > 0)
+    for (let count = 0; count < 50; count += 1) client.notify('notifications/roots/list_changed', { long })
+    await standstill(() => client.socket.writableLength)
+    expect(client.socket.writableLength).toBeGreaterThan(0)
     process.kill(pid, 'SIGKILL')
-    expect(await next).toBe('here')
+    await eventually(() => client.socket.writableLength === 0 && bench.gateway.lanes('hostile').length === 0)
+    expect(await client.call('say', { text: 'here' })).toBe('here')
   })
 
   it('and asks without end: it is not heard either, so that what it is told does not pile up', async () => {
@@ -347,10 +348,11 @@ describe('a client that speaks past its shim', () => {
   it('cannot hide a message behind a line break in another', async () => {
     await connected()
     const hidden = '{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"hidden","arguments":{}}}'
-    for (const gap of ['\n', '\r']) client.send(`{"jsonrpc":"2.0","method":"notifications/x","params":{"a":[${gap}${hidden}${gap}]}}`)
+    for (const gap of ['\n', '\r'])
+      client.send(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed","params":{"a":[${gap}${hidden}${gap}]}}`)
     const lines: string[] = JSON.parse(await client.call('journal'))
     expect(lines.filter((line) => line.startsWith('{"jsonrpc":"2.0","id":77'))).toEqual([])
-    expect(lines.filter((line) => line.includes('notifications/x'))).toHaveLength(2)
+    expect(lines.filter((line) => line.includes('list_changed'))).toHaveLength(2)
   })
 
   it.each(['tools/call', 'resources/read', 'prompts/get', 'completion/complete', 'sampling/createMessage'])(
