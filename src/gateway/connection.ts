@@ -58,6 +58,7 @@ export class Connection {
       handshake: this.#handshake,
       scrub: (text) => scrubber().scrubText(text),
       onMessage: (lane, message, line) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line)),
+      onRefused: (error) => this.#refusals.note('server', error),
       onPin: (pin) => {
         this.#pin = pin
         events.onPin(hello.server, pin)

@@ -80,6 +80,10 @@ describe('a server that writes', () => {
       'a request nested beyond measure',
       `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":${'['.repeat(40_000)}${']'.repeat(40_000)}}}\n`,
     ],
+    [
+      'a note nested beyond measure, with a carriage return',
+      `{"jsonrpc":"2.0","method":"x",\r"params":{"x":${'['.repeat(40_000)}${']'.repeat(40_000)}}}\n`,
+    ],
     ['a line over the cap', `{"jsonrpc":"2.0","method":"x","params":{"x":"${'y'.repeat(150_000)}"}}\n`],
     ['empty lines', '\n\n\r\n\n'],
   ])('%s: nothing of it reaches the client, and its call is answered', async (_, write) => {
@@ -109,6 +113,29 @@ describe('a server that writes', () => {
     await client.call('raw', { write: `{"jsonrpc":"2.0","method":"notifications/message","params":{"a":[\r${hidden}\r]}}\n` })
     expect(client.messages).toMatchObject([{ method: 'notifications/message', params: { a: [{ id: 9 }] } }])
     expect(client.lastLine).not.toContain('\r')
+  })
+
+  it.each([
+    ['two ids', '{"jsonrpc":"2.0","id":999,"result":{"content":[]},"id":ID}'],
+    ['two results', '{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"one"}]},"result":{"content":[]}}'],
+    ['a result in two spellings', '{"jsonrpc":"2.0","id":ID,"Result":{"isError":true},"result":{"content":[]}}'],
+    ['two errors', '{"jsonrpc":"2.0","id":ID,"error":{"code":1,"message":"a"},"error":{"code":2,"message":"b"}}'],
+  ])('an answer with %s: its call fails instead, and that is recorded', async (_, answer) => {
+    await connected()
+    expect(await client.call('raw', { write: `${answer}\n`, answer: false })).toMatch(/^error: a message of the server holds the key/)
+    expect(client.strays).toEqual([])
+    expect(bench.audit.ofType('message.refused')).toMatchObject([{ detail: { from: 'server', code: 'message.ambiguous' } }])
+    expect(bench.audit.ofType('call.close')).toMatchObject([{ result: 'error', error: { code: 'message.ambiguous' } }])
+  })
+
+  it.each([
+    ['a note with an id in another spelling', '{"jsonrpc":"2.0","Id":1,"method":"notifications/message","params":{}}'],
+    ['a question with two methods', '{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","method":"roots/list"}'],
+  ])('%s: it does not reach the client, and that is recorded', async (_, write) => {
+    await connected()
+    expect(await client.call('raw', { write: `${write}\n` })).toBe('done')
+    expect(client.messages).toEqual([])
+    expect(bench.audit.ofType('message.refused')).toMatchObject([{ detail: { from: 'server', code: 'message.ambiguous' } }])
   })
 
   it('rubbish without end: neither the log nor the memory grows with it', async () => {

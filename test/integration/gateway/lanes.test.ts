@@ -248,6 +248,7 @@ describe('calls of one lane with different leases', () => {
       handshake: { initialize: undefined, initialized: false },
       scrub: (text) => text,
       onMessage: () => undefined,
+      onRefused: () => undefined,
       onPin: () => undefined,
       onLaneEnd: () => undefined,
     })
@@ -279,6 +280,7 @@ describe('calls of one lane with different leases', () => {
       handshake: { initialize: undefined, initialized: false },
       scrub: (text) => text,
       onMessage: () => undefined,
+      onRefused: () => undefined,
       onPin: () => undefined,
       onLaneEnd: () => undefined,
     })
