@@ -48,7 +48,7 @@ export class Connection {
 
   constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
     this.#deps = deps
-    this.#flow = new Flow(socket, () => this.lanes.all)
+    this.#flow = new Flow(deps.clock, socket, () => this.lanes.all)
     this.#refusals = new Refusals(deps, { server: hello.server, connection: this.id, session: principal.session })
     this.server = hello.server
     const scrubber = currentScrubber(deps.broker)
