@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net'
-import { CONTROL, frame, frameReader, MESSAGE, responseFrame } from '../api/frames.js'
-import { Outlet } from '../api/outlet.js'
-import { type HelloFrame, helloFrame } from '../api/schema.ts'
+import { CONTROL, frame, MESSAGE, responseFrame } from '../api/frames.js'
+import type { HelloFrame } from '../api/schema.ts'
 import { JitError, quote, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
@@ -9,11 +8,14 @@ import type { Principal } from '../core/types.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
 import { Ending } from './ending.ts'
 import { errorAnswer, type Id, type Message, parseMessage } from './jsonrpc.ts'
-import type { Handshake, Lane } from './lane.ts'
+import { Flow } from './flow.ts'
+import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import { filterList, isList } from './lists.ts'
+import { fromClient, fromServer, unknownMethod } from './methods.ts'
 import { runCall } from './pipeline.ts'
 import { refuseReference } from './reference.ts'
+import { Refusals } from './refusals.ts'
 import { currentScrubber } from './scrubbing.ts'
 import { ServerMessages } from './server-messages.ts'
 import type { GatewayDeps } from './types.ts'
@@ -24,7 +26,6 @@ const inFlightCap = 1024
 export interface ConnectionEvents {
   onPin(server: string, pin: string): void
   onServerError(server: string, error: JitError): void
-  onClose(connection: Connection): void
 }
 
 /** One shim: one MCP client that talks to one server, by way of the lanes it needs. */
@@ -33,20 +34,13 @@ export class Connection {
   readonly server: string
   readonly lanes: LanePool
   readonly #deps: GatewayDeps
-  readonly #socket: Socket
-  readonly #outlet: Outlet
-  readonly #principal: Principal
+  readonly #flow: Flow
+  readonly #refusals: Refusals
   readonly #handshake: Handshake = { initialize: undefined, initialized: false }
   readonly #inFlight = new Map<string, Ending>()
   /** Id of a request in flight → its progress token, both as JSON. */
   readonly #progress = new Map<string, string>()
   readonly #definitions = new Map<string, string>()
-  /** Lanes that are not heard until the client has taken what is buffered. */
-  readonly #paused = new Set<Lane>()
-  /** The client does not take what it is sent. */
-  #isBehind = false
-  /** Lanes whose server does not read what its client sends. */
-  readonly #deaf = new Set<Lane>()
   readonly #context: CallContext
   readonly #serverMessages: ServerMessages
   #pin = ''
@@ -54,9 +48,8 @@ export class Connection {
 
   constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
     this.#deps = deps
-    this.#socket = socket
-    this.#outlet = new Outlet(socket)
-    this.#principal = principal
+    this.#flow = new Flow(deps.clock, socket, () => this.lanes.all)
+    this.#refusals = new Refusals(deps, { server: hello.server, connection: this.id, session: principal.session })
     this.server = hello.server
     const scrubber = currentScrubber(deps.broker)
     this.lanes = new LanePool(deps, {
@@ -65,6 +58,7 @@ export class Connection {
       handshake: this.#handshake,
       scrub: (text) => scrubber().scrubText(text),
       onMessage: (lane, message, line) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line)),
+      onRefused: (error) => this.#refusals.note('server', error),
       onPin: (pin) => {
         this.#pin = pin
         events.onPin(hello.server, pin)
@@ -76,8 +70,9 @@ export class Connection {
       lanes: () => this.lanes.all,
       isPrimary: (lane) => this.lanes.isPrimary(lane),
       mayAskModel: () => deps.config().servers[hello.server]?.sampling === 'allow',
+      refused: (error) => this.#refusals.note('server', error),
       progressOf: (token) => this.#inFlightWith(token),
-      write: (line) => this.#send(frame(MESSAGE, line)),
+      write: (line) => this.#flow.toClient(frame(MESSAGE, line)),
     })
     this.#context = {
       deps,
@@ -97,7 +92,7 @@ export class Connection {
         }
       },
       answer: (id, line) => this.#answer(id, line),
-      forget: (id) => this.#send(responseFrame(scalarJson(id), '')),
+      forget: (id) => this.#flow.toClient(responseFrame(scalarJson(id), '')),
     }
   }
 
@@ -106,7 +101,7 @@ export class Connection {
     if (this.#closed) return
     const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
-      this.#note(parsed.error)
+      this.#refusals.note('client', parsed.error)
       return this.#answer(parsed.id, JSON.stringify(errorAnswer(parsed.id, parsed.error)))
     }
     const { message } = parsed
@@ -118,9 +113,13 @@ export class Connection {
       return
     }
     if (message.kind === 'notification') {
-      if (isNotice(message.method)) return this.#notify(message, bytes)
+      if (fromClient.notifications.has(message.method)) return this.#notify(message, bytes)
       // Some server might take it for a request all the same; nobody would have decided on it.
-      return this.#note(new JitError('message.malformed', `a request ${quote(message.method)} without an id`))
+      const isRequest = fromClient.requests.has(message.method) || fromServer.requests.has(message.method)
+      return this.#refusals.note(
+        'client',
+        isRequest ? new JitError('message.malformed', `a request ${quote(message.method)} without an id`) : this.#unknown(message.method),
+      )
     }
     if (this.#inFlight.has(scalarJson(message.id)))
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
@@ -129,6 +128,11 @@ export class Connection {
     if (isGoverned(message)) {
       this.#noteProgress(message)
       return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
+    }
+    if (!fromClient.requests.has(message.method)) {
+      const error = this.#unknown(message.method)
+      this.#refusals.note('client', error)
+      return this.#fail(message.id, error)
     }
     const refusal = refuseReference(message.id, message.method, message.params, this.#deps.policy().servers.get(this.server))
     if (refusal !== undefined) return this.#answer(message.id, JSON.stringify(refusal))
@@ -139,7 +143,9 @@ export class Connection {
   async close(reason: JitError): Promise<void> {
     this.#closed = true
     this.abortAll(reason)
-    await this.lanes.close(reason)
+    const closed = this.lanes.close(reason)
+    this.#refusals.end()
+    await closed
   }
 
   /** Ends what runs; the client stays, and its next request starts the server anew. */
@@ -159,7 +165,7 @@ export class Connection {
       error.code === 'daemon.restarted'
         ? { bye: 1 }
         : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
-    this.#outlet.end(frame(CONTROL, JSON.stringify(said)))
+    this.#flow.end(frame(CONTROL, JSON.stringify(said)))
   }
 
   /** What policy has no say in travels byte for byte; lists are filtered on their way back. */
@@ -213,121 +219,20 @@ export class Connection {
     }
     if (message.method === 'notifications/progress') return this.#serverMessages.progress(message)
     if (message.method === 'notifications/initialized') this.#handshake.initialized = true
-    for (const lane of this.lanes.all) {
-      if (lane.send(bytes) || this.#deaf.has(lane)) continue
-      this.#deaf.add(lane)
-      this.#hear()
-      lane.drained(() => {
-        this.#deaf.delete(lane)
-        this.#hear()
-      })
-    }
+    this.#flow.toServers(bytes)
+  }
+
+  #unknown(method: string): JitError {
+    return unknownMethod(this.#context.scrubber().scrubText(method))
   }
 
   #answer(id: Id | null, line: string): void {
-    this.#send(responseFrame(id === null ? 'null' : scalarJson(id), line))
+    this.#flow.toClient(responseFrame(id === null ? 'null' : scalarJson(id), line))
   }
 
   #fail(id: Id, error: JitError): void {
     this.#answer(id, JSON.stringify(errorAnswer(id, error)))
   }
-
-  /** While the client does not take what it is sent, neither it nor its servers are heard: nothing they make piles up. */
-  #send(bytes: Buffer): void {
-    if (this.#outlet.send(bytes)) return
-    for (const lane of this.lanes.all) {
-      if (this.#paused.has(lane)) continue
-      this.#paused.add(lane)
-      lane.pause()
-    }
-    if (this.#isBehind) return
-    this.#isBehind = true
-    this.#hear()
-    this.#socket.once('drain', () => {
-      this.#isBehind = false
-      this.#hear()
-      const lanes = [...this.#paused]
-      this.#paused.clear()
-      for (const lane of lanes) lane.resume()
-    })
-  }
-
-  /** Reads the client or does not, as things stand. */
-  #hear(): void {
-    if (this.#isBehind || this.#deaf.size > 0) this.#socket.pause()
-    else this.#socket.resume()
-  }
-
-  #note(error: JitError): void {
-    try {
-      this.#deps.audit.append({
-        type: 'message.refused',
-        detail: { server: this.server, connection: this.id, session: this.#principal.session, code: error.code, message: error.message },
-      })
-    } catch (failure) {
-      this.#deps.log.error('refused message not recorded', { error: String(failure) })
-    }
-  }
-}
-
-/** Reads the hello, answers it, and hands the connection its messages. */
-export function acceptConnection(
-  deps: GatewayDeps,
-  socket: Socket,
-  events: ConnectionEvents,
-  onOpen: (connection: Connection) => void,
-): void {
-  let connection: Connection | undefined
-  let leave = (): void => undefined
-  const refuse = (error: JitError): void => {
-    socket.end(
-      frame(CONTROL, JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } })),
-    )
-  }
-  const read = frameReader((kind, payload) => {
-    if (kind === MESSAGE && connection !== undefined) return connection.receive(payload)
-    if (kind !== CONTROL || connection !== undefined) return void socket.destroy()
-    try {
-      const hello = helloFrame.parse(JSON.parse(payload.toString('utf8')))
-      const { broken } = deps.policy()
-      if (broken !== undefined) throw broken
-      if (!deps.policy().servers.has(hello.server))
-        throw new JitError(
-          deps.policy().servers.size === 0 ? 'config.missing' : 'not-found',
-          `there is no server ${JSON.stringify(hello.server)}`,
-          {
-            hint: '`jit servers` lists them; `jit add` adds one.',
-          },
-        )
-      const identified = deps.identify(socket, hello)
-      leave = identified.leave
-      connection = new Connection(deps, socket, hello, identified.principal, events)
-      onOpen(connection)
-      socket.write(frame(CONTROL, JSON.stringify({ welcome: 1, daemon: process.pid })))
-    } catch (error) {
-      refuse(toJitError(error, 'message.malformed'))
-    }
-  })
-  socket.on('data', (chunk: Buffer) => {
-    try {
-      read(chunk)
-    } catch (error) {
-      deps.log.warn('connection dropped', { error: String(error) })
-      socket.destroy()
-    }
-  })
-  socket.on('error', () => socket.destroy())
-  socket.on('close', () => {
-    leave()
-    if (connection === undefined) return
-    events.onClose(connection)
-    void connection.close(new JitError('cancelled', 'the client went away'))
-  })
-}
-
-/** All that MCP knows of are called so. */
-function isNotice(method: string): boolean {
-  return method.startsWith('notifications/')
 }
 
 function isGoverned(message: Message & { kind: 'request' }): message is Message & { kind: 'request'; method: GovernedRequest['method'] } {

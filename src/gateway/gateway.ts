@@ -1,5 +1,6 @@
 import type { JitError } from '../core/errors.ts'
-import { acceptConnection, type Connection } from './connection.ts'
+import { acceptConnection } from './accept.ts'
+import type { Connection } from './connection.ts'
 import type { Gateway, GatewayDeps } from './types.ts'
 
 export function createGateway(deps: GatewayDeps): Gateway {

@@ -1,17 +1,16 @@
 import type { Lease } from '../broker/types.ts'
-import type { ServerConfig } from '../config/schema.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import { type JsonObject, scalarJson } from '../core/json.ts'
-import type { InFlightCall, LaneNetwork } from '../egress/types.ts'
+import type { JsonObject } from '../core/json.ts'
 import { Ending } from './ending.ts'
 import { injectedEnvironment } from './inject/environment.ts'
-import { classify, type Id, type Message } from './jsonrpc.ts'
+import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
-import { beginStartup, type Startup } from './startup.ts'
-import { Turns } from './turns.ts'
+import { Requests } from './requests.ts'
+import { ambiguity, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { Child } from './upstream/stdio.ts'
+import { Wire } from './wire.ts'
 
 /** The client's handshake, kept for lanes that start later. */
 export interface Handshake {
@@ -26,15 +25,13 @@ export interface LaneOptions {
   scrub(text: string): string
   /** What the server sends that answers nothing: notifications, and requests to the client. */
   onMessage(lane: Lane, message: Message, line: string): void
+  /** A message of the server does not go on. */
+  onRefused(error: JitError): void
   onEnd(lane: Lane, error: JitError): void
 }
 
-type Waiting = (answer: { line: string; value: JsonObject } | JitError) => void
-
 const replayId = 'jit:initialize'
 const startupLinger = 5000
-/** Bytes that wait for a server to read them; calls that are cancelled leave theirs behind. */
-const backlogCap = 16 * 1024 * 1024
 /** Of a child that has the client's handshake replayed; the first child's handshake is the client's own affair. */
 const startTimeout = 30_000
 
@@ -47,29 +44,29 @@ export class Lane {
   key: string | undefined
   inUse = 0
   lastUsed = 0
+  readonly wire: Wire
   readonly #deps: GatewayDeps
   readonly #options: LaneOptions
-  readonly #waiting = new Map<string, Waiting>()
-  readonly #turns: Turns
-  readonly #onWire = new Map<InFlightCall, () => void>()
+  readonly #requests: Requests
   readonly #ending = new Ending()
   readonly #warn: (message: string, text: () => string) => void
   #pauses = 0
   #child: Child | undefined
-  #network: LaneNetwork | undefined
-  #startup: Startup | undefined
   #ended: JitError | undefined
 
   constructor(deps: GatewayDeps, options: LaneOptions) {
     this.#deps = deps
     this.#options = options
-    this.#turns = new Turns(deps.clock, options.server)
+    this.wire = new Wire(deps, { server: options.server, lane: this.id, ending: this.#ending, ended: () => this.#ended })
     this.#warn = sparseLog(deps.log, { server: options.server, lane: this.id })
+    this.#requests = new Requests({
+      server: options.server,
+      cap: () => deps.config().limits.resultBytes,
+      backlog: () => this.#child?.backlog ?? 0,
+      send: (line) => void this.send(line),
+      warn: this.#warn,
+    })
     this.startedAt = deps.clock.now()
-  }
-
-  get network(): LaneNetwork | undefined {
-    return this.#network
   }
 
   get ended(): boolean {
@@ -78,7 +75,7 @@ export class Lane {
 
   /** Requests that the child has not answered. */
   get pending(): number {
-    return this.#waiting.size
+    return this.#requests.size
   }
 
   /** Starts the child; with a handshake that was made already, replays it. Whoever waits for it may leave; it goes on. */
@@ -97,61 +94,18 @@ export class Lane {
       return { pin }
     } finally {
       cancel()
-      this.#deps.clock.after(startupLinger, () => this.#endStartup())
+      this.#deps.clock.after(startupLinger, () => this.wire.endStartup())
     }
-  }
-
-  /** Puts the call on the wire once no other could be taken for it. Throws `server.busy` after `wait` milliseconds. */
-  async enter(call: InFlightCall, wait: number, ending: Ending): Promise<void> {
-    if (this.tryEnter(call)) return
-    await this.#turns.wait(call, wait, ending.signal)
-    this.#begin(call)
-  }
-
-  /** The same where nothing has to be waited for; false when it has. */
-  tryEnter(call: InFlightCall): boolean {
-    if (this.#network === undefined) return true
-    if (!this.#turns.tryEnter(call)) return false
-    this.#begin(call)
-    return true
-  }
-
-  leave(call: InFlightCall): void {
-    this.#onWire.get(call)?.()
-    this.#onWire.delete(call)
-    this.#turns.leave(call)
-  }
-
-  #begin(call: InFlightCall): void {
-    if (this.#network !== undefined) this.#onWire.set(call, this.#network.begin(call))
   }
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
   request(id: Id, line: string | Buffer, ending: Ending): Promise<{ line: string; value: JsonObject }> {
-    const key = scalarJson(id)
-    return new Promise((resolve, reject) => {
-      if (this.#ended !== undefined) return reject(this.#ended)
-      if (ending.reason !== undefined) return reject(ending.reason)
-      if ((this.#child?.backlog ?? 0) > backlogCap)
-        return reject(new JitError('server.busy', `server ${this.#options.server} does not read what it was sent before`))
-      const cancel = (reason: JitError): void => {
-        this.#waiting.delete(key)
-        this.send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }))
-        reject(reason)
-      }
-      ending.on(cancel)
-      this.#waiting.set(key, (answer) => {
-        ending.off(cancel)
-        if (answer instanceof JitError) reject(answer)
-        else resolve(answer)
-      })
-      this.send(line)
-    })
+    return this.#requests.ask(id, line, ending)
   }
 
   /** Whether the request of this id (as JSON) is under way here. */
   serves(id: string): boolean {
-    return this.#waiting.has(id)
+    return this.#requests.has(id)
   }
 
   send(line: string | Buffer): boolean {
@@ -188,7 +142,13 @@ export class Lane {
   }
 
   status(): LaneStatus {
-    return { lane: this.id, pid: this.#child?.pid ?? 0, partition: this.key ?? '', inFlight: this.#waiting.size, startedAt: this.startedAt }
+    return {
+      lane: this.id,
+      pid: this.#child?.pid ?? 0,
+      partition: this.key ?? '',
+      inFlight: this.#requests.size,
+      startedAt: this.startedAt,
+    }
   }
 
   async #spawn(): Promise<string> {
@@ -199,8 +159,8 @@ export class Lane {
     try {
       this.#throwIfEnded()
       const placeholder = config.provider === undefined ? '' : this.#deps.placeholder(config.provider)
-      if (config.provider !== undefined && config.inject.mode !== 'env') await this.#openNetwork(config, config.provider, placeholder)
-      const child = this.#startChild(launch, injectedEnvironment(config.inject, placeholder, this.#network, lease))
+      if (config.provider !== undefined && config.inject.mode !== 'env') await this.wire.open(config, config.provider, placeholder)
+      const child = this.#startChild(launch, injectedEnvironment(config.inject, placeholder, this.wire.network, lease))
       this.#child = child
       this.#deps.audit.append({
         type: 'server.started',
@@ -213,25 +173,6 @@ export class Lane {
       launch.release?.()
       throw error
     }
-  }
-
-  async #openNetwork({ inject, open }: ServerConfig, provider: string, placeholder: string): Promise<void> {
-    const { server } = this.#options
-    const compiled = this.#deps.policy().servers.get(server)
-    if (compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
-    const endpoint = inject.mode === 'endpoint' ? { upstream: this.#deps.origin(provider), prefix: inject.prefix ?? '' } : undefined
-    const network = await this.#deps.egress.openLane({
-      lane: this.id,
-      server,
-      placeholder,
-      origins: compiled.origins,
-      open: new Set(open),
-      ...(endpoint === undefined ? {} : { endpoint }),
-    })
-    if (this.ended) network.close()
-    this.#throwIfEnded()
-    this.#network = network
-    await this.#beginStartup()
   }
 
   #startChild(launch: LaunchSpec, injected: Readonly<Record<string, string>>): Child {
@@ -247,7 +188,7 @@ export class Lane {
       cap: this.#deps.config().limits.resultBytes,
       scrub: (text) => this.#options.scrub(text),
       onLine: (line) => this.#read(line),
-      onTooLong: (bytes, head) => this.#tooLong(bytes, head),
+      onTooLong: (bytes, head) => this.#requests.tooLong(bytes, head),
       onEnd: (how, words) =>
         this.#end(
           new JitError(
@@ -265,17 +206,15 @@ export class Lane {
   #read(bytes: Buffer): void {
     if (this.ended) return
     let line = bytes.toString('utf8')
-    let message: Message | undefined
-    try {
-      message = classify(JSON.parse(line))
-      // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
-      if (line.includes('\r')) line = JSON.stringify(message?.value)
-    } catch {
-      message = undefined
-    }
+    const plain = readPlainAnswer(line)
+    const message = plain ?? readLine(line)
     if (message === undefined)
       return this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
-    if (message.kind === 'response') return this.#answered(message.id, { line, value: message.value })
+    const problem = plain === undefined ? ambiguity(line) : undefined
+    if (problem !== undefined) return this.#refuse(message, problem)
+    // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
+    line = line.replaceAll('\r', ' ')
+    if (message.kind === 'response') return this.#requests.answered(message.id, { line, value: message.value })
     try {
       this.#options.onMessage(this, message, line)
     } catch (error) {
@@ -284,59 +223,22 @@ export class Lane {
     }
   }
 
-  #answered(id: Id | null, answer: { line: string; value: JsonObject }): void {
-    const key = id === null ? 'null' : scalarJson(id)
-    const waiting = this.#waiting.get(key)
-    if (waiting === undefined) return this.#warn('answer to no request dropped', () => key.slice(0, 100))
-    this.#waiting.delete(key)
-    waiting(answer)
-  }
-
-  /** A line over the cap: its call gets an error if the id can be seen at its start. */
-  #tooLong(bytes: number, head: Buffer): void {
-    const id = /"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")/.exec(head.toString('latin1', 0, 300))?.[1] ?? ''
-    this.#warn('line over the cap dropped', () => `${bytes} bytes`)
-    const waiting = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    waiting?.(
-      new JitError(
-        'message.too-large',
-        `server ${this.#options.server} answered with ${bytes} bytes; the cap is ${this.#deps.config().limits.resultBytes}`,
-        { hint: 'Raise `limits.resultBytes` if it is meant.' },
-      ),
-    )
+  #refuse(message: Message, error: JitError): void {
+    this.#options.onRefused(error)
+    if (message.kind === 'response') this.#requests.fail(message.id, error)
   }
 
   #end(error: JitError): void {
     if (this.#ended !== undefined) return
     this.#ended = error
     this.#ending.end(error)
-    this.#endStartup()
-    this.#network?.close()
-    for (const waiting of this.#waiting.values()) waiting(error)
-    this.#waiting.clear()
+    this.wire.close()
+    this.#requests.end(error)
     try {
       this.#deps.audit.append({ type: 'server.stopped', server: this.#options.server, lane: this.id, detail: { reason: error.message } })
     } catch (failure) {
       this.#deps.log.error('end of a server not recorded', { server: this.#options.server, error: String(failure) })
     }
     this.#options.onEnd(this, error)
-  }
-
-  async #beginStartup(): Promise<void> {
-    const startup = await beginStartup(this.#deps, this.#options.server, this.id, this.#ending.signal)
-    if (startup === undefined) return
-    this.#startup = startup
-    if (this.ended) this.#endStartup()
-    this.#throwIfEnded()
-    await this.enter(startup.call, 0, this.#ending)
-  }
-
-  #endStartup(): void {
-    const startup = this.#startup
-    if (startup === undefined) return
-    this.#startup = undefined
-    this.leave(startup.call)
-    startup.end()
   }
 }

@@ -67,13 +67,13 @@ export class LanePool {
   takeNow(key: string, lease: Lease | undefined, call?: InFlightCall): Lane | undefined {
     const entry = this.#closed === undefined ? this.#find(key, lease) : undefined
     if (entry === undefined || entry.starting !== undefined || entry.lane.ended) return undefined
-    if (call !== undefined && !entry.lane.tryEnter(call)) return undefined
+    if (call !== undefined && !entry.lane.wire.tryEnter(call)) return undefined
     entry.lane.inUse += 1
     return entry.lane
   }
 
   release(lane: Lane, call?: InFlightCall): void {
-    if (call !== undefined) lane.leave(call)
+    if (call !== undefined) lane.wire.leave(call)
     lane.inUse -= 1
     lane.lastUsed = this.#deps.clock.monotonic()
     this.#wake()
@@ -96,7 +96,7 @@ export class LanePool {
     lane.inUse += 1
     try {
       if (starting !== undefined) await unlessAborted(starting, ending.signal)
-      if (call !== undefined) await lane.enter(call, deadline - this.#deps.clock.monotonic(), ending)
+      if (call !== undefined) await lane.wire.enter(call, deadline - this.#deps.clock.monotonic(), ending)
     } catch (error) {
       this.release(lane)
       throw error
