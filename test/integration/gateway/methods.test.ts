@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { fromClient, fromServer } from '../../../src/gateway/methods.ts'
 import { type Bench, type Client, eventually, openBench } from './support.ts'
 
@@ -8,9 +8,6 @@ let client: Client
 beforeEach(async () => {
   bench = await openBench()
   client = await (await bench.client()).initialize()
-})
-afterEach(async () => {
-  await bench.close()
 })
 
 const journal = async (): Promise<string[]> => JSON.parse(await client.call('journal'))
