@@ -27,7 +27,8 @@ function errorsPage(): string {
   return `# Errors
 
 Every error has a code. Over the daemon's API it has an HTTP status, towards an MCP client a JSON-RPC code (outside the range that
-JSON-RPC and MCP keep for themselves), from a command an exit code.
+JSON-RPC and MCP keep for themselves), from a command an exit code. \`message.unknown\` is answered with JSON-RPC's own -32601, so
+that a client which only tries a method understands.
 
 | code | HTTP | JSON-RPC | exit | what to do |
 | --- | --- | --- | --- | --- |

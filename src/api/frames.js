@@ -3,7 +3,7 @@
  * kind, and the payload. Message bytes travel untouched. Plain JavaScript: the shim runs it on whatever Node a client has.
  */
 
-/** JSON control data: `hello` and `welcome` first, `error` when the daemon refuses. */
+/** JSON control data: `hello` and `welcome` first, `error` when the daemon refuses. `{}` says nothing. */
 export const CONTROL = 0
 /** One JSON-RPC message without its newline. */
 export const MESSAGE = 1

@@ -109,6 +109,12 @@ export const errorTable = {
     exit: 65,
     hint: 'Duplicate or case-variant keys, or numbers that lose digits, are refused: two readers could see two values.',
   },
+  'message.unknown': {
+    http: 400,
+    rpc: 1803,
+    exit: 65,
+    hint: 'jit passes on the methods of the MCP revisions 2024-11-05 to 2025-11-25, and no others.',
+  },
 
   'egress.refused': {
     http: 403,

@@ -12,6 +12,7 @@ import { Flow } from './flow.ts'
 import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import { filterList, isList } from './lists.ts'
+import { fromClient, fromServer, unknownMethod } from './methods.ts'
 import { runCall } from './pipeline.ts'
 import { refuseReference } from './reference.ts'
 import { Refusals } from './refusals.ts'
@@ -47,7 +48,7 @@ export class Connection {
 
   constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
     this.#deps = deps
-    this.#flow = new Flow(socket, () => this.lanes.all)
+    this.#flow = new Flow(deps.clock, socket, () => this.lanes.all)
     this.#refusals = new Refusals(deps, { server: hello.server, connection: this.id, session: principal.session })
     this.server = hello.server
     const scrubber = currentScrubber(deps.broker)
@@ -57,6 +58,7 @@ export class Connection {
       handshake: this.#handshake,
       scrub: (text) => scrubber().scrubText(text),
       onMessage: (lane, message, line) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line)),
+      onRefused: (error) => this.#refusals.note('server', error),
       onPin: (pin) => {
         this.#pin = pin
         events.onPin(hello.server, pin)
@@ -68,6 +70,7 @@ export class Connection {
       lanes: () => this.lanes.all,
       isPrimary: (lane) => this.lanes.isPrimary(lane),
       mayAskModel: () => deps.config().servers[hello.server]?.sampling === 'allow',
+      refused: (error) => this.#refusals.note('server', error),
       progressOf: (token) => this.#inFlightWith(token),
       write: (line) => this.#flow.toClient(frame(MESSAGE, line)),
     })
@@ -110,9 +113,13 @@ export class Connection {
       return
     }
     if (message.kind === 'notification') {
-      if (isNotice(message.method)) return this.#notify(message, bytes)
+      if (fromClient.notifications.has(message.method)) return this.#notify(message, bytes)
       // Some server might take it for a request all the same; nobody would have decided on it.
-      return this.#refusals.note('client', new JitError('message.malformed', `a request ${quote(message.method)} without an id`))
+      const isRequest = fromClient.requests.has(message.method) || fromServer.requests.has(message.method)
+      return this.#refusals.note(
+        'client',
+        isRequest ? new JitError('message.malformed', `a request ${quote(message.method)} without an id`) : this.#unknown(message.method),
+      )
     }
     if (this.#inFlight.has(scalarJson(message.id)))
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
@@ -121,6 +128,11 @@ export class Connection {
     if (isGoverned(message)) {
       this.#noteProgress(message)
       return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
+    }
+    if (!fromClient.requests.has(message.method)) {
+      const error = this.#unknown(message.method)
+      this.#refusals.note('client', error)
+      return this.#fail(message.id, error)
     }
     const refusal = refuseReference(message.id, message.method, message.params, this.#deps.policy().servers.get(this.server))
     if (refusal !== undefined) return this.#answer(message.id, JSON.stringify(refusal))
@@ -210,6 +222,10 @@ export class Connection {
     this.#flow.toServers(bytes)
   }
 
+  #unknown(method: string): JitError {
+    return unknownMethod(this.#context.scrubber().scrubText(method))
+  }
+
   #answer(id: Id | null, line: string): void {
     this.#flow.toClient(responseFrame(id === null ? 'null' : scalarJson(id), line))
   }
@@ -217,11 +233,6 @@ export class Connection {
   #fail(id: Id, error: JitError): void {
     this.#answer(id, JSON.stringify(errorAnswer(id, error)))
   }
-}
-
-/** All that MCP knows of are called so. */
-function isNotice(method: string): boolean {
-  return method.startsWith('notifications/')
 }
 
 function isGoverned(message: Message & { kind: 'request' }): message is Message & { kind: 'request'; method: GovernedRequest['method'] } {

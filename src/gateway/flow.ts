@@ -1,9 +1,17 @@
 import type { Socket } from 'node:net'
+import { CONTROL, frame } from '../api/frames.js'
 import { Outlet } from '../api/outlet.js'
+import type { Clock } from '../core/clock.ts'
 import type { Lane } from './lane.ts'
+
+/** How often a client that is not heard is asked whether it is there. */
+const probeEvery = 1000
+/** It says nothing. The system answers for a client that is gone: it cannot be sent. */
+const probe = frame(CONTROL, '{}')
 
 /** What travels between one client and its lanes, no faster than the slower end takes it: nothing that either makes piles up. */
 export class Flow {
+  readonly #clock: Clock
   readonly #socket: Socket
   readonly #lanes: () => readonly Lane[]
   readonly #outlet: Outlet
@@ -13,8 +21,10 @@ export class Flow {
   #isBehind = false
   /** Lanes whose server does not read what its client sends. */
   readonly #deaf = new Set<Lane>()
+  #isProbing = false
 
-  constructor(socket: Socket, lanes: () => readonly Lane[]) {
+  constructor(clock: Clock, socket: Socket, lanes: () => readonly Lane[]) {
+    this.#clock = clock
     this.#socket = socket
     this.#lanes = lanes
     this.#outlet = new Outlet(socket)
@@ -46,6 +56,7 @@ export class Flow {
       if (lane.send(bytes) || this.#deaf.has(lane)) continue
       this.#deaf.add(lane)
       this.#hear()
+      this.#probe()
       lane.drained(() => {
         this.#deaf.delete(lane)
         this.#hear()
@@ -56,6 +67,18 @@ export class Flow {
   /** One frame, and no other after it. */
   end(last: Buffer): void {
     this.#outlet.end(last)
+  }
+
+  /** The end of a client that is not read shows only when it is written to; one that is behind has been. */
+  #probe(): void {
+    if (this.#isProbing) return
+    this.#isProbing = true
+    this.#clock.after(probeEvery, () => {
+      this.#isProbing = false
+      if (this.#deaf.size === 0 || !this.#socket.writable) return
+      if (!this.#isBehind) this.toClient(probe)
+      this.#probe()
+    })
   }
 
   /** Reads the client or does not, as things stand. */

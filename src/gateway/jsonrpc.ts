@@ -53,11 +53,13 @@ export function classify(value: unknown): Message | undefined {
   return id === null || isId(id) ? { kind: 'response', id: id ?? null, value } : undefined
 }
 
+/** A method that jit does not know has JSON-RPC's own code: clients try methods, and look for it. */
 export function errorAnswer(id: Id | null, error: JitError): JsonObject {
+  const code = error.code === 'message.unknown' ? -32601 : error.rpcCode
   return {
     jsonrpc: '2.0',
     id,
-    error: { code: error.rpcCode, message: `${error.message}. ${error.hint}`, data: { code: error.code, hint: error.hint } },
+    error: { code, message: `${error.message}. ${error.hint}`, data: { code: error.code, hint: error.hint } },
   }
 }
 

@@ -5,9 +5,10 @@ import type { JsonObject } from '../core/json.ts'
 import { Ending } from './ending.ts'
 import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
 import { injectedEnvironment } from './inject/environment.ts'
-import { classify, type Id, type Message } from './jsonrpc.ts'
+import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
 import { Requests } from './requests.ts'
+import { ambiguity, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { Child } from './upstream/stdio.ts'
 import { Wire } from './wire.ts'
@@ -25,6 +26,8 @@ export interface LaneOptions {
   scrub(text: string): string
   /** What the server sends that answers nothing: notifications, and requests to the client. */
   onMessage(lane: Lane, message: Message, line: string): void
+  /** A message of the server does not go on. */
+  onRefused(error: JitError): void
   onEnd(lane: Lane, error: JitError): void
 }
 
@@ -218,16 +221,14 @@ export class Lane {
   #read(bytes: Buffer): void {
     if (this.ended) return
     let line = bytes.toString('utf8')
-    let message: Message | undefined
-    try {
-      message = classify(JSON.parse(line))
-      // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
-      if (line.includes('\r')) line = JSON.stringify(message?.value)
-    } catch {
-      message = undefined
-    }
+    const plain = readPlainAnswer(line)
+    const message = plain ?? readLine(line)
     if (message === undefined)
       return this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
+    const problem = plain === undefined ? ambiguity(line) : undefined
+    if (problem !== undefined) return this.#refuse(message, problem)
+    // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
+    line = line.replaceAll('\r', ' ')
     if (message.kind === 'response') return this.#requests.answered(message.id, { line, value: message.value })
     try {
       this.#options.onMessage(this, message, line)
@@ -235,6 +236,11 @@ export class Lane {
       // Nested so deeply, for one, that it cannot be written again.
       this.#warn('message of a server dropped', () => String(error))
     }
+  }
+
+  #refuse(message: Message, error: JitError): void {
+    this.#options.onRefused(error)
+    if (message.kind === 'response') this.#requests.fail(message.id, error)
   }
 
   #end(error: JitError): void {

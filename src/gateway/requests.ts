@@ -65,6 +65,11 @@ export class Requests {
     if (!this.#settle(key, answer)) this.#options.warn('answer to no request dropped', () => key.slice(0, 100))
   }
 
+  /** An answer that does not count: its request gets the error. */
+  fail(id: Id | null, error: JitError): void {
+    this.#settle(id === null ? 'null' : scalarJson(id), error)
+  }
+
   /** A line over the cap: its request gets an error if the id can be seen at its start. */
   tooLong(bytes: number, head: Buffer): void {
     const { server, cap, warn } = this.#options

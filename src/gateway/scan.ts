@@ -106,7 +106,8 @@ function isAmong(level: Level, open: string[], key: string): boolean {
   return false
 }
 
-function endOfString(text: string, start: number): number {
+/** Index of the quote that ends the string which begins at `start`. */
+export function endOfString(text: string, start: number): number {
   let end = start
   do end = text.indexOf('"', end + 1)
   while (end !== -1 && escapedAt(text, end))
@@ -148,7 +149,7 @@ function losesDigits(text: string): boolean {
 }
 
 /** `inner`: between the quotes. */
-function decodeKey(inner: string): string {
+export function decodeKey(inner: string): string {
   if (!inner.includes('\\')) return inner
   try {
     return String(JSON.parse(`"${inner}"`))

@@ -2,6 +2,7 @@ import { JitError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { errorAnswer, type Message } from './jsonrpc.ts'
 import type { Lane } from './lane.ts'
+import { fromServer, unknownMethod } from './methods.ts'
 
 type Request = Message & { readonly kind: 'request' }
 type Notification = Message & { readonly kind: 'notification' }
@@ -17,6 +18,8 @@ export interface ServerMessagesOptions {
   lanes(): readonly Lane[]
   isPrimary(lane: Lane): boolean
   mayAskModel(): boolean
+  /** A message of a server does not go on. */
+  refused(error: JitError): void
   /** JSON of the ids of the client's requests in flight that named this progress token (as JSON). */
   progressOf(token: string): Iterable<string>
   /** To the client. */
@@ -38,6 +41,7 @@ export class ServerMessages {
   fromServer(lane: Lane, message: Message, line: string): void {
     if (message.kind === 'request') return this.#ask(lane, message, line)
     if (message.kind !== 'notification') return
+    if (!fromServer.notifications.has(message.method)) return this.#options.refused(unknown(line))
     if (message.method === 'notifications/progress') {
       const token = JSON.stringify(message.params['progressToken'])
       for (const id of this.#options.progressOf(token)) if (lane.serves(id)) return this.#options.write(line)
@@ -64,6 +68,11 @@ export class ServerMessages {
   }
 
   #ask(lane: Lane, message: Request, line: string): void {
+    if (!fromServer.requests.has(message.method)) {
+      const error = unknown(line)
+      this.#options.refused(error)
+      return refuse(lane, message, error)
+    }
     if (message.method === 'sampling/createMessage' && !this.#options.mayAskModel())
       return refuse(
         lane,
@@ -98,6 +107,11 @@ function nameOf(lane: Lane, own: string): string {
 
 function refuse(lane: Lane, message: Request, error: JitError): void {
   lane.reply(JSON.stringify(errorAnswer(message.id, error)))
+}
+
+/** The method comes from the scrubbed text: the error stands in the trail. */
+function unknown(line: string): JitError {
+  return unknownMethod(String(parse(line)['method']))
 }
 
 /** What was scrubbed is JSON still. */

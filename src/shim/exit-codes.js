@@ -40,6 +40,7 @@ export const exitCodes = {
   'message.malformed': 65,
   'message.too-large': 65,
   'message.ambiguous': 65,
+  'message.unknown': 65,
   'egress.refused': 5,
   'egress.upstream': 69,
   'audit.unwritable': 74,

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CONTROL, frame } from '../../../src/api/frames.js'
 import { errorTable } from '../../../src/core/errors.ts'
 import { echo, FakeDaemon, type Visit } from './fake-daemon.ts'
 import { newHome, nodes, Shim } from './shim.ts'
@@ -44,6 +45,15 @@ describe.each(nodes)('jit connect on %s', (node) => {
       '{"jsonrpc":"2.0","method":"notifications/message","params":{"heard":1}}',
       '{"jsonrpc":"2.0","id":1,"result":"done"}',
     ])
+  })
+
+  it('passes nothing on of a frame in which the daemon says nothing, and goes on', async () => {
+    await shim.initialize()
+    const { length } = shim.lines
+    daemon.visits[0]?.socket.write(frame(CONTROL, '{}'))
+    expect((await shim.ask(1, 'ping')).result).toBeDefined()
+    expect(shim.lines.slice(length)).toHaveLength(1)
+    expect(daemon.visits).toHaveLength(1)
   })
 
   it('carries messages of ten megabytes both ways', async () => {

@@ -119,6 +119,23 @@ describe('a server in mode env', () => {
     expect(environmentOf(api.pid)).toContain(`API_TOKEN=${bench.provider.tokens[1]?.value}`)
   })
 
+  it.each([
+    ['a request', '"id":"q",'],
+    ['a notification', ''],
+  ])('that names a method after its token, in %s, gets it into no record', async (_, id) => {
+    await connected(guarded({ inject: env }))
+    await client.call('self', { repo: 'web' })
+    const token = bench.provider.tokens[0]?.value ?? ''
+    // It stands where what is quoted would be cut.
+    const method = `${'x'.repeat(119 - token.length / 2)}${token}`
+    await client.call('raw', { repo: 'web', write: `{"jsonrpc":"2.0",${id}"method":"${method}","params":{}}\n` })
+    client.notify(method)
+    await client.request(method).answer
+    expect(bench.audit.ofType('message.refused')).toHaveLength(3)
+    const half = token.slice(0, token.length / 2 - 2)
+    for (const { detail } of bench.audit.ofType('message.refused')) expect(JSON.stringify(detail)).not.toContain(half)
+  })
+
   it('whose child without a token died gets another one for its lists, and never one that holds a token', async () => {
     await connected(guarded({ inject: env }))
     const { pid } = readSelf(await client.call('self', { repo: 'web' }))

@@ -77,6 +77,10 @@ describe('a server that writes', () => {
       'a request nested beyond measure',
       `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":${'['.repeat(40_000)}${']'.repeat(40_000)}}}\n`,
     ],
+    [
+      'a note nested beyond measure, with a carriage return',
+      `{"jsonrpc":"2.0","method":"x",\r"params":{"x":${'['.repeat(40_000)}${']'.repeat(40_000)}}}\n`,
+    ],
     ['a line over the cap', `{"jsonrpc":"2.0","method":"x","params":{"x":"${'y'.repeat(150_000)}"}}\n`],
     ['empty lines', '\n\n\r\n\n'],
   ])('%s: nothing of it reaches the client, and its call is answered', async (_, write) => {
@@ -103,9 +107,32 @@ describe('a server that writes', () => {
   it('a carriage return between two messages: the client gets one line', async () => {
     await connected()
     const hidden = '{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}'
-    await client.call('raw', { write: `{"jsonrpc":"2.0","method":"x","params":{"a":[\r${hidden}\r]}}\n` })
-    expect(client.messages).toMatchObject([{ method: 'x', params: { a: [{ id: 9 }] } }])
+    await client.call('raw', { write: `{"jsonrpc":"2.0","method":"notifications/message","params":{"a":[\r${hidden}\r]}}\n` })
+    expect(client.messages).toMatchObject([{ method: 'notifications/message', params: { a: [{ id: 9 }] } }])
     expect(client.lastLine).not.toContain('\r')
+  })
+
+  it.each([
+    ['two ids', '{"jsonrpc":"2.0","id":999,"result":{"content":[]},"id":ID}'],
+    ['two results', '{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"one"}]},"result":{"content":[]}}'],
+    ['a result in two spellings', '{"jsonrpc":"2.0","id":ID,"Result":{"isError":true},"result":{"content":[]}}'],
+    ['two errors', '{"jsonrpc":"2.0","id":ID,"error":{"code":1,"message":"a"},"error":{"code":2,"message":"b"}}'],
+  ])('an answer with %s: its call fails instead, and that is recorded', async (_, answer) => {
+    await connected()
+    expect(await client.call('raw', { write: `${answer}\n`, answer: false })).toMatch(/^error: a message of the server holds the key/)
+    expect(client.strays).toEqual([])
+    expect(bench.audit.ofType('message.refused')).toMatchObject([{ detail: { from: 'server', code: 'message.ambiguous' } }])
+    expect(bench.audit.ofType('call.close')).toMatchObject([{ result: 'error', error: { code: 'message.ambiguous' } }])
+  })
+
+  it.each([
+    ['a note with an id in another spelling', '{"jsonrpc":"2.0","Id":1,"method":"notifications/message","params":{}}'],
+    ['a question with two methods', '{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","method":"roots/list"}'],
+  ])('%s: it does not reach the client, and that is recorded', async (_, write) => {
+    await connected()
+    expect(await client.call('raw', { write: `${write}\n` })).toBe('done')
+    expect(client.messages).toEqual([])
+    expect(bench.audit.ofType('message.refused')).toMatchObject([{ detail: { from: 'server', code: 'message.ambiguous' } }])
   })
 
   it('rubbish without end: neither the log nor the memory grows with it', async () => {
@@ -148,13 +175,14 @@ describe('a server that does not listen', () => {
   it('and reads nothing more: its client is not read faster, and goes on when the child is gone', async () => {
     await connected()
     const { pid } = readSelf(await client.call('self'))
-    await client.call('raw', { pauseInput: true })
+    process.kill(pid, 'SIGSTOP')
     const long = 'x'.repeat(100_000)
-    for (let count = 0; count < 50; count += 1) client.notify('notifications/x', { long })
-    const next = client.call('say', { text: 'here' })
-    await eventually(() => client.socket.writableLength > 0)
+    for (let count = 0; count < 50; count += 1) client.notify('notifications/roots/list_changed', { long })
+    await standstill(() => client.socket.writableLength)
+    expect(client.socket.writableLength).toBeGreaterThan(0)
     process.kill(pid, 'SIGKILL')
-    expect(await next).toBe('here')
+    await eventually(() => client.socket.writableLength === 0 && bench.gateway.lanes('hostile').length === 0)
+    expect(await client.call('say', { text: 'here' })).toBe('here')
   })
 
   it('and asks without end: it is not heard either, so that what it is told does not pile up', async () => {
@@ -264,6 +292,41 @@ describe('a client that is gone', () => {
     expect(bench.audit.ofType('call.close').map((event) => event.result)).toEqual(['ok', 'aborted'])
   })
 
+  it('while it is not heard, because its server reads nothing: that is noticed, and its calls end', async () => {
+    await connected()
+    const { pid } = readSelf(await client.call('self'))
+    client.request('tools/call', { name: 'raw', arguments: { answer: false } })
+    await eventually(() => bench.gateway.lanes('hostile')[0]?.inFlight === 1)
+    process.kill(pid, 'SIGSTOP')
+    const long = 'x'.repeat(100_000)
+    for (let count = 0; count < 50; count += 1) client.notify('notifications/roots/list_changed', { long })
+    await standstill(() => client.socket.writableLength)
+    client.leave()
+    await bench.clock.advance(1000)
+    await eventually(() => bench.audit.ofType('call.close').length === 2)
+    expect(bench.audit.ofType('call.close').at(-1)).toMatchObject({ result: 'aborted' })
+    expect(bench.gateway.lanes('hostile')).toEqual([])
+    await bench.clock.advance(4000)
+    await eventually(() => !alive(pid))
+  })
+
+  it('not, however long its server reads nothing: it is asked in words that mean nothing, and is heard again', async () => {
+    await connected()
+    const { pid } = readSelf(await client.call('self'))
+    process.kill(pid, 'SIGSTOP')
+    const long = 'x'.repeat(100_000)
+    for (let count = 0; count < 50; count += 1) client.notify('notifications/roots/list_changed', { long })
+    await standstill(() => client.socket.writableLength)
+    await bench.clock.advance(3000)
+    await client.until(() => client.control.length === 4)
+    expect(client.control.slice(1)).toEqual([{}, {}, {}])
+    process.kill(pid, 'SIGCONT')
+    expect(await client.call('say', { text: 'here' })).toBe('here')
+    await bench.clock.advance(3000)
+    expect(await client.call('say', { text: 'there' })).toBe('there')
+    expect(client.control).toHaveLength(4)
+  })
+
   it('while a call waits for a person: nobody is asked any more, and the call is closed as aborted', async () => {
     bench.configure(plain.replace('allow: [say, ', 'ask: [say]\n    allow: ['))
     await connected()
@@ -344,10 +407,11 @@ describe('a client that speaks past its shim', () => {
   it('cannot hide a message behind a line break in another', async () => {
     await connected()
     const hidden = '{"jsonrpc":"2.0","id":77,"method":"tools/call","params":{"name":"hidden","arguments":{}}}'
-    for (const gap of ['\n', '\r']) client.send(`{"jsonrpc":"2.0","method":"notifications/x","params":{"a":[${gap}${hidden}${gap}]}}`)
+    for (const gap of ['\n', '\r'])
+      client.send(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed","params":{"a":[${gap}${hidden}${gap}]}}`)
     const lines: string[] = JSON.parse(await client.call('journal'))
     expect(lines.filter((line) => line.startsWith('{"jsonrpc":"2.0","id":77'))).toEqual([])
-    expect(lines.filter((line) => line.includes('notifications/x'))).toHaveLength(2)
+    expect(lines.filter((line) => line.includes('list_changed'))).toHaveLength(2)
   })
 
   it.each(['tools/call', 'resources/read', 'prompts/get', 'completion/complete', 'sampling/createMessage'])(

@@ -240,6 +240,7 @@ async function openPool(): Promise<LanePool> {
     handshake: { initialize: undefined, initialized: false },
     scrub: (text) => text,
     onMessage: () => undefined,
+    onRefused: () => undefined,
     onPin: () => undefined,
     onLaneEnd: () => undefined,
   })
