@@ -9,6 +9,7 @@ import { policyText, sessionPolicy } from './policy.ts'
 
 const facts = {
   kind: 'aws-sts',
+  authentication: 'aws-sigv4' as const,
   origin: 'https://sts.eu-west-1.amazonaws.com',
   parseScope: (scope: JsonObject) => {
     const parsed = awsSts.scope.safeParse(scope)
