@@ -72,6 +72,8 @@ export interface ProviderHost {
 export interface Provider {
   /** Origin that request rules without a host mean, e.g. `https://api.github.com`. */
   readonly origin: string
+  /** Where it depends on the upstream, and not on the kind alone: as far as it is known. The plugin's when absent. */
+  readonly revocation?: ProviderPlugin['revocation']
   /**
    * Proves the registration with the least privilege: a real mint that is revoked again. Answers facts for people
    * (account, installation, granted permissions). Throws like `mint`.

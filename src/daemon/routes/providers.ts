@@ -22,7 +22,7 @@ export function providerRoutes(daemon: Daemon): Routes {
     registry.entries().map(({ name, plugin, provider, secrets }) => ({
       name,
       kind: plugin.kind,
-      revocation: plugin.revocation,
+      revocation: provider.revocation ?? plugin.revocation,
       origin: provider.origin,
       secrets,
       servers: usedBy(name),
