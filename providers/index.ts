@@ -1,6 +1,7 @@
 import type { ProviderPlugin } from '../src/provider/index.ts'
 import { githubApp } from './github-app/index.ts'
 import { oauth } from './oauth/index.ts'
+import { staticKey } from './static/index.ts'
 
 /** Every kind of provider; one line each. */
-export const providers: readonly ProviderPlugin[] = [githubApp, oauth]
+export const providers: readonly ProviderPlugin[] = [githubApp, oauth, staticKey]

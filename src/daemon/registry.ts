@@ -148,7 +148,10 @@ export class Registry {
   }
 
   placeholder(name: string): string {
-    return this.#open.get(name)?.plugin.placeholder(randomAlphanumeric(80)) ?? ''
+    const opened = this.#open.get(name)
+    if (opened === undefined) return ''
+    const random = randomAlphanumeric(80)
+    return opened.provider.placeholder?.(random) ?? opened.plugin.placeholder(random)
   }
 
   /** The store was opened: what stands in it is what the registered providers have. */
@@ -169,6 +172,7 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
   return {
     kind: plugin.kind,
     origin: provider.origin,
+    longLived: plugin.longLived ?? false,
     parseScope: (scope) => parseScope(plugin, scope),
     checkField: (path, value) => plugin.checkField(path, value),
   }

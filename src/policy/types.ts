@@ -6,6 +6,8 @@ import type { JsonObject } from '../core/json.ts'
 export interface ProviderFacts {
   readonly kind: string
   readonly origin: string
+  /** Its secret outlives a lease: only the broker may put it into requests, and no server may hold it. */
+  readonly longLived?: boolean
   /** Parses a filled-in scope; throws JitError `provider.scope`. */
   parseScope(scope: JsonObject): JsonObject
   /** Refusal of a value from a call for one field of the scope, or undefined. */

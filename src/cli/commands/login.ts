@@ -39,10 +39,15 @@ Each kind has options of its own. A secret is taken from a file, or from stdin w
         const { config, secrets, account, files } = await fillLogin(kind, login.values)
         const name = login.name ?? account ?? kind.kind
         const body = { kind: kind.kind, name, config, secrets, replace: options.flag('replace') }
-        const answer = await withProgress('proving it with a real mint', client.call(routes.registerProvider, { body, deadline }))
+        const answer = await withProgress(
+          kind.longLived === true ? 'sealing the key' : 'proving it with a real mint',
+          client.call(routes.registerProvider, { body, deadline }),
+        )
         if (json) return printJson(answer)
         const view = providerView.parse(answer)
-        print(`${colours.green('✓')} ${plain(view.name)} is registered: a real mint proved it, and its secret is sealed`)
+        print(
+          `${colours.green('✓')} ${plain(view.name)} is registered: ${kind.longLived === true ? 'its key is sealed; nothing proved that it is good' : 'a real mint proved it, and its secret is sealed'}`,
+        )
         print(card(Object.entries(view.proof ?? {}).map(([label, value]) => [`  ${plain(label)}`, plain(proofText(value))] as const)))
         for (const file of files) note(`${plain(file)} is not needed any more; delete it, or keep it where no program reads it`)
       }),

@@ -28,7 +28,8 @@ export function providerRoutes(daemon: Daemon): Routes {
       servers: usedBy(name),
     }))
   return {
-    kinds: () => registry.kinds.map(({ kind, summary, revocation, login }) => ({ kind, summary, revocation, login })),
+    kinds: () =>
+      registry.kinds.map(({ kind, summary, revocation, login, longLived = false }) => ({ kind, summary, revocation, login, longLived })),
     providers: views,
     /** Proved by a real mint first; then sealed secret, config and running provider change together, or nothing does. */
     registerProvider: async (request) => {

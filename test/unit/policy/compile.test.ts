@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { problemsOf } from './support.ts'
+import { keyFacts, problemsOf } from './support.ts'
 
 const head = '  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n'
 const row = (text: string): string => `${head}    allow: [t]\n    tools:\n      t: ${text}\n`
@@ -136,6 +136,19 @@ describe('what cannot be compiled', () => {
     const text =
       '  s:\n    run: [x]\n    provider: acme\n    inject: { env: T }\n    allow: [t]\n    tools: { t: { scope: { repositories: [], permissions: { issues: read } }, requests: [GET /] } }\n'
     expect(problemsOf(text).join()).toContain('servers.s.tools.t.scope: the scope is refused')
+  })
+
+  it.each([
+    ['env', '{ mode: env, env: T }', 1],
+    ['egress', '{ env: T }', 0],
+    ['endpoint', '{ mode: endpoint, env: T, url: { U: "${endpoint}" } }', 0],
+  ])('a key that outlives the call, in mode %s', (mode, inject, found) => {
+    const text = `  s:\n    run: [x]\n    provider: plain\n    inject: ${inject}\n`
+    const problems = problemsOf(text, new Map([['plain', keyFacts]]))
+    expect(problems).toHaveLength(found)
+    for (const problem of problems)
+      expect(problem).toMatch(new RegExp(`servers\\.s\\.inject\\.mode: mode ${mode} gives the server the secret itself`))
+    expect(problemsOf(text)).toEqual([])
   })
 
   it('all problems are reported at once, in order', () => {
