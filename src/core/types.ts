@@ -85,7 +85,8 @@ export interface RequestRule {
 }
 
 export type PathSegment =
-  | { readonly kind: 'literal'; readonly value: string; readonly ignoreCase: boolean }
+  /** `encoded`: slashes in the value are escaped on the wire (`acme%2Fweb`), so that it is one segment. */
+  | { readonly kind: 'literal'; readonly value: string; readonly ignoreCase: boolean; readonly encoded?: true }
   | { readonly kind: 'one' }
   | { readonly kind: 'rest' }
   | { readonly kind: 'seen'; readonly name: string }

@@ -5,6 +5,7 @@ import { attribute, needsBody } from './attribute.ts'
 import { readBoundBody } from './body.ts'
 import type { Exchange, Route } from './exchange.ts'
 import { readHeaders } from './headers.ts'
+import { hasEscapedSlash, takesEscapedSlash } from './match.ts'
 import { isPlain, readTarget, type WireRequest } from './target.ts'
 import type { InFlightCall } from './types.ts'
 
@@ -56,6 +57,9 @@ export async function judge(exchange: Exchange): Promise<Verdict> {
   }
   if (!lane.options.origins.has(origin)) return no(403, 'a credential for an origin that gets none')
   if (wire === undefined) return no(400, 'a path that two readers could read differently')
+
+  if (hasEscapedSlash(wire) && !lane.calls.some((call) => call.requests.some(takesEscapedSlash)))
+    return no(400, 'an escaped slash, which no rule of a call in flight takes')
 
   // No rule can bind it, and upstreams differ in whether they read it.
   if (/^(GET|HEAD)$/.test(method) && body !== 'none' && body !== 0) return no(400, `a body of a ${method}`)

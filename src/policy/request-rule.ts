@@ -107,7 +107,7 @@ function ruleText(method: string, origin: string, segments: readonly PathSegment
 function segmentText(segment: PathSegment): string {
   switch (segment.kind) {
     case 'literal':
-      return segment.value
+      return segment.encoded === true ? segment.value.replaceAll('/', '%2F') : segment.value
     case 'one':
       return '*'
     case 'rest':

@@ -55,6 +55,19 @@ describe('what cannot be compiled', () => {
     ['an empty part', row('{ scope: { a: 1 }, requests: ["GET /a//b"] }'), /empty part/],
     ['an encoded path', row('{ scope: { a: 1 }, requests: ["GET /a%20b"] }'), /write paths decoded/],
     ['segments beside text', row('{ scope: { a: 1 }, requests: ["GET /a-${args.x...}"] }'), /must stand alone between slashes/],
+    [
+      'an escaped segment beside text',
+      row('{ scope: { a: 1 }, requests: ["GET /a-${args.x|encoded}"] }'),
+      /must stand alone between slashes/,
+    ],
+    ['an escaped segment in a query', row('{ scope: { a: 1 }, requests: ["GET /a?b=${args.x|encoded}"] }'), /t\.requests\[0\]/],
+    ['an escaped segment in a scope', row('{ scope: { a: "${args.x|encoded}" }, requests: [GET /] }'), /takes no suffix in a scope/],
+    [
+      'an escaped segment in a body',
+      row('{ scope: { a: 1 }, requests: [{ request: POST /, body: { /b: "${args.x|encoded}" } }] }'),
+      /\|encoded\} belongs to paths/,
+    ],
+    ['an unknown suffix', row('{ scope: { a: 1 }, requests: ["GET /${args.x|decoded}"] }'), /is no template/],
     ['base64 in a path', row('{ scope: { a: 1 }, requests: ["GET /${args.x|base64}"] }'), /belongs to a body/],
     [
       'a value captured by nobody',
