@@ -67,11 +67,16 @@ function parse(text: string): JsonObject | undefined {
   }
 }
 
-/** Before anything walks through it. Brackets in texts do not count. */
+/** Before anything walks through it. Brackets in texts do not count. One pass: the text is a stranger's. */
 function isDeep(text: string): boolean {
   let depth = 0
-  for (const [bracket] of text.replace(/"(?:[^"\\]|\\.)*"/g, '').matchAll(/[[\]{}]/g)) {
-    depth += bracket === '[' || bracket === '{' ? 1 : -1
+  let quoted = false
+  for (let index = 0; index < text.length; index += 1) {
+    const character = text[index] ?? ''
+    if (character === '"') quoted = !quoted
+    else if (quoted) index += character === '\\' ? 1 : 0
+    else if (character === '[' || character === '{') depth += 1
+    else if (character === ']' || character === '}') depth -= 1
     if (depth > maxDepth) return true
   }
   return false

@@ -320,7 +320,10 @@ describe('oauth', () => {
       ['text', 'hello'],
       ['a list', '[]'],
       ['no token', '{"token_type":"Bearer"}'],
-      ['nested without end', `{"access_token":"x","token_type":"Bearer","authorization_details":${'['.repeat(9000)}${']'.repeat(9000)}}`],
+      [
+        'nested without end',
+        `{"access_token":"x","token_type":"Bearer","authorization_details":[{"type":"x","a":${'['.repeat(9000)}${']'.repeat(9000)}}]}`,
+      ],
       ['too large', `{"access_token":"${'x'.repeat(300_000)}","token_type":"Bearer"}`],
     ])('an answer that is %s counts as a lost mint', async (_, text) => {
       ends.push(front.twist({ path: '/token', text }))
@@ -353,6 +356,15 @@ describe('oauth', () => {
       expect(failure).toMatchObject({ code: 'provider.scope', message: expect.stringContaining('did not apply') })
       expect(plain.server.tokens.alive()).toBe(0)
       await plain.close()
+    })
+
+    it('brackets in a text are no nesting', async () => {
+      const text = JSON.stringify({ error: 'access_denied', error_description: `\\"${'['.repeat(100)}` })
+      ends.push(front.twist({ path: '/token', status: 400, text }))
+      await expect(mint(fresh(), readIssues)).rejects.toMatchObject({
+        code: 'provider.refused',
+        message: expect.stringContaining('access_denied'),
+      })
     })
 
     it('waits as long as the server says', async () => {

@@ -121,6 +121,29 @@ describe('a request rule', () => {
     expect(admits(project, 'GET', target)).toBe(admitted)
   })
 
+  it.each([
+    '/a/..',
+    '/a/../b',
+    '/./a',
+    '/a/..;x/b',
+    '/a/%2e%2e',
+    '/a%2F..',
+    '/a%2F..%2Fb',
+    '/a%2F.%2Fb',
+    '/..%2Fa',
+    '/a%2F..;x%2Fb',
+    '/a%2F%2Fb',
+    '/%2Fa',
+    '/a%2F',
+    '/a%2F/b',
+    '/%2F',
+    '/a%252Fb',
+    '/a%5Cb',
+    '/a//b',
+  ])('%s is not taken apart at all, whatever the rule', (target) => {
+    expect(readTarget('GET', origin, target)).toBeUndefined()
+  })
+
   it.each<[string, RequestRule['segments']]>([
     ['a literal', [literal('a/b')]],
     ['a literal in any case', [literal('a/b', true)]],
