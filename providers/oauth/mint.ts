@@ -197,7 +197,12 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
     covers,
     partition: partitionOf,
     describe: describeScope,
-    asks: (scope) => Object.fromEntries(grouped(parametersOf(config, parseScope(scope)))),
+    asks(scope) {
+      const parsed = parseScope(scope)
+      const { authorization_details: details } = parsed
+      const form = Object.fromEntries(grouped(parametersOf(config, parsed)))
+      return details === undefined ? form : { ...form, authorization_details: details }
+    },
     async prove(signal) {
       const principal = { human: whoLogsIn(), agent: 'jit login', session: 'login', server: 'login', tool: 'login' }
       const credential = await mint({ lease: 'login', scope: config.proof, ttl: config.defaultTtl, principal }, signal)

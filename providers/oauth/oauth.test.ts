@@ -3,6 +3,7 @@ import { exportJWK, generateKeyPair } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { mayHaveMinted } from '../../src/broker/lost.ts'
 import { systemClock } from '../../src/core/clock.ts'
+import { compileScope } from '../../src/policy/scope.ts'
 import { signPrincipal } from '../../src/identity/principal-token.ts'
 import { createNetwork } from '../../src/network/network.ts'
 import { type Credential, JitError, type JsonObject, type Provider, type ProviderHost } from '../../src/provider/index.ts'
@@ -191,8 +192,28 @@ describe('oauth', () => {
       })
       expect(acting.asks?.(oneIssue)).toMatchObject({
         subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
-        authorization_details: JSON.stringify(oneIssue.authorization_details),
+        ...oneIssue,
       })
+    })
+
+    it('its details are filled from the call, and a call cannot change what they are', async () => {
+      const parse = (scope: JsonObject): JsonObject => oauth.scope.parse(scope)
+      const detail = { type: 'repository', identifier: '${args.owner}/${args.repo}', actions: ['read'], issue: '${args.number}' }
+      const facts = { kind: 'oauth', origin: 'https://api.example.com', parseScope: parse, checkField: oauth.checkField }
+      const template = compileScope({ authorization_details: [detail] }, facts)
+      const scope = template.bind({ owner: 'facebook', repo: 'react', number: 42 }, {})
+      const credential = await mint(fresh(), scope)
+      expect(front.server.tokens.find(tokenOf(credential))).toMatchObject({
+        rar: [{ type: 'repository', identifier: 'facebook/react', actions: ['read'], issue: '42' }],
+      })
+      for (const args of [
+        { owner: 'facebook/x', repo: 'react', number: 42 },
+        { owner: '*', repo: 'react', number: 42 },
+        { owner: 'facebook', repo: '', number: 42 },
+      ])
+        expect(() => template.bind(args, {})).toThrow()
+      const open = compileScope({ authorization_details: [{ ...detail, type: '${args.type}' }] }, facts)
+      expect(() => open.bind({ owner: 'a', repo: 'b', number: 1, type: 'account' }, {})).toThrow(/does not come from a call/)
     })
 
     it('an actor token of another jit is refused by the server', async () => {

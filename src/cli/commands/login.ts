@@ -27,7 +27,9 @@ export function loginCommand(): Command {
       'after',
       `
 Each kind has options of its own. A secret is taken from a file, or from stdin with "-", never from the command line:
-  github-app  --app-id N  --installation ACCOUNT  --private-key FILE  [--api-url URL]`,
+  github-app  --app-id N  --installation ACCOUNT  --private-key FILE  [--api-url URL]
+  oauth       --client-id ID  --origin URL  --proof SCOPES  --issuer URL  --client-secret FILE
+  static      --origin URL  --key FILE  [--placeholder-prefix TEXT]  [--note TEXT]`,
     )
     .allowUnknownOption()
     .allowExcessArguments()
