@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { mayHaveMinted } from '../../src/broker/lost.ts'
@@ -91,6 +93,8 @@ describe('a child token', () => {
     const scope = { ...webRead, uses: 2 }
     const credential = await provider.mint(ask(scope), patience())
     expect(provider.covers(credential.granted, scope)).toBe(true)
+    for (const uses of [0, 3]) expect(provider.covers({ ...webRead, uses }, scope)).toBe(false)
+    expect(provider.covers(webRead, scope)).toBe(false)
     expect([
       await get(credential, 'web/data/app/db'),
       await get(credential, 'web/data/app/db'),
@@ -238,6 +242,15 @@ describe('a policy of one lease', () => {
     })
   })
 
+  it('whose token got other policies too is not covered, and goes with it', async () => {
+    standIn = await start({ tokenRoles: { jit: { allowedGlob: ['jit-lease_*'], alsoGrants: ['admin'] } } })
+    const provider = open({ ephemeralPolicies: true })
+    const credential = await provider.mint(ask(webPath), patience())
+    expect(provider.covers(credential.granted, webPath)).toBe(false)
+    await provider.revoke?.(credential, patience())
+    expect(standIn.policies()).not.toContain('jit-lease_test')
+  })
+
   it('ends by itself on OpenBao', async () => {
     const clock = new FakeClock()
     standIn = await start({ product: 'openbao', now: () => clock.now() })
@@ -286,6 +299,15 @@ describe('a dynamic secret', () => {
     expect(provider.covers({ dynamic: 'database/creds/admin' }, { dynamic: 'database/creds/readonly' })).toBe(false)
     expect(provider.covers({ dynamic: 'database/creds' }, { dynamic: 'database/creds/readonly' })).toBe(false)
     expect(provider.covers({ policies: ['x'] }, { dynamic: 'database/creds/readonly' })).toBe(false)
+  })
+
+  it('that Vault leased for another role is shown as that', async () => {
+    const provider = open()
+    const body = { lease_id: 'database/creds/admin/x', lease_duration: 60, data: { password: 'pw-4242' } }
+    const end = standIn.fault({ path: /creds\/readonly/, status: 200, body })
+    const credential = await provider.mint(ask({ dynamic: 'database/creds/readonly' }), patience())
+    end()
+    expect(provider.covers(credential.granted, { dynamic: 'database/creds/readonly' })).toBe(false)
   })
 
   it('whose revocation is only queued is not over', async () => {
@@ -491,17 +513,20 @@ describe('what leaves the provider', () => {
   })
 
   it('is nothing on the debug log of node-vault', async () => {
-    const written: string[] = []
-    const write = process.stderr.write.bind(process.stderr)
-    process.env['DEBUG'] = '*'
-    process.stderr.write = (text) => written.push(String(text)) > 0
-    try {
-      await open().mint(ask(webRead), patience())
-    } finally {
-      process.stderr.write = write
-      delete process.env['DEBUG']
-    }
-    expect(written.join('')).not.toContain('secret')
+    const script = `
+      const { vault } = await import(${JSON.stringify(new URL('index.ts', import.meta.url))})
+      const { Secret } = await import(${JSON.stringify(new URL('../../src/core/secret.ts', import.meta.url))})
+      const { systemClock: clock } = await import(${JSON.stringify(new URL('../../src/core/clock.ts', import.meta.url))})
+      const host = { name: 'test', clock, log: console, fetch, secret: () => new Secret(${JSON.stringify(secretId)}), hasSecret: () => true }
+      const config = vault.config.parse({ address: ${JSON.stringify(standIn.url)}, method: 'approle', role: ${JSON.stringify(roleId)}, tokenRole: 'jit' })
+      const credential = await vault.open(config, host).mint(${JSON.stringify(ask(webRead))}, AbortSignal.timeout(5000))
+      console.log(credential)
+    `
+    const env = { ...process.env, DEBUG: '*' }
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { env })
+    expect(stdout).toContain('[redacted]')
+    expect(`${stdout}${stderr}`).not.toContain(secretId)
+    expect(`${stdout}${stderr}`).not.toContain('role_id')
   })
 
   it('names namespace and policies to the server, and tells people what is asked', () => {
