@@ -39,7 +39,8 @@ export class Session {
   async request(request: VaultRequest, signal: AbortSignal, need = 0): Promise<{ answer: VaultAnswer; own: OwnToken }> {
     const own = await this.#acquire(need, signal)
     const answer = await this.#deps.send({ ...request, token: own.token }, signal)
-    if (answer.status !== 403 || (await this.#isAlive(own, signal))) return { answer, own }
+    // "invalid accessor" is about the token that was asked for.
+    if (answer.status !== 403 || /invalid accessor/i.test(answer.said) || (await this.#isAlive(own, signal))) return { answer, own }
     this.#drop(own)
     if (this.#deps.config.method === 'token') throw deadToken(this.#deps.host.name, answer.said)
     const next = await this.#acquire(need, signal)

@@ -5,6 +5,7 @@ import {
   type JsonObject,
   type MintRequest,
   type ProviderHost,
+  quote,
   type RevokeOutcome,
   Secret,
 } from '../../src/provider/index.ts'
@@ -13,6 +14,7 @@ import type { OwnToken } from './login.ts'
 import type { Session } from './session.ts'
 
 const created = z.object({
+  warnings: z.array(z.string()).nullish(),
   auth: z.object({
     client_token: z.string().min(8),
     accessor: z.string().default(''),
@@ -76,7 +78,18 @@ export async function createToken(
         })
       : new JitError('provider.unavailable', `Vault's answer to POST ${request.path.join('/')} has another form than documented`)
   }
-  const { auth } = parsed.data
+  const { auth, warnings } = parsed.data
+  const missing = (warnings ?? []).filter((text) => /policy .* does not exist/i.test(text))
+  if (missing.length > 0) {
+    await undo(session, body)
+    throw new JitError(
+      'provider.refused',
+      `provider ${host.name} was asked for a policy that Vault does not have: ${quote(missing.join('; '))}`,
+      {
+        hint: 'Write it (`vault policy write NAME FILE`), or correct the name in the scope.',
+      },
+    )
+  }
   const all = new Set([...auth.policies, ...(auth.token_policies ?? []), ...(auth.identity_policies ?? [])])
   const isBatch = auth.accessor === '' || auth.token_type !== 'service'
   // Handed out as it is: the broker sees that it is not what was asked, and its receipt says until when it lives.

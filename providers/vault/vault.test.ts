@@ -153,6 +153,12 @@ describe('a child token', () => {
     } else expect(standIn.children()).toEqual([])
   })
 
+  it('with a policy that Vault does not have is taken back, and the policy named', async () => {
+    const error = await failureOf(open().mint(ask({ policies: ['mcp-read-web', 'mcp-read-nothing'] }), patience()))
+    expect(error).toMatchObject({ code: 'provider.refused', message: expect.stringContaining('mcp-read-nothing') })
+    expect(standIn.children()).toEqual([])
+  })
+
   it('without an end is taken back before the mint fails', async () => {
     standIn = await start({ policies: { ...acmeVault().policies, broker: brokerPolicy.replaceAll('create/jit', 'create/periodic') } })
     const failing = open({ tokenRole: 'periodic' })

@@ -15,10 +15,12 @@ path "secret/data/plain" { capabilities = ["read"] }
 path "sys/leases/revoke" { capabilities = ["update"] }
 path "sys/leases/lookup" { capabilities = ["update"] }
 `
-/** What \`ephemeralPolicies: true\` adds. */
+/** What `ephemeralPolicies: true` adds. */
 export const ephemeralPolicy = `
 path "sys/policies/acl/jit-lease_*" { capabilities = ["create", "update", "delete"] }
 `
+
+const mounts = 'path "sys/mounts" { capabilities = ["read"] }'
 
 export const roleId = '7c1f4a52-role'
 export const secretId = 'b8e0-secret-id-canary-4242'
@@ -30,12 +32,10 @@ export function acmeVault(more: Partial<VaultSetup> = {}): VaultSetup {
     policies: {
       broker: brokerPolicy,
       'broker-ephemeral': ephemeralPolicy,
-      'mcp-read-web': `
-        path "sys/mounts" { capabilities = ["read"] }
-        path "web/data/*" { capabilities = ["read"] }
-        path "web/metadata/*" { capabilities = ["list"] }
-      `,
-      'mcp-write-web': 'path "web/data/*" { capabilities = ["create", "read", "update"] }',
+      'mcp-mounts': mounts,
+      'mcp-read-web': `${mounts} path "web/data/*" { capabilities = ["read"] }`,
+      'mcp-list-web': `${mounts} path "web/metadata/*" { capabilities = ["list"] } path "web/metadata" { capabilities = ["list"] }`,
+      'mcp-write-web': `${mounts} path "web/data/*" { capabilities = ["create", "read", "update"] }`,
       admin: 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }',
     },
     tokenRoles: {

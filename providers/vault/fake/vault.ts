@@ -122,7 +122,10 @@ export async function startVault(setup: VaultSetup): Promise<VaultStandIn> {
     if (what === 'create') {
       const role = name === undefined ? undefined : setup.tokenRoles?.[name]
       if (name !== undefined && role === undefined) return failed(400, `unknown role ${name}`)
-      return createChild(body, role, token, tokens, now())
+      const answer = createChild(body, role, token, tokens, now())
+      const asked = typeof body === 'object' && body !== null && 'policies' in body && Array.isArray(body.policies) ? body.policies : []
+      const warnings = asked.filter((policy) => !policies.has(policy)).map((policy) => `Policy ${JSON.stringify(policy)} does not exist`)
+      return answer.status === 200 ? { ...answer, body: { ...Object(answer.body), warnings } } : answer
     }
     if (what === 'lookup-self') return lookupOf(token, now())
     if (what === 'renew-self') {
