@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Credential, JitError, type JsonObject, type ProviderHost, type RevokeOutcome, Secret } from '../../src/provider/index.ts'
 import type { VaultRequest } from './client.ts'
 import type { Session } from './session.ts'
-import { endOf, leftBehind } from './token.ts'
+import { endOf, leftBehind, receipt } from './token.ts'
 
 const leased = z.object({ lease_id: z.string(), lease_duration: z.number(), data: z.record(z.string(), z.unknown()).nullish() })
 const leaseOnly = z.object({ lease_id: z.string().min(1) })
@@ -54,7 +54,7 @@ export async function revokeLease(session: Session, credential: Credential, leas
     }
   const request: VaultRequest = { method: 'POST', path: ['sys', 'leases', 'lookup'], body: { lease_id: lease } }
   const { answer } = await session.request(request, signal)
-  return { outcome: 'revoked', verified: isUnknown(answer.status, answer.said) }
+  return receipt(answer.status, isUnknown(answer.status, answer.said), 'lease')
 }
 
 async function endLease(session: Session, lease: string, signal: AbortSignal): Promise<void> {
@@ -71,7 +71,7 @@ async function endLease(session: Session, lease: string, signal: AbortSignal): P
 }
 
 function isUnknown(status: number, said: string): boolean {
-  return status === 404 || (status === 400 && /invalid lease|lease not found|not found/i.test(said))
+  return status === 400 && /invalid lease|lease not found/i.test(said)
 }
 
 async function undo(session: Session, body: unknown): Promise<void> {

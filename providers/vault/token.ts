@@ -109,7 +109,10 @@ export async function revokeToken(session: Session, credential: Credential, sign
   if (accessor === undefined)
     return { outcome: 'expires', validUntil: credential.expiresAt, detail: 'Vault made a batch token, which has no revocation' }
   await endAccessor(session, accessor.reveal(), signal)
-  return { outcome: 'revoked', verified: await isGone(session, accessor.reveal(), signal) }
+  const path = ['auth', 'token', 'lookup-accessor']
+  const request: VaultRequest = { method: 'POST', path, body: { accessor: accessor.reveal() }, hide: [accessor] }
+  const { answer } = await session.request(request, signal)
+  return receipt(answer.status, isUnknown(answer.status, answer.said), 'token')
 }
 
 /** Milliseconds since 1970. What hangs on the broker's token ends with it. */
@@ -138,20 +141,15 @@ async function endAccessor(session: Session, accessor: string, signal: AbortSign
   session.ended(accessor)
 }
 
-async function isGone(session: Session, accessor: string, signal: AbortSignal): Promise<boolean> {
-  const request: VaultRequest = {
-    method: 'POST',
-    path: ['auth', 'token', 'lookup-accessor'],
-    body: { accessor },
-    hide: [new Secret(accessor)],
-  }
-  const { answer } = await session.request(request, signal)
-  return isUnknown(answer.status, answer.said)
+/** What a look after the end is worth: it is gone, it is still there, or nobody may look. */
+export function receipt(status: number, gone: boolean, what: string): RevokeOutcome {
+  if (status === 200) return { outcome: 'accepted', detail: `Vault took the revocation and still knows the ${what}` }
+  return { outcome: 'revoked', verified: gone }
 }
 
-/** Versions differ in the status; a 403 that only means "not for you" has other words. */
+/** By its words, since versions differ in the status, and a 403 or 404 may be about the path, or from a gateway. */
 function isUnknown(status: number, said: string): boolean {
-  return status === 404 || ((status === 400 || status === 403) && /invalid accessor|bad token|not found/i.test(said))
+  return (status === 400 || status === 403) && /invalid accessor|bad token|token not found/i.test(said)
 }
 
 async function undo(session: Session, body: unknown): Promise<void> {

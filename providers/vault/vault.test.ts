@@ -174,14 +174,37 @@ describe('a child token', () => {
   })
 
   it.each([
-    ['may not be looked up', { path: /lookup-accessor/, status: 403, body: { errors: ['permission denied'] } }],
-    ['is still there', { path: /revoke-accessor/, status: 204 }],
-  ])('that %s is not called verified', async (_, fault) => {
+    [
+      'may not be looked up',
+      { path: /lookup-accessor/, status: 403, body: { errors: ['permission denied'] } },
+      { outcome: 'revoked', verified: false },
+    ],
+    ['is not known to a gateway', { path: /lookup-accessor/, status: 404, body: {} }, { outcome: 'revoked', verified: false }],
+    ['is still there', { path: /revoke-accessor/, status: 204 }, { outcome: 'accepted', detail: expect.stringContaining('still knows') }],
+  ])('that %s is not called verified', async (_, fault, outcome) => {
     const provider = open()
     const credential = await provider.mint(ask(webRead), patience())
     const end = standIn.fault(fault)
-    await expect(provider.revoke?.(credential, patience())).resolves.toEqual({ outcome: 'revoked', verified: false })
+    await expect(provider.revoke?.(credential, patience())).resolves.toEqual(outcome)
     end()
+  })
+
+  it.each([
+    ['a token', webRead, /revoke-accessor/],
+    ['a lease', { dynamic: 'database/creds/readonly' }, /leases\/revoke/],
+  ])('the end of %s that fails is no success, whatever the failure is about', async (_, scope, path) => {
+    const provider = open()
+    const credential = await provider.mint(ask(scope), patience())
+    for (const [status, errors] of [
+      [400, ['failed to revoke entry: role "x" not found']],
+      [404, []],
+      [403, ['permission denied']],
+    ] as const) {
+      const end = standIn.fault({ path, status, body: { errors } })
+      await expect(provider.revoke?.(credential, patience())).rejects.toMatchObject({ code: 'provider.refused' })
+      end()
+    }
+    expect(standIn.children().length + standIn.leases()).toBe(1)
   })
 
   it('is revoked by a broker that was started again', async () => {

@@ -135,7 +135,10 @@ export async function startVault(setup: VaultSetup): Promise<VaultStandIn> {
     }
     if (what === 'revoke-self') return (tokens.revoke(token), done)
     const found = tokens.byAccessor(accessor)
-    if (found === undefined) return failed(what === 'lookup-accessor' ? 403 : 400, '1 error occurred:\n\t* invalid accessor\n\n')
+    if (found === undefined && what === 'revoke-accessor' && product === 'openbao')
+      return { status: 200, body: { warnings: ['No token found with this accessor'] } }
+    if (found === undefined)
+      return failed(what === 'lookup-accessor' && product === 'vault' ? 403 : 400, '1 error occurred:\n\t* invalid accessor\n\n')
     if (what === 'lookup-accessor') return lookupOf(found, now())
     if (what === 'revoke-accessor') return (tokens.revoke(found), done)
     return failed(404, 'unsupported path')
