@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { isPath, isPolicyName, isSegment } from './path.ts'
 
@@ -19,7 +20,7 @@ export const vaultConfig = z
     role: z.union([z.string().regex(/^[\x21-\x7e]{1,256}$/), z.int().nonnegative().transform(String)]).optional(),
     username: z.union([segment, z.int().nonnegative().transform(String)]).optional(),
     /** A projected token, read anew at each login. */
-    jwtFile: z.string().min(1).optional(),
+    jwtFile: z.string().refine(isAbsolute, 'an absolute path').optional(),
     /** Child tokens are made through `auth/token/create/<tokenRole>`. */
     tokenRole: segment.optional(),
     ephemeralPolicies: z.boolean().default(false),

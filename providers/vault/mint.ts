@@ -31,7 +31,7 @@ export function openVault(config: VaultConfig, host: ProviderHost): Provider {
   const deletePolicy = async (policy: string, signal: AbortSignal): Promise<void> => {
     const request: VaultRequest = { method: 'DELETE', path: ['sys', 'policies', 'acl', policy] }
     const { answer } = await session.request(request, signal)
-    if (answer.status !== 200 && answer.status !== 204 && answer.status !== 404) await session.fail(answer, request, signal)
+    if (answer.status !== 200 && answer.status !== 204) await session.fail(answer, request, signal)
   }
 
   /** A policy of its own for one lease: what it says dies with the lease, and a lost token without its policy can do nothing. */
@@ -109,11 +109,12 @@ export function openVault(config: VaultConfig, host: ProviderHost): Provider {
     const outcome = await revoke(credential, signal).catch((failure: unknown) => {
       throw leftBehind(`a token that provider ${host.name} made on trial`, failure)
     })
-    if (outcome.outcome !== 'revoked')
+    if (outcome.outcome === 'expires')
       throw new JitError('provider.login', `token role ${role} makes batch tokens, which nobody can revoke`, {
         hint: 'Set token_type=service on it.',
       })
-    return outcome.verified ? 'made a token and revoked it' : 'made a token; its revocation could not be verified'
+    const verified = outcome.outcome === 'revoked' && outcome.verified
+    return verified ? 'made a token and revoked it' : 'made a token; its revocation could not be verified'
   }
 
   return {

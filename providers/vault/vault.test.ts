@@ -627,6 +627,7 @@ describe('a registration', () => {
     [{ address: 'https://vault.test', mount: '../sys' }, 'mount'],
     [{ address: 'https://vault.test', tokenRole: 'a/b' }, 'tokenRole'],
     [{ address: 'https://vault.test', maxTtl: '1 hour' }, 'maxTtl'],
+    [{ address: 'https://vault.test', jwtFile: 'token' }, 'jwtFile'],
     [{ address: 'https://vault.test', skipVerify: true }, ''],
   ])('of %j is refused', (config, field) => {
     const parsed = vault.config.safeParse(config)
