@@ -48,7 +48,7 @@ export async function explain(
     return new JitError('provider.login', `Vault answered 401 to ${route}${said}`, { details: { status } })
   }
   return new JitError('provider.refused', `Vault answered ${status} to ${route}${said}`, {
-    hint: hintFor(status, request),
+    hint: hintFor(answer, request),
     details: { status },
   })
 }
@@ -74,8 +74,9 @@ async function stateOf(send: VaultSend, signal: AbortSignal): Promise<{ words: s
   return { words: performance === true ? ' (it is a performance standby)' : ' (it is a standby without an active node)', hint: other }
 }
 
-function hintFor(status: number, { path }: VaultRequest): string {
+function hintFor({ status, said }: VaultAnswer, { path }: VaultRequest): string {
   const [first, second, third] = path
+  if (first === 'auth' && third === 'create' && /batch token/i.test(said)) return 'Set token_type=service on the token role.'
   if (first === 'auth' && third === 'create')
     return status === 403
       ? `The broker's own policy needs update on ${path.join('/')}.`

@@ -137,20 +137,29 @@ describe('a child token', () => {
     expect(standIn.children()).toEqual([])
   })
 
-  it.each([
-    ['more policies than asked', 'generous', { policies: ['admin', 'mcp-read-web'] }],
-    ['a batch token', 'batch', { policies: ['mcp-read-web'], type: 'batch' }],
-  ])('%s is shown as what it is, so that the broker refuses it', async (_, tokenRole, granted) => {
-    standIn = await start({ policies: { ...acmeVault().policies, broker: brokerPolicy.replaceAll('create/jit', `create/${tokenRole}`) } })
-    const provider = open({ tokenRole })
+  it('of more policies than asked is shown as what it is, so that the broker refuses it', async () => {
+    standIn = await start({ policies: { ...acmeVault().policies, broker: brokerPolicy.replaceAll('create/jit', 'create/generous') } })
+    const provider = open({ tokenRole: 'generous' })
     const credential = await provider.mint(ask(webRead), patience())
-    expect(credential.granted).toEqual(granted)
+    expect(credential.granted).toEqual({ policies: ['admin', 'mcp-read-web'] })
     expect(provider.covers(credential.granted, webRead)).toBe(false)
-    const outcome = await provider.revoke?.(credential, patience())
-    if (tokenRole === 'batch') {
-      expect(outcome).toMatchObject({ outcome: 'expires', validUntil: credential.expiresAt })
-      expect(host.logged()).toContain('token_type=service')
-    } else expect(standIn.children()).toEqual([])
+    await provider.revoke?.(credential, patience())
+    expect(standIn.children()).toEqual([])
+  })
+
+  it('is no batch token: a role of such is refused, and one that came all the same is said to live to its end', async () => {
+    const provider = open()
+    standIn = await start({ tokenRoles: { jit: { allowedGlob: ['mcp-*'], type: 'batch' } } })
+    await expect(open().mint(ask(webRead), patience())).rejects.toMatchObject({
+      code: 'provider.refused',
+      hint: expect.stringContaining('token_type=service'),
+    })
+    const auth = { client_token: 'hvb.batch-4242', accessor: '', policies: ['mcp-read-web'], lease_duration: 300, token_type: 'batch' }
+    running[0]?.fault({ path: /token\/create/, status: 200, body: { auth } })
+    const credential = await provider.mint(ask(webRead), patience())
+    expect(provider.covers(credential.granted, webRead)).toBe(false)
+    await expect(provider.revoke?.(credential, patience())).resolves.toMatchObject({ outcome: 'expires', validUntil: credential.expiresAt })
+    expect(host.logged()).toContain('token_type=service')
   })
 
   it('with a policy that Vault does not have is taken back, and the policy named', async () => {
@@ -652,7 +661,7 @@ describe('a registration', () => {
   it('with a role of batch tokens is refused', async () => {
     standIn = await start({ tokenRoles: { jit: { allowedGlob: ['mcp-*'], type: 'batch' } } })
     await expect(open().prove(patience())).rejects.toMatchObject({
-      code: 'provider.login',
+      code: 'provider.refused',
       hint: expect.stringContaining('token_type=service'),
     })
   })

@@ -26,6 +26,7 @@ export function createChild(given: unknown, role: TokenRole | undefined, parent:
   if (typeof policies === 'string') return failed(400, policies)
   if (policies.includes('root') && !parent.policies.includes('root'))
     return failed(400, 'root tokens may not be created without parent token being root')
+  if (role?.type === 'batch' && asked.explicit_max_ttl !== undefined) return failed(400, 'batch tokens cannot have "explicit_max_ttl" set')
   const ttl = role?.period ?? secondsOf(asked.ttl) ?? 2_764_800
   const limit = secondsOf(asked.explicit_max_ttl)
   const entry = tokens.create({
