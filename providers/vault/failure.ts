@@ -83,5 +83,7 @@ function hintFor({ status, said }: VaultAnswer, { path }: VaultRequest): string 
       : 'The token role must allow these policies: see allowed_policies and allowed_policies_glob.'
   if (first === 'sys' && second === 'policies')
     return "The broker's own policy needs create, update and delete on sys/policies/acl/jit-lease_*."
+  if (first === 'sys' && second === 'leases' && status === 400)
+    return 'The engine could not remove what it made (a user that owns something?); Vault tries again at the end of the lease.'
   return `The broker's own policy needs access to ${path.join('/')}, and the role must exist.`
 }

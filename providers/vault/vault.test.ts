@@ -348,6 +348,15 @@ describe('a dynamic secret', () => {
     expect(provider.covers(credential.granted, { dynamic: 'database/creds/readonly' })).toBe(false)
   })
 
+  it('that its engine cannot remove is no success, and the hint says who is to look', async () => {
+    const provider = open()
+    const credential = await provider.mint(ask({ dynamic: 'database/creds/readonly' }), patience())
+    const body = { errors: ['failed to revoke entry: ERROR: role "v-token" cannot be dropped because some objects depend on it'] }
+    const end = standIn.fault({ path: /leases\/revoke/, status: 400, body })
+    await expect(provider.revoke?.(credential, patience())).rejects.toMatchObject({ hint: expect.stringContaining('owns something') })
+    end()
+  })
+
   it('whose revocation is only queued is not over', async () => {
     const provider = open()
     const credential = await provider.mint(ask({ dynamic: 'database/creds/readonly' }), patience())
