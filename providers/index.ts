@@ -3,6 +3,7 @@ import { awsSts } from './aws-sts/index.ts'
 import { githubApp } from './github-app/index.ts'
 import { oauth } from './oauth/index.ts'
 import { staticKey } from './static/index.ts'
+import { vault } from './vault/index.ts'
 
 /** Every kind of provider; one line each. */
-export const providers: readonly ProviderPlugin[] = [githubApp, awsSts, oauth, staticKey]
+export const providers: readonly ProviderPlugin[] = [githubApp, awsSts, vault, oauth, staticKey]
