@@ -143,9 +143,13 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       }
     })
 
-    it('does not call a registration proved, or a mint undone, while something that it minted on the way may be alive', async () => {
+    it.each([
+      ['is cut', { cut: true }],
+      ['is turned away unread', { status: 429 }],
+      ['fails', { status: 500 }],
+    ] as const)('does not call a registration proved while what it minted on the way may be alive: its end %s', async (_, way) => {
       const before = subject.alive()
-      const end = subject.fail({ cut: true }, 'revoke')
+      const end = subject.fail(way, 'revoke')
       const error = await subject.provider.prove(AbortSignal.timeout(5000)).catch((thrown: unknown) => thrown)
       end()
       const left = subject.alive() - before
