@@ -208,7 +208,10 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
       const credential = await mint({ lease: 'login', scope: config.proof, ttl: config.defaultTtl, principal }, signal)
       // Also when `signal` has ended: no token stays behind.
       const ended = await revoke(credential, AbortSignal.timeout(undoTimeout)).catch((cause: unknown) => {
-        throw new JitError('provider.unavailable', `a token that provider ${host.name} minted as a proof could not be revoked`, { cause })
+        throw new JitError('provider.unavailable', `a token that provider ${host.name} minted as a proof could not be revoked`, {
+          cause,
+          details: { sent: true },
+        })
       })
       if (!covers(credential.granted, config.proof))
         throw new JitError(

@@ -104,8 +104,9 @@ export interface Provider {
    *   away unread (429). Never set after a connection that was cut, a time-out or an abort: the upstream may have acted.
    * - `status`: what the upstream answered, a number. 4xx and 5xx mean that it made nothing, but 502 and 504, which a
    *   gateway gives for an upstream that may have acted.
-   * What a provider mints only to find something out is ended before `mint` returns; where that fails, `mint` fails, without
-   * either detail.
+   * - `sent: true`: what made a credential was sent, whatever the causes of this error say of a later request.
+   * What a provider mints only to find something out is ended before `mint` returns; where that fails, `mint` fails with
+   * `sent: true`.
    */
   mint(request: MintRequest, signal: AbortSignal): Promise<Credential>
   /** Ends one credential upstream. Ending a dead one is no error. Absent: the upstream has no such thing. */

@@ -169,15 +169,22 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       }
     })
 
-    it('does not call a registration proved, or a mint undone, while something that it minted on the way may be alive', async (context) => {
-      needsUpstream(context)
-      const before = subject.alive()
-      const end = subject.fail({ cut: true }, 'revoke')
-      const error = await subject.provider.prove(AbortSignal.timeout(5000)).catch((thrown: unknown) => thrown)
-      end()
-      const left = subject.alive() - before
-      expect(error instanceof JitError && mayHaveMinted(error)).toBe(left > 0)
-    })
+    it.for([
+      ['is cut', { cut: true }],
+      ['is turned away unread', { status: 429 }],
+      ['fails', { status: 500 }],
+    ] as const)(
+      'does not call a registration proved while what it minted on the way may be alive: its end %s',
+      async ([, way], context) => {
+        needsUpstream(context)
+        const before = subject.alive()
+        const end = subject.fail(way, 'revoke')
+        const error = await subject.provider.prove(AbortSignal.timeout(5000)).catch((thrown: unknown) => thrown)
+        end()
+        const left = subject.alive() - before
+        expect(error instanceof JitError && mayHaveMinted(error)).toBe(left > 0)
+      },
+    )
 
     it('honours an abort at once', async (context) => {
       needsUpstream(context)
