@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
 import { JitError } from '../core/errors.ts'
 import type { Logger } from '../core/types.ts'
@@ -10,7 +9,8 @@ import { News } from './news.ts'
 import { type AuditFilter, matcher, readBetween, readRecords } from './query.ts'
 import { type Entry, RecordBuffer } from './record.ts'
 import type { TrailPosition } from './segments.ts'
-import { readTail, type Tail } from './tail.ts'
+import { Staging } from './staging.ts'
+import { openTail, type Tail } from './tail.ts'
 import { type VerifyReport, verifyFolder } from './verify.ts'
 import { TrailWriter } from './writer.ts'
 
@@ -56,11 +56,6 @@ export interface AuditOptions {
   readonly checkpointEvery?: number
 }
 
-/** One turn's records. They share their fate, and so those who wait for them share a promise. */
-interface Staged extends PromiseWithResolvers<void> {
-  readonly entries: Entry[]
-}
-
 /** Milliseconds after an append until `sync: batch` makes it durable, and until a checkpoint that is due is signed. */
 const settleDelay = 1000
 
@@ -71,7 +66,7 @@ const settleDelay = 1000
  * cannot be made or read.
  */
 export function openAudit(options: AuditOptions): AuditLog {
-  return new SegmentedLog(options, readExisting(options))
+  return new SegmentedLog(options, openTail(options.folder))
 }
 
 class SegmentedLog implements AuditLog {
@@ -81,7 +76,7 @@ class SegmentedLog implements AuditLog {
   readonly #news = new News()
   readonly #records = new RecordBuffer()
   readonly #problems: string[] = []
-  #staged: Staged | undefined
+  readonly #staging = new Staging((entries) => this.#attempt(() => this.#write(entries)))
   readonly #checkpointEvery: number
   #sync: 'batch' | 'each'
   #segmentBytes: number
@@ -118,39 +113,17 @@ class SegmentedLog implements AuditLog {
 
   append(event: AuditEvent): AuditPosition {
     // What was staged before comes before it.
-    this.#writeStaged()
+    this.#staging.flush()
     this.#attempt(() => this.#write([{ event }]))
     return this.#head
   }
 
   stage(event: AuditEvent): Promise<void> {
-    return this.#stage({ event })
+    return this.#staging.add({ event })
   }
 
   stageClose(intent: CallIntent, close: CloseFields): Promise<void> {
-    return this.#stage({ event: intent, close })
-  }
-
-  #stage(entry: Entry): Promise<void> {
-    if (this.#staged === undefined) {
-      this.#staged = { entries: [], ...Promise.withResolvers<void>() }
-      setImmediate(() => this.#writeStaged())
-    }
-    this.#staged.entries.push(entry)
-    return this.#staged.promise
-  }
-
-  /** All of one turn's records are in the file, or none is and each waiter hears why. */
-  #writeStaged(): void {
-    const staged = this.#staged
-    if (staged === undefined) return
-    this.#staged = undefined
-    try {
-      this.#attempt(() => this.#write(staged.entries))
-      staged.resolve()
-    } catch (error) {
-      staged.reject(error)
-    }
+    return this.#staging.add({ event: intent, close })
   }
 
   #attempt(work: () => void): void {
@@ -209,7 +182,7 @@ class SegmentedLog implements AuditLog {
 
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#writeStaged()
+    this.#staging.flush()
     await this.checkpoint()
     this.#closed = true
     this.#cancelSettle?.()
@@ -321,15 +294,5 @@ class SegmentedLog implements AuditLog {
     if (this.#problems.includes(problem)) return
     this.#problems.push(problem)
     this.#options.log.error('audit trail broken', { problem })
-  }
-}
-
-function readExisting({ folder }: AuditOptions): Tail {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    return readTail(folder)
-  } catch (error) {
-    const said = error instanceof Error ? error.message : String(error)
-    throw new JitError('audit.unwritable', `the trail in ${folder} cannot be opened: ${said}`, { cause: error, details: { folder } })
   }
 }

@@ -1,4 +1,6 @@
 import { hash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { JitError } from '../core/errors.ts'
 import { isRegular } from '../core/regular-file.ts'
 import type { AuditPosition } from './event.ts'
 import { linesBackward } from './lines.ts'
@@ -20,7 +22,7 @@ export interface Tail {
  * Reads from the end, and only as much as it needs. What is no file of ours is not opened: where that stands behind the last
  * segment, the trail goes on in a new one behind it. Throws what the file system throws.
  */
-export function readTail(folder: string): Tail {
+function readTail(folder: string): Tail {
   const all = segmentNumbers(folder)
   const numbers = all.filter((number) => isRegular(segmentFile(folder, number)))
   const tail = readEnd(folder, numbers)
@@ -61,4 +63,15 @@ function judge(line: Buffer, segment: number): { head: AuditPosition; problem: s
   if (link?.genuine === true) return { head: { seq: link.seq, hash: link.hash }, problem: undefined }
   const problem = `the last record of ${segmentName(segment)} was changed after it was written`
   return { head: { seq: link?.seq ?? 0, hash: link?.hash ?? hash('sha256', line) }, problem }
+}
+
+/** The end of the trail in a folder, which is made (0700) when it is not there. Throws JitError `audit.unwritable`. */
+export function openTail(folder: string): Tail {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return readTail(folder)
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error)
+    throw new JitError('audit.unwritable', `the trail in ${folder} cannot be opened: ${said}`, { cause: error, details: { folder } })
+  }
 }
