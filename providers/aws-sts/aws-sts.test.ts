@@ -113,7 +113,7 @@ describe('a session of aws-sts', () => {
     aws = await startAws(acmeAws())
     const provider = open(aws.url)
     await mint(provider)
-    expect(JSON.parse(aws.sessions[0]?.policy ?? '')).toEqual(provider.asks?.(scope))
+    expect(JSON.parse(aws.sessions[0]?.policy ?? '')).toEqual(provider.asks?.(scope)['sessionPolicy'])
   })
 
   it('carries no identity and no tags where the config says so', async () => {

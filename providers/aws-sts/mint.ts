@@ -86,7 +86,7 @@ export function openAws(config: AwsConfig, host: ProviderHost): Provider {
     partition: (scope) =>
       [`${account}/${roleName}`, ...unique(statementsOf(scope).flatMap(({ resources }) => resources.map(territory)))].join(' '),
     describe: (scope) => touched(statementsOf(scope)).join(', '),
-    asks: sessionPolicy,
+    asks: (scope) => ({ sessionPolicy: sessionPolicy(scope) }),
     environment: (placeholder) => environmentOf(placeholder, config.region),
     async prove(signal) {
       const own = await sts.ask('sts:GetCallerIdentity', signal, (client, { GetCallerIdentityCommand }) =>

@@ -45,8 +45,8 @@ describe('github-app', () => {
   it.each([
     ['the lookup of the installation', 'GET', '/users/acme/installation', 502, { sent: false, status: 502 }, 0],
     ['the mint that names the repository', 'POST', /access_tokens$/, 502, { status: 502 }, 0],
-    ['the end of the token that named the repository', 'DELETE', '/installation/token', 500, {}, 1],
-    ['the end of the token for a public repository', 'DELETE', '/installation/token', 500, {}, 1],
+    ['the end of the token that named the repository', 'DELETE', '/installation/token', 500, { sent: true }, 1],
+    ['the end of the token for a public repository', 'DELETE', '/installation/token', 500, { sent: true }, 1],
     ['the list for a public repository', 'GET', '/installation/repositories', 502, { sent: false, status: 502 }, 0],
   ] as const)('when %s fails, it says what is certain of the mint', async (step, method, path, status, details, left) => {
     const fresh = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, hostAt(clock))

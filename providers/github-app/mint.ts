@@ -91,6 +91,7 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
     const { verified } = await revoke(token, AbortSignal.timeout(undoTimeout)).catch((cause: unknown) => {
       throw new JitError('provider.unavailable', `a token that provider ${host.name} minted to look something up could not be revoked`, {
         cause,
+        details: { sent: true },
       })
     })
     if ('failure' in used) throw nothingMinted(used.failure)

@@ -36,7 +36,9 @@ export type StatusView = z.infer<typeof statusView>
 export const kindView = z.object({
   kind: z.string(),
   summary: z.string(),
-  revocation: z.enum(['immediate', 'policy', 'expiry']),
+  revocation: z.enum(['immediate', 'policy', 'expiry', 'never']),
+  /** The secret is a key that is used as it is: its registration proves nothing upstream. */
+  longLived: z.boolean().optional(),
   login: z.array(
     z.object({
       name: z.string(),
@@ -160,7 +162,7 @@ export const receiptView = z.object({
   server: z.string(),
   scope: jsonObject,
   cut: z.literal(true),
-  outcome: z.enum(['revoked', 'accepted', 'pending', 'expires', 'irrevocable']),
+  outcome: z.enum(['revoked', 'accepted', 'pending', 'expires', 'kept', 'irrevocable']),
   verified: z.boolean(),
   validUntil: z.number().optional(),
   lived: z.number(),

@@ -128,6 +128,8 @@ export class Ender {
           'expired',
           outcome.validUntil,
         )
+      case 'kept':
+        return this.#finish(work, { outcome: 'kept', detail: outcome.detail }, work.ending.state, undefined)
     }
   }
 

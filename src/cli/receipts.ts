@@ -24,11 +24,13 @@ export function receiptTable(ended: readonly ReceiptView[]): string {
 export function receiptSummary(ended: readonly ReceiptView[]): string {
   if (ended.length === 0) return 'nothing was live'
   const dead = ended.filter(({ outcome }) => outcome === 'revoked').length
-  const open = ended.flatMap(({ outcome, validUntil }) => (outcome === 'revoked' ? [] : [validUntil ?? 0]))
+  const kept = ended.filter(({ outcome }) => outcome === 'kept').length
+  const open = ended.flatMap(({ outcome, validUntil }) => (outcome === 'revoked' || outcome === 'kept' ? [] : [validUntil ?? 0]))
   const latest = Math.max(0, ...open)
   const rest =
     open.length === 0 ? '' : `, ${colours.yellow(`${open.length} may be accepted there${latest > 0 ? ` until ${clockTime(latest)}` : ''}`)}`
-  return `${count(ended.length, 'credential')} cut here; ${dead === 0 ? 'none' : dead} dead upstream${rest}`
+  const keys = kept === 0 ? '' : `, ${colours.yellow(`${kept} of a key that stays valid there until it is rotated`)}`
+  return `${count(ended.length, 'credential')} cut here; ${dead === 0 ? 'none' : dead} dead upstream${rest}${keys}`
 }
 
 function truth({ outcome, verified, validUntil, detail }: ReceiptView): { text: string; paint: (text: string) => string } {
@@ -43,6 +45,8 @@ function truth({ outcome, verified, validUntil, detail }: ReceiptView): { text: 
       return { text: `no answer yet, tried again; may be valid${until}${why}`, paint: colours.yellow }
     case 'expires':
       return { text: `cannot be revoked there; valid${until}`, paint: colours.yellow }
+    case 'kept':
+      return { text: `cut here; nothing can be revoked there${why}`, paint: colours.yellow }
     case 'irrevocable':
       return { text: `never confirmed; may be valid${until}${why}`, paint: colours.red }
   }

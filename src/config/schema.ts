@@ -23,7 +23,7 @@ const requestRule = z.union([
   z
     .string()
     .describe(
-      'METHOD [https://host]/path[?query], e.g. "GET /repos/${args.owner}/${args.repo}/issues?page&state=${args.state}". In the path ${args.NAME} is one segment, ${args.NAME...} several (src/main.ts), * one of any name, ** the rest, ${seen.NAME} a captured value. A query parameter that is not named refuses the request; one that is bound to a value must stand there with it, and is refused when the call lacks the argument.',
+      'METHOD [https://host]/path[?query], e.g. "GET /repos/${args.owner}/${args.repo}/issues?page&state=${args.state}". In the path ${args.NAME} is one segment, ${args.NAME...} several (src/main.ts), ${args.NAME|encoded} one whose slashes are escaped (acme%2Fweb), * one of any name, ** the rest, ${seen.NAME} a captured value. A query parameter that is not named refuses the request; one that is bound to a value must stand there with it, and is refused when the call lacks the argument.',
     ),
   z.strictObject({
     request: z.string(),

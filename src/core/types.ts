@@ -89,7 +89,8 @@ export interface RequestRule {
 }
 
 export type PathSegment =
-  | { readonly kind: 'literal'; readonly value: string; readonly ignoreCase: boolean }
+  /** `encoded`: slashes in the value are escaped on the wire (`acme%2Fweb`), so that it is one segment. */
+  | { readonly kind: 'literal'; readonly value: string; readonly ignoreCase: boolean; readonly encoded?: true }
   | { readonly kind: 'one' }
   | { readonly kind: 'rest' }
   | { readonly kind: 'seen'; readonly name: string }
@@ -141,11 +142,12 @@ export interface Receipt {
    * `accepted`: the upstream took the revocation but the probe could not confirm it.
    * `pending`: the upstream did not answer; it is retried.
    * `expires`: the upstream cannot revoke; it accepts the credential until `validUntil`.
+   * `kept`: a long-lived key: no request gets it from here, and it stays valid upstream until it is rotated.
    * `irrevocable`: retries are exhausted.
    */
-  readonly outcome: 'revoked' | 'accepted' | 'pending' | 'expires' | 'irrevocable'
+  readonly outcome: 'revoked' | 'accepted' | 'pending' | 'expires' | 'kept' | 'irrevocable'
   readonly verified: boolean
-  /** Milliseconds since 1970 until which the upstream may still accept it; absent when it is dead. */
+  /** Milliseconds since 1970 until which the upstream may still accept it; absent when it is dead, or has no end (`kept`). */
   readonly validUntil?: number
   /** How long the credential was valid upstream, in milliseconds. */
   readonly lived: number

@@ -153,7 +153,8 @@ export class Registry {
     const found = this.#open.get(name)
     if (found === undefined) throw new JitError('not-found', `there is no provider ${quote(name)}`)
     const { plugin, provider } = found
-    const placeholder = plugin.placeholder(randomAlphanumeric(80))
+    const random = randomAlphanumeric(80)
+    const placeholder = provider.placeholder?.(random) ?? plugin.placeholder(random)
     const { authentication = 'token' } = plugin
     return {
       placeholder,
@@ -182,6 +183,7 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
     kind: plugin.kind,
     origin: provider.origin,
     authentication: plugin.authentication ?? 'token',
+    longLived: plugin.longLived ?? false,
     parseScope: (scope) => parseScope(plugin, scope),
     checkField: (path, value) => plugin.checkField(path, value),
     checkTemplate: (template) => plugin.checkTemplate?.(template),

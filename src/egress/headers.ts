@@ -22,15 +22,20 @@ export type HeaderReading =
 /** As many as the parser is set to keep: there may have been more. */
 export const headerCap = 100
 
-/**
- * Headers that end with this hop, that would tell the upstream of another one, that would have it read another request, or
- * answer in parts: of an answer that comes in pieces the scrubber would never see a secret whole.
- */
+/** Headers that end with this hop, that would tell the upstream of another one, or that would have it read another request. */
 const dropped = words(
   'connection keep-alive te trailer transfer-encoding content-length host expect accept-encoding cookie cookie2 via forwarded x-real-ip',
   'true-client-ip client-ip x-client-ip x-http-method x-http-method-override x-method-override x-original-url x-rewrite-url',
-  'x-csrf-token x-xsrf-token http2-settings range if-range request-range x-range x-ms-range x-goog-range',
+  'x-csrf-token x-xsrf-token http2-settings',
+  // Vault would answer with a token that opens the answer elsewhere, past the scrubber and the end of the call.
+  'x-vault-wrap-ttl x-vault-wrap-format',
 )
+
+/**
+ * Of an answer that comes in pieces the scrubber would never see a token that it echoes whole. Requests to AWS keep theirs: what is secret there never
+ * comes back, and its clients put large objects together from pieces, which nothing else than pieces may be taken for.
+ */
+const pieces = words('range if-range request-range x-range x-ms-range x-goog-range')
 const droppedShape = /^(proxy-|x-forwarded-)/
 
 /** Headers of which a second one means that two readers could read two requests. */
@@ -49,6 +54,7 @@ export function readHeaders(rawHeaders: readonly string[], placeholder: string, 
   const repeated = new Set<string>()
   const seen = new Map<string, string>()
   const hop = namedByConnection(rawHeaders)
+  const left = (name: string): boolean => dropped.has(name) || droppedShape.test(name) || (authentication === 'token' && pieces.has(name))
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
     const value = rawHeaders[index + 1] ?? ''
@@ -57,9 +63,8 @@ export function readHeaders(rawHeaders: readonly string[], placeholder: string, 
     if (seen.has(lower)) repeated.add(lower)
     seen.set(lower, value)
     const plain = lower.replaceAll(/[_.]/g, '-')
-    if (plain !== lower && (carriesCredential(plain) || dropped.has(plain) || droppedShape.test(plain)))
-      return refused(400, `the header ${lower} in an odd spelling`)
-    if (dropped.has(lower) || droppedShape.test(lower)) continue
+    if (plain !== lower && (carriesCredential(plain) || left(plain))) return refused(400, `the header ${lower} in an odd spelling`)
+    if (left(lower)) continue
     if (carriesCredential(plain)) {
       const site = authentication === 'token' ? findSite(name, value, placeholder) : undefined
       signature = authentication === 'aws-sigv4' && lower === 'authorization' ? readSignature(value, placeholder) : undefined

@@ -8,6 +8,7 @@ import type { Exchange, Route } from './exchange.ts'
 import { readHeaders } from './headers.ts'
 import { signAnew } from './sign-anew.ts'
 import { originOf, type SigningScope } from './sigv4.ts'
+import { hasEscapedSlash, takesEscapedSlash } from './match.ts'
 import { isPlain, readTarget, type WireRequest } from './target.ts'
 import type { InFlightCall } from './types.ts'
 
@@ -65,6 +66,9 @@ export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Prom
   lane.prove(request.socket)
   if (!lane.options.origins.has(origin)) return no(403, 'a credential for an origin that gets none')
   if (wire === undefined) return no(400, 'a path that two readers could read differently')
+
+  if (hasEscapedSlash(wire) && !lane.calls.some((call) => call.requests.some(takesEscapedSlash)))
+    return no(400, 'an escaped slash, which no rule of a call in flight takes')
 
   // No rule can bind it, and upstreams differ in whether they read it.
   if (/^(GET|HEAD)$/.test(method) && body !== 'none' && body !== 0) return no(400, `a body of a ${method}`)

@@ -63,12 +63,28 @@ function fold(key: string): string {
 }
 
 function matchSegments(pattern: readonly PathSegment[], segments: readonly string[], seen: Seen): boolean {
+  // An escaped slash is a part of one segment for some readers and a separator for others: only a rule that says so takes it.
+  if (segments.some((segment, index) => segment.includes('/') && !takesSlashes(pattern[index]))) return false
   for (const [index, part] of pattern.entries()) {
     if (part.kind === 'rest') return segments.length >= index
     const segment = segments[index]
     if (segment === undefined || !matchSegment(part, segment, seen)) return false
   }
   return segments.length === pattern.length
+}
+
+/** Whether some segment had a slash that was escaped. */
+export function hasEscapedSlash(request: WireRequest): boolean {
+  return request.segments.some((segment) => segment.includes('/'))
+}
+
+/** Whether the rule binds a segment to a value whose slashes are escaped. */
+export function takesEscapedSlash(rule: RequestRule): boolean {
+  return rule.segments.some(takesSlashes)
+}
+
+function takesSlashes(part: PathSegment | undefined): boolean {
+  return part?.kind === 'literal' && part.encoded === true
 }
 
 function matchSegment(part: Exclude<PathSegment, { kind: 'rest' }>, segment: string, seen: Seen): boolean {

@@ -2,7 +2,7 @@
 export interface WireRequest {
   readonly method: string
   readonly origin: string
-  /** The last one is empty when the path ends with a slash. */
+  /** The last one is empty when the path ends with a slash. One with a slash in it had that escaped; few rules take it. */
   readonly segments: readonly string[]
   readonly query: readonly (readonly [name: string, value: string])[]
   /** Those that travel on and stand there once, by their names in lower case. */
@@ -11,8 +11,8 @@ export interface WireRequest {
 
 /**
  * Takes a request target apart; undefined when two readers could read it differently: absolute form, fragment, backslash,
- * control or non-ASCII characters, invalid percent escapes, escaped slashes, dots, backslashes or percent signs, empty and dot
- * segments (also with path parameters, `..;`), and `;` in a query, which some readers split at.
+ * control or non-ASCII characters, invalid percent escapes, escaped dots, backslashes or percent signs, empty and dot segments
+ * (also with path parameters, `..;`, and also between escaped slashes), and `;` in a query, which some readers split at.
  */
 export function readTarget(
   method: string,
@@ -39,8 +39,10 @@ function readSegments(path: string): string[] | undefined {
   const raw = path.slice(1).split('/')
   for (const [index, text] of raw.entries()) {
     const segment = decode(text)
-    if (segment === undefined || /[/\\%\p{Cc}]/u.test(segment) || /^\.{1,2}(;|$)/.test(segment)) return undefined
-    if (segment === '' && index < raw.length - 1) return undefined
+    if (segment === undefined || /[\\%\p{Cc}]/u.test(segment)) return undefined
+    const parts = segment.split('/')
+    if (parts.some((part) => /^\.{1,2}(;|$)/.test(part))) return undefined
+    if (parts.includes('') && (parts.length > 1 || index < raw.length - 1)) return undefined
     segments.push(segment)
   }
   return segments

@@ -56,6 +56,7 @@ function compileText(template: string, names: Set<string>): Fill {
   for (const part of parts) {
     if (part.kind === 'seen') throw new RuleError('${seen.…} belongs to paths; a body is bound before any answer was seen')
     if (part.kind === 'argument' && part.form === 'segments') throw new RuleError(`\${args.${part.name.text}...} belongs to paths`)
+    if (part.kind === 'argument' && part.form === 'encoded') throw new RuleError(`\${args.${part.name.text}|encoded} belongs to paths`)
   }
   const [only] = parts
   if (parts.length === 1 && only?.kind === 'argument') return compileWhole(only)

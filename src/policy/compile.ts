@@ -39,6 +39,9 @@ function digestOfServer({ servers, providers, ttl, lifetime }: Config, name: str
   return digestOf(JSON.parse(JSON.stringify({ server, provider, preset, ttl, lifetime })))
 }
 
+/** Modes in which a local server never holds the secret. In mode header the server is the upstream. */
+const holdsNothing: ReadonlySet<string> = new Set(['egress', 'endpoint', 'header'])
+
 class ServerCompiler {
   readonly #name: string
   readonly #server: ServerConfig
@@ -65,6 +68,12 @@ class ServerCompiler {
     const { mode } = server.inject
     if (mode === 'credentials' && provider !== undefined && provider.authentication !== 'aws-sigv4')
       this.#problem(['inject', 'mode'], `mode credentials is for AWS; a provider of kind ${provider.kind} takes egress, endpoint or env`)
+    if (provider?.longLived === true && !holdsNothing.has(mode)) {
+      this.#problem(
+        ['inject', 'mode'],
+        `mode ${mode} gives the server the secret itself, and that of ${quote(server.provider)} (${provider.kind}) is good for longer than any call; use egress or endpoint, where it holds a placeholder`,
+      )
+    }
     this.#context = {
       provider: server.provider === undefined || provider === undefined ? undefined : { name: server.provider, facts: provider },
       ttl: server.ttl ?? loaded.config.ttl,

@@ -48,6 +48,8 @@ function compileSegment(
   if (parts.length === 1 && only?.kind === 'seen') return compileSeen(only.name, captured)
   if (parts.length === 1 && only?.kind === 'argument' && only.form === 'segments')
     return (args, used) => splitSegments(args, only.name, used)
+  if (parts.length === 1 && only?.kind === 'argument' && only.form === 'encoded')
+    return (args, used) => encodedSegment(args, only.name, used)
   return compileOne(parts, facts)
 }
 
@@ -62,6 +64,8 @@ function compileOne(parts: readonly TemplatePart[], facts: ProviderFacts): FillS
     if (part.kind === 'seen') throw new RuleError('${seen.…} must be a whole path segment')
     if (part.kind === 'argument' && part.form === 'segments')
       throw new RuleError(`\${args.${part.name.text}...} must stand alone between slashes`)
+    if (part.kind === 'argument' && part.form === 'encoded')
+      throw new RuleError(`\${args.${part.name.text}|encoded} must stand alone between slashes`)
     if (part.kind === 'argument' && part.form === 'base64') throw new RuleError(`\${args.${part.name.text}|base64} belongs to a body`)
   }
   const ignoreCase = parts.every((part) => part.kind === 'argument' && ignoresCase(part.name, facts))
@@ -88,6 +92,18 @@ function segmentValue(args: JsonObject, name: ArgumentName, used: Used): string 
 
 /** `${args.path...}`: `src/main.ts` is two segments, each under the rules of one. */
 function splitSegments(args: JsonObject, name: ArgumentName, used: Used): PathSegment[] {
+  return plainPath(args, name, used).map((segment) => ({ kind: 'literal', value: segment, ignoreCase: false }))
+}
+
+/**
+ * `${args.project|encoded}`: `acme/web` is one segment, `acme%2Fweb`. Its parts are under the same rules as those of a path, so
+ * that an upstream which reads the escaped slash as a separator gets no further than with `${args.project...}`.
+ */
+function encodedSegment(args: JsonObject, name: ArgumentName, used: Used): PathSegment[] {
+  return [{ kind: 'literal', value: plainPath(args, name, used).join('/'), ignoreCase: false, encoded: true }]
+}
+
+function plainPath(args: JsonObject, name: ArgumentName, used: Used): string[] {
   const value = needArgument(args, name, 'requests')
   const text = printScalar(value, name, 'requests')
   refuseMetacharacters(text, name, 'requests')
@@ -97,7 +113,7 @@ function splitSegments(args: JsonObject, name: ArgumentName, used: Used): PathSe
     throw new Refusal(`${name.text} ${quote(text, 60)} must be a plain path: no empty or "." part, no "/" at either end`, 'requests')
   }
   used[name.text] = value
-  return texts.map((segment) => ({ kind: 'literal', value: segment, ignoreCase: false }))
+  return texts
 }
 
 function checkedLiteral(text: string, last: boolean): string {

@@ -126,7 +126,7 @@ function ruleText(
 function segmentText(segment: PathSegment): string {
   switch (segment.kind) {
     case 'literal':
-      return segment.value
+      return segment.encoded === true ? segment.value.replaceAll('/', '%2F') : segment.value
     case 'one':
       return '*'
     case 'rest':

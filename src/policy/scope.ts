@@ -124,7 +124,8 @@ function compileText(template: string, path: string, facts: ProviderFacts, names
   if (constant !== undefined) return () => constant
   for (const part of parts) {
     if (part.kind === 'seen') throw new RuleError('${seen.…} stands in a scope, but the scope is asked for before any answer was seen')
-    if (part.kind === 'argument' && part.form === 'base64') throw new RuleError(`\${args.${part.name.text}} takes no "|base64" in a scope`)
+    if (part.kind === 'argument' && (part.form === 'base64' || part.form === 'encoded'))
+      throw new RuleError(`\${args.${part.name.text}} takes no "|${part.form}" in a scope`)
   }
   for (const name of topNames(parts)) names.add(name)
   return (args, used) => {

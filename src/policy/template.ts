@@ -3,12 +3,12 @@ import { RuleError } from './refusal.ts'
 
 export type TemplatePart =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'argument'; readonly name: ArgumentName; readonly form: 'plain' | 'segments' | 'base64' }
+  | { readonly kind: 'argument'; readonly name: ArgumentName; readonly form: 'plain' | 'segments' | 'encoded' | 'base64' }
   | { readonly kind: 'seen'; readonly name: string }
 
 /**
- * Splits a template into its parts: `${args.NAME}`, `${args.NAME...}` (several path segments), `${args.NAME|base64}` (bodies)
- * and `${seen.NAME}`. Throws RuleError for any other `${`.
+ * Splits a template into its parts: `${args.NAME}`, `${args.NAME...}` (several path segments), `${args.NAME|encoded}` (one path
+ * segment with escaped slashes), `${args.NAME|base64}` (bodies) and `${seen.NAME}`. Throws RuleError for any other `${`.
  */
 export function parseTemplate(text: string): TemplatePart[] {
   const parts: TemplatePart[] = []
@@ -32,14 +32,18 @@ export function topNames(parts: readonly TemplatePart[]): string[] {
   return parts.flatMap((part) => (part.kind === 'argument' ? part.name.steps.slice(0, 1) : []))
 }
 
+const forms: Readonly<Record<string, 'segments' | 'encoded' | 'base64'>> = { '...': 'segments', '|encoded': 'encoded', '|base64': 'base64' }
+
 function parseExpression(text: string): TemplatePart {
   const seen = /^seen\.([a-z][a-z0-9_]*)$/i.exec(text)?.[1]
   if (seen !== undefined) return { kind: 'seen', name: seen }
-  const match = /^args\.([^|]+?)(\.\.\.|\|base64)?$/.exec(text)
+  const match = /^args\.([^|]+?)(\.\.\.|\|encoded|\|base64)?$/.exec(text)
   const name = match?.[1] === undefined ? undefined : parseArgumentName(match[1])
   if (name === undefined)
-    throw new RuleError(`\${${text}} is no template: write \${args.NAME}, \${args.NAME...}, \${args.NAME|base64} or \${seen.NAME}`)
-  return { kind: 'argument', name, form: match?.[2] === '...' ? 'segments' : match?.[2] === '|base64' ? 'base64' : 'plain' }
+    throw new RuleError(
+      `\${${text}} is no template: write \${args.NAME}, \${args.NAME...}, \${args.NAME|encoded}, \${args.NAME|base64} or \${seen.NAME}`,
+    )
+  return { kind: 'argument', name, form: forms[match?.[2] ?? ''] ?? 'plain' }
 }
 
 function pushText(parts: TemplatePart[], text: string): void {

@@ -6,7 +6,10 @@ import type { JsonObject } from '../core/json.ts'
 export interface ProviderFacts {
   readonly kind: string
   readonly origin: string
-  readonly authentication: 'token' | 'aws-sigv4'
+  /** `token` when absent. */
+  readonly authentication?: 'token' | 'aws-sigv4'
+  /** Its secret outlives a lease: only the broker may put it into requests, and no server may hold it. */
+  readonly longLived?: boolean
   /** Parses a filled-in scope; throws JitError `provider.scope`. */
   parseScope(scope: JsonObject): JsonObject
   /** Refusal of a value from a call for one field of the scope, or undefined. */

@@ -17,8 +17,8 @@ export interface ProviderPlugin<Config = unknown> {
   readonly config: z.ZodType<Config>
   /** What one operation may ask for; refuses empty and wildcard values. */
   readonly scope: z.ZodType<JsonObject>
-  /** The truth, printed in receipts: at once; by a policy, in minutes; or only when it expires. */
-  readonly revocation: 'immediate' | 'policy' | 'expiry'
+  /** The truth, printed in receipts: at once; by a policy, in minutes; only when it expires; or not at all, for a long-lived key. */
+  readonly revocation: 'immediate' | 'policy' | 'expiry' | 'never'
   /**
    * How a credential goes into a request. `token` (when absent): it takes the placeholder's place, where that stands.
    * `aws-sigv4`: the request is signed anew, with the parts `accessKeyId`, `secretAccessKey` and `sessionToken`.
@@ -83,6 +83,10 @@ export interface ProviderHost {
 export interface Provider {
   /** Origin that request rules without a host mean, e.g. `https://api.github.com`. */
   readonly origin: string
+  /** Where it depends on the upstream, and not on the kind alone: as far as it is known. The plugin's when absent. */
+  readonly revocation?: ProviderPlugin['revocation']
+  /** Where its shape depends on the config; the plugin's when absent. */
+  placeholder?(random: string): string
   /**
    * Proves the registration with the least privilege: a real mint that is revoked again. Answers facts for people
    * (account, installation, granted permissions). Throws like `mint`.
@@ -100,8 +104,9 @@ export interface Provider {
    *   away unread (429). Never set after a connection that was cut, a time-out or an abort: the upstream may have acted.
    * - `status`: what the upstream answered, a number. 4xx and 5xx mean that it made nothing, but 502 and 504, which a
    *   gateway gives for an upstream that may have acted.
-   * What a provider mints only to find something out is ended before `mint` returns; where that fails, `mint` fails, without
-   * either detail.
+   * - `sent: true`: what made a credential was sent, whatever the causes of this error say of a later request.
+   * What a provider mints only to find something out is ended before `mint` returns; where that fails, `mint` fails with
+   * `sent: true`.
    */
   mint(request: MintRequest, signal: AbortSignal): Promise<Credential>
   /** Ends one credential upstream. Ending a dead one is no error. Absent: the upstream has no such thing. */
@@ -152,3 +157,5 @@ export type RevokeOutcome =
   | { readonly outcome: 'revoked'; readonly verified: boolean }
   | { readonly outcome: 'accepted'; readonly detail: string }
   | { readonly outcome: 'expires'; readonly validUntil: number; readonly detail: string }
+  /** Cut off here; there it was never anything but the long-lived key, which stays valid until it is rotated. */
+  | { readonly outcome: 'kept'; readonly detail: string }

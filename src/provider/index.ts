@@ -1,5 +1,6 @@
 /** The public entry "jit/provider": all that a provider plugin may import. */
 export type { Json, JsonObject } from '../core/json.ts'
+export { canonicalJson, isJsonObject } from '../core/json.ts'
 export type { Clock } from '../core/clock.ts'
 export type { Logger } from '../core/types.ts'
 export { JitError, quote } from '../core/errors.ts'

@@ -7,12 +7,13 @@ const causeDepth = 6
 
 /**
  * Whether it is certain that a request with this failure was never sent: the chain of causes holds a JitError with
- * `details.sent: false`, or the failure of a name, a connection or a certificate. Errs towards false.
+ * `details.sent: false`, or the failure of a name, a connection or a certificate. `sent: true` says no, whatever failed behind
+ * it: a request that was to end what an earlier one had made, for one. Errs towards false.
  */
 export function neverSent(error: unknown): boolean {
   let cause = error
   for (let depth = 0; depth < causeDepth && cause instanceof Error; depth += 1) {
-    if (cause instanceof JitError && cause.details['sent'] === false) return true
+    if (cause instanceof JitError && typeof cause.details['sent'] === 'boolean') return !cause.details['sent']
     if ('code' in cause && neverConnected.test(String(cause.code)) && !isMidway(cause)) return true
     cause = cause.cause
   }

@@ -1,5 +1,5 @@
 import { format, inspect } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import type { Clock } from '../../src/core/clock.ts'
 import { JitError } from '../../src/core/errors.ts'
 import type { JsonObject } from '../../src/core/json.ts'
@@ -38,6 +38,11 @@ export interface ContractSubject {
   readonly codes?: Readonly<Record<number, string | undefined>>
   /** False where the upstream's credentials have no shape that a placeholder could have. */
   readonly shaped?: boolean
+  /**
+   * False for a kind that asks no upstream for its secret: what an upstream refuses, or fails to do, does not arise, and those
+   * tests are skipped by name. Only a long-lived secret may say so.
+   */
+  readonly upstream?: false
   close(): Promise<void>
 }
 
@@ -47,6 +52,8 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
     let subject: ContractSubject
     beforeAll(async () => {
       subject = await setUp()
+      if (subject.upstream === false && subject.plugin.longLived !== true)
+        throw new Error('only a long-lived secret comes from no upstream')
     })
     afterAll(async () => {
       await subject.close()
@@ -59,6 +66,7 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
     })
     const mint = (scope: JsonObject = subject.scope, signal = AbortSignal.timeout(5000)): Promise<Credential> =>
       subject.provider.mint(request(scope), signal)
+    const needsUpstream = ({ skip }: TestContext): void => skip(subject.upstream === false, 'asks no upstream')
     const reveal = (credential: Credential): string => Object.values(credential.secrets)[0]?.seal((value) => value) ?? ''
 
     it('open does no I/O', () => {
@@ -73,14 +81,16 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
     })
 
-    it('caches nothing: two mints are two credentials', async () => {
+    it('caches nothing: two mints are two credentials', async (context) => {
+      needsUpstream(context)
       const before = subject.mints()
       const [first, second] = [await mint(), await mint()]
       expect(subject.mints()).toBeGreaterThanOrEqual(before + 2)
       expect(reveal(first)).not.toBe(reveal(second))
     })
 
-    it('refuses what the upstream does not grant, and mints nothing wider instead', async () => {
+    it('refuses what the upstream does not grant, and mints nothing wider instead', async (context) => {
+      needsUpstream(context)
       await expect(mint(subject.tooMuch)).rejects.toMatchObject({ code: 'provider.refused' })
     })
 
@@ -109,7 +119,7 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       expect(second?.outcome).toBe(first?.outcome)
     })
 
-    it.each([
+    it.for([
       ['500', { status: 500 }, 'provider.unavailable'],
       ['502', { status: 502 }, 'provider.unavailable'],
       ['429', { status: 429 }, 'provider.unavailable'],
@@ -118,7 +128,8 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       ['404', { status: 404 }, 'provider.refused'],
       ['422', { status: 422 }, 'provider.refused'],
       ['401', { status: 401 }, 'provider.login'],
-    ] as const)('an upstream that answers %s', async (_, way, usual) => {
+    ] as const)('an upstream that answers %s', async ([, way, usual], context) => {
+      needsUpstream(context)
       const { codes = {} } = subject
       const code = 'status' in way && way.status in codes ? codes[way.status] : usual
       if (code === undefined) return
@@ -130,14 +141,15 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       }
     })
 
-    it.each([
+    it.for([
       ['500', { status: 500 }, false],
       ['502', { status: 502 }, true],
       ['504', { status: 504 }, true],
       ['429', { status: 429 }, false],
       ['422', { status: 422 }, false],
       ['a cut connection', { cut: true }, true],
-    ] as const)('after %s the broker knows whether a credential may be left: %s', async (_, way, lost) => {
+    ] as const)('after %s the broker knows whether a credential may be left: %s', async ([, way, lost], context) => {
+      needsUpstream(context)
       const end = subject.fail(way)
       const error = await mint().catch((thrown: unknown) => thrown)
       end()
@@ -145,7 +157,8 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       expect(error instanceof JitError && mayHaveMinted(error)).toBe(lost)
     })
 
-    it('an upstream that cannot be reached was asked nothing, and the provider says so', async () => {
+    it('an upstream that cannot be reached was asked nothing, and the provider says so', async (context) => {
+      needsUpstream(context)
       expect(Object.keys(subject.unreachable)).toEqual(['refused', 'no such name', 'untrusted certificate'])
       for (const [why, open] of Object.entries(subject.unreachable)) {
         const error = await open()
@@ -156,16 +169,25 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       }
     })
 
-    it('does not call a registration proved, or a mint undone, while something that it minted on the way may be alive', async () => {
-      const before = subject.alive()
-      const end = subject.fail({ cut: true }, 'revoke')
-      const error = await subject.provider.prove(AbortSignal.timeout(5000)).catch((thrown: unknown) => thrown)
-      end()
-      const left = subject.alive() - before
-      expect(error instanceof JitError && mayHaveMinted(error)).toBe(left > 0)
-    })
+    it.for([
+      ['is cut', { cut: true }],
+      ['is turned away unread', { status: 429 }],
+      ['fails', { status: 500 }],
+    ] as const)(
+      'does not call a registration proved while what it minted on the way may be alive: its end %s',
+      async ([, way], context) => {
+        needsUpstream(context)
+        const before = subject.alive()
+        const end = subject.fail(way, 'revoke')
+        const error = await subject.provider.prove(AbortSignal.timeout(5000)).catch((thrown: unknown) => thrown)
+        end()
+        const left = subject.alive() - before
+        expect(error instanceof JitError && mayHaveMinted(error)).toBe(left > 0)
+      },
+    )
 
-    it('honours an abort at once', async () => {
+    it('honours an abort at once', async (context) => {
+      needsUpstream(context)
       const end = subject.fail({ delay: 10_000 })
       const started = performance.now()
       await expect(mint(subject.scope, AbortSignal.timeout(100))).rejects.toThrow()
@@ -177,7 +199,8 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       const credential = await mint()
       const secrets = [...subject.secrets, reveal(credential)]
       const end = subject.fail({ status: 500 })
-      const error = await mint().catch((thrown: unknown) => thrown)
+      // Where no upstream can fail, a scope that is none does.
+      const error = await mint(subject.upstream === false ? {} : subject.scope).catch((thrown: unknown) => thrown)
       end()
       expect(error).toBeInstanceOf(JitError)
       for (const text of [
@@ -193,9 +216,10 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
 
     it('its placeholder has the credential’s shape and is worth nothing', async () => {
       const random = 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefgh'
-      const placeholder = subject.plugin.placeholder(random)
+      const make = (from: string): string => subject.provider.placeholder?.(from) ?? subject.plugin.placeholder(from)
+      const placeholder = make(random)
       expect(subject.isAlive(placeholder)).toBe(false)
-      expect(placeholder).not.toBe(subject.plugin.placeholder(random.split('').reverse().join('')))
+      expect(placeholder).not.toBe(make(random.split('').reverse().join('')))
       if (subject.shaped ?? true) expect(placeholder.slice(0, 4)).toBe(reveal(await mint()).slice(0, 4))
     })
 

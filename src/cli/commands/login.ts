@@ -29,7 +29,13 @@ export function loginCommand(): Command {
 Each kind has options of its own. A secret is taken from a file, or from stdin
 with "-", never from the command line:
   github-app  --app-id N --installation ACCOUNT --private-key FILE
-              [--api-url URL]`,
+              [--api-url URL]
+  aws-sts     --region REGION --role-arn ARN [--profile NAME]
+              [--access-key-id FILE --secret-access-key FILE]
+  oauth       --client-id ID --origin URL --proof SCOPES --issuer URL
+              --client-secret FILE
+  static      --origin URL --key FILE [--placeholder-prefix TEXT]
+              [--note TEXT]`,
     )
     .allowUnknownOption()
     .allowExcessArguments()
@@ -44,10 +50,12 @@ with "-", never from the command line:
         const work = client.call(routes.registerProvider, { body, deadline }).catch((error: unknown) => {
           throw withGiven(error, kind, config)
         })
-        const answer = await withProgress('proving it with a real mint', work)
+        const answer = await withProgress(kind.longLived === true ? 'sealing the key' : 'proving it with a real mint', work)
         if (json) return printJson(answer)
         const view = providerView.parse(answer)
-        print(`${colours.green('✓')} ${plain(view.name)} is registered: a real mint proved it, and its secret is sealed`)
+        print(
+          `${colours.green('✓')} ${plain(view.name)} is registered: ${kind.longLived === true ? 'its key is sealed; nothing proved that it is good' : 'a real mint proved it, and its secret is sealed'}`,
+        )
         print(card(Object.entries(view.proof ?? {}).map(([label, value]) => [`  ${plain(label)}`, plain(proofText(value))] as const)))
         for (const file of files) note(`${plain(file)} is not needed any more; delete it, or keep it where no program reads it`)
       }),

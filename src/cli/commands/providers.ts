@@ -23,6 +23,13 @@ export function providersCommand(): Command {
   )
 }
 
+const truths: Readonly<Record<string, string>> = {
+  immediate: 'at once',
+  policy: 'by a policy',
+  expiry: 'no: it expires',
+  never: 'here only: the key lives on there',
+}
+
 function truth(revocation: string): string {
-  return revocation === 'immediate' ? 'at once' : revocation === 'policy' ? 'by a policy' : 'no: it expires'
+  return truths[revocation] ?? revocation
 }

@@ -22,13 +22,14 @@ export function providerRoutes(daemon: Daemon): Routes {
     registry.entries().map(({ name, plugin, provider, secrets }) => ({
       name,
       kind: plugin.kind,
-      revocation: plugin.revocation,
+      revocation: provider.revocation ?? plugin.revocation,
       origin: provider.origin,
       secrets,
       servers: usedBy(name),
     }))
   return {
-    kinds: () => registry.kinds.map(({ kind, summary, revocation, login }) => ({ kind, summary, revocation, login })),
+    kinds: () =>
+      registry.kinds.map(({ kind, summary, revocation, login, longLived = false }) => ({ kind, summary, revocation, login, longLived })),
     providers: views,
     /** Proved by a real mint first; then sealed secret, config and running provider change together, or nothing does. */
     registerProvider: async (request) => {

@@ -193,6 +193,11 @@ describe('receipts say what was achieved', () => {
       { outcome: 'expires', validUntil: 1_900_000_000_000 },
     ],
     [
+      'kept',
+      { outcome: { outcome: 'kept', detail: 'the key lives on' } },
+      { outcome: 'kept', verified: false, cut: true, detail: 'the key lives on' },
+    ],
+    [
       'pending',
       { error: unavailable() },
       { outcome: 'pending', verified: false, detail: 'the upstream is down', validUntil: expect.any(Number) },
@@ -202,6 +207,16 @@ describe('receipts say what was achieved', () => {
     await broker.acquire(ask(), patient)
     upstream.revokeScripts.push(script)
     expect(await broker.revoke({ all: true }, 'revoked', soon)).toMatchObject([expected])
+  })
+
+  it('a long-lived key: cut here once, with no time at which it would be dead', async () => {
+    const { broker, upstream, store } = bench()
+    const lease = await broker.acquire(ask(), patient)
+    upstream.revokeScripts.push({ outcome: { outcome: 'kept', detail: 'the key lives on' } })
+    const [receipt] = await broker.revoke({ all: true }, 'revoked', soon)
+    expect(receipt).not.toHaveProperty('validUntil')
+    expect(store.rows.get(lease.id)).toMatchObject({ state: 'revoked', sealed: '' })
+    expect(await broker.revoke({ all: true }, 'revoked', soon)).toEqual([])
   })
 
   it('an upstream that cannot revoke: until when it accepts the credential', async () => {

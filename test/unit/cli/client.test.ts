@@ -85,6 +85,22 @@ describe('the daemon’s API', () => {
     expect((await refusal(createClient().call(route))).code).toBe('daemon.unreachable')
   })
 
+  it.each([
+    ['GET', 2, { ok: true }],
+    ['POST', 1, 'daemon.unreachable'],
+  ] as const)('that is just being killed is asked again where nothing is changed by it: %s', async (method, times, expected) => {
+    let asked = 0
+    await serve((request, response) => {
+      asked += 1
+      if (asked === 1) request.socket.destroy()
+      else response.end('{"ok":true}')
+    })
+    const answer: unknown = await createClient()
+      .call([method, '/v1/status'])
+      .catch((error: unknown) => (error instanceof JitError ? error.code : error))
+    expect([asked, answer]).toEqual([times, expected])
+  })
+
   it('that does not answer in time is unreachable', async () => {
     await serve(() => undefined)
     expect((await refusal(createClient().call(route, { deadline: 100 }))).message).toContain('did not answer in time')

@@ -42,6 +42,10 @@ describe('receipts', () => {
       'no answer yet, tried again; may be valid until',
     ],
     [{ ...receipt, outcome: 'expires' as const, verified: false, validUntil: 1 }, 'cannot be revoked there; valid until'],
+    [
+      { ...receipt, outcome: 'kept' as const, verified: false, detail: 'the key lives on' },
+      'nothing can be revoked there (the key lives on)',
+    ],
     [{ ...receipt, outcome: 'irrevocable' as const, verified: false, validUntil: 1 }, 'never confirmed; may be valid until'],
   ])('tell the truth about each outcome', (value, words) => {
     expect(receiptTable([value])).toContain(words)
@@ -54,6 +58,10 @@ describe('receipts', () => {
     const open: ReceiptView = { ...receipt, outcome: 'pending', verified: false, validUntil: 1 }
     expect(receiptSummary([receipt, open])).toMatch(/^2 credentials cut here; 1 dead upstream, 1 may be accepted there until \d\d:/)
     expect(receiptSummary([open])).toContain('none dead upstream')
+    const kept: ReceiptView = { ...receipt, outcome: 'kept', verified: false }
+    expect(receiptSummary([receipt, kept])).toBe(
+      '2 credentials cut here; 1 dead upstream, 1 of a key that stays valid there until it is rotated',
+    )
   })
 })
 

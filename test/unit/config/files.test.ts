@@ -20,7 +20,16 @@ const text = (name: string): string => readFileSync(`${folder}/${name}`, 'utf8')
 describe('the config files that are shipped', () => {
   it.each(['jit.example.yaml', 'jit.full.yaml'])('%s loads and compiles', (name) => {
     const loaded = loadConfig(name, text(name), { kinds, presets })
-    const policy = compilePolicy(loaded, new Map([['acme', realFacts('github-app')]]), presets)
+    const policy = compilePolicy(
+      loaded,
+      new Map(
+        Object.entries({ acme: 'github-app', prod: 'aws-sts', secrets: 'vault', tracker: 'oauth', gitlab: 'static' }).map(([key, kind]) => [
+          key,
+          realFacts(kind),
+        ]),
+      ),
+      presets,
+    )
     expect(leaseOf(policy.decide(toolCall('github', 'get_issue', { owner: 'acme', repo: 'web', issue_number: 1 }))).scope).toEqual({
       repositories: ['acme/web'],
       permissions: { issues: 'read' },

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/core/secret.ts'
 import { translate } from '../../../src/egress/answer.ts'
 import type { LaneNetwork } from '../../../src/egress/types.ts'
-import { type Answer, ask, type Bench, call, exchange, origin, placeholder, shareBench, token } from './support.ts'
+import { type Answer, ask, type Bench, call, exchange, origin, placeholder, rule, shareBench, token } from './support.ts'
 
 let bench: Bench
 shareBench((opened) => (bench = opened))
@@ -39,6 +39,22 @@ describe('a base-URL lane', () => {
     expect(bench.upstream.journal).toMatchObject([
       { url: '/repos/acme/web?page=2', headers: { host: 'api.test', authorization: `Bearer ${token}` } },
     ])
+    lane.close()
+  })
+
+  it('sends an escaped slash on as it came, where a rule binds that segment, and nowhere else', async () => {
+    const lane = await endpointLane()
+    const project = rule('GET /projects/x/issues')
+    const escaped = { kind: 'literal', value: 'acme/web', ignoreCase: false, encoded: true } as const
+    const end = lane.begin(call([{ ...project, segments: project.segments.with(1, escaped) }, 'GET /repos/**']))
+    expect((await get(`${lane.url}${prefix}/projects/acme%2Fweb/issues`)).status).toBe(200)
+    expect(bench.upstream.journal.map(({ url }) => url)).toEqual(['/projects/acme%2Fweb/issues'])
+    for (const path of ['/projects/acme/web/issues', '/projects/acme%2Fapi/issues', '/repos/acme%2Fweb'])
+      expect((await get(`${lane.url}${prefix}${path}`)).status).toBe(403)
+    end()
+    lane.begin(call(['GET /repos/**']))
+    expect((await get(`${lane.url}${prefix}/repos/acme%2Fweb`)).status).toBe(400)
+    expect(bench.upstream.journal).toHaveLength(1)
     lane.close()
   })
 

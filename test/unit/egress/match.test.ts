@@ -94,6 +94,68 @@ describe('a request rule', () => {
     expect(['/repos/a', '/repos/a/b', '/repo'].map((target) => admits(rest, 'GET', target))).toEqual([true, true, false])
   })
 
+  const project: RequestRule = {
+    ...issue,
+    segments: [literal('projects'), { kind: 'literal', value: 'acme/web', ignoreCase: false, encoded: true }, literal('issues')],
+  }
+  it.each([
+    ['in capitals', '/projects/acme%2Fweb/issues', true],
+    ['in small letters', '/projects/acme%2fweb/issues', true],
+    ['beside other escapes', '/projects/%61cme%2Fweb/issues', true],
+    ['not escaped', '/projects/acme/web/issues', false],
+    ['escaped twice', '/projects/acme%252Fweb/issues', false],
+    ['with another project', '/projects/acme%2Fapi/issues', false],
+    ['with more after it', '/projects/acme%2Fweb%2Fissues/issues', false],
+    ['with more before it', '/projects/x%2Facme%2Fweb/issues', false],
+    ['doubled', '/projects/acme%2F%2Fweb/issues', false],
+    ['at the end', '/projects/acme%2Fweb%2F/issues', false],
+    ['with a dot segment', '/projects/acme%2F..%2Facme%2Fweb/issues', false],
+    ['with an escaped dot segment', '/projects/acme%2F%2e%2Fweb/issues', false],
+    ['with a path parameter', '/projects/acme%2F..;x%2Fweb/issues', false],
+    ['as a backslash', '/projects/acme%5Cweb/issues', false],
+    ['also elsewhere', '/projects%2Facme%2Fweb/issues', false],
+    ['in the place of a separator', '/projects/acme%2Fweb%2Fissues', false],
+    ['as a wide character', '/projects/acme%EF%BC%8Fweb/issues', false],
+    ['overlong', '/projects/acme%C0%AFweb/issues', false],
+  ])('whose segment is bound to a value with a slash, which stands there %s: %s', (_, target, admitted) => {
+    expect(admits(project, 'GET', target)).toBe(admitted)
+  })
+
+  it.each([
+    '/a/..',
+    '/a/../b',
+    '/./a',
+    '/a/..;x/b',
+    '/a/%2e%2e',
+    '/a%2F..',
+    '/a%2F..%2Fb',
+    '/a%2F.%2Fb',
+    '/..%2Fa',
+    '/a%2F..;x%2Fb',
+    '/a%2F%2Fb',
+    '/%2Fa',
+    '/a%2F',
+    '/a%2F/b',
+    '/%2F',
+    '/a%252Fb',
+    '/a%5Cb',
+    '/a//b',
+  ])('%s is not taken apart at all, whatever the rule', (target) => {
+    expect(readTarget('GET', origin, target)).toBeUndefined()
+  })
+
+  it.each<[string, RequestRule['segments']]>([
+    ['a literal', [literal('a/b')]],
+    ['a literal in any case', [literal('a/b', true)]],
+    ['*', [{ kind: 'one' }]],
+    ['**', [{ kind: 'rest' }]],
+    ['** after others', [literal('a'), { kind: 'rest' }]],
+    ['a captured value', [{ kind: 'seen', name: 'sha' }]],
+  ])('with %s takes no escaped slash', (_, segments) => {
+    for (const target of ['/a%2Fb', '/a/b%2Fc'])
+      expect(admits({ ...issue, segments }, 'GET', target, origin, new Map([['sha', 'a/b']]))).toBe(false)
+  })
+
   it('with a captured value takes that value and nothing before it was seen', () => {
     const status: RequestRule = { ...issue, segments: [literal('commits'), { kind: 'seen', name: 'sha' }] }
     expect(admits(status, 'GET', '/commits/abc')).toBe(false)
@@ -114,6 +176,19 @@ describe('a request rule', () => {
         },
       ),
       { numRuns: 2000 },
+    )
+  })
+
+  it('admits an escaped slash only where it decodes to the bound value, whether a reader decodes before or after it splits', () => {
+    const pieces = fc.constantFrom('acme', 'web', 'api', '%2f', '%2F', '%252F', '/', '..', '.', ';', '%5c', '%61', 'issues', '')
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 7 }), (parts) => {
+        const target = `/projects/${parts.join('')}/issues`
+        if (!admits(project, 'GET', target)) return
+        expect(target.split('/').map((segment) => decodeURIComponent(segment))).toEqual(['', 'projects', 'acme/web', 'issues'])
+        expect(new URL(decodeURIComponent(target), origin).pathname).toBe('/projects/acme/web/issues')
+      }),
+      { numRuns: 3000, examples: [[['acme', '%2F', 'web']]] },
     )
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { problemsOf } from './support.ts'
+import { keyFacts, problemsOf } from './support.ts'
 
 const head = '  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n'
 const row = (text: string): string => `${head}    allow: [t]\n    tools:\n      t: ${text}\n`
@@ -66,6 +66,19 @@ describe('what cannot be compiled', () => {
     ['an empty part', row('{ scope: { a: 1 }, requests: ["GET /a//b"] }'), /empty part/],
     ['an encoded path', row('{ scope: { a: 1 }, requests: ["GET /a%20b"] }'), /write paths decoded/],
     ['segments beside text', row('{ scope: { a: 1 }, requests: ["GET /a-${args.x...}"] }'), /must stand alone between slashes/],
+    [
+      'an escaped segment beside text',
+      row('{ scope: { a: 1 }, requests: ["GET /a-${args.x|encoded}"] }'),
+      /must stand alone between slashes/,
+    ],
+    ['an escaped segment in a query', row('{ scope: { a: 1 }, requests: ["GET /a?b=${args.x|encoded}"] }'), /t\.requests\[0\]/],
+    ['an escaped segment in a scope', row('{ scope: { a: "${args.x|encoded}" }, requests: [GET /] }'), /takes no "\|encoded" in a scope/],
+    [
+      'an escaped segment in a body',
+      row('{ scope: { a: 1 }, requests: [{ request: POST /, body: { /b: "${args.x|encoded}" } }] }'),
+      /\|encoded\} belongs to paths/,
+    ],
+    ['an unknown suffix', row('{ scope: { a: 1 }, requests: ["GET /${args.x|decoded}"] }'), /is no template/],
     ['base64 in a path', row('{ scope: { a: 1 }, requests: ["GET /${args.x|base64}"] }'), /belongs to a body/],
     [
       'a value captured by nobody',
@@ -147,6 +160,19 @@ describe('what cannot be compiled', () => {
     const text =
       '  s:\n    run: [x]\n    provider: acme\n    inject: { env: T }\n    allow: [t]\n    tools: { t: { scope: { repositories: [], permissions: { issues: read } }, requests: [GET /] } }\n'
     expect(problemsOf(text).join()).toContain('servers.s.tools.t.scope: the scope is refused')
+  })
+
+  it.each([
+    ['env', '{ mode: env, env: T }', 1],
+    ['egress', '{ env: T }', 0],
+    ['endpoint', '{ mode: endpoint, env: T, url: { U: "${endpoint}" } }', 0],
+  ])('a key that outlives the call, in mode %s', (mode, inject, found) => {
+    const text = `  s:\n    run: [x]\n    provider: plain\n    inject: ${inject}\n`
+    const problems = problemsOf(text, new Map([['plain', keyFacts]]))
+    expect(problems).toHaveLength(found)
+    for (const problem of problems)
+      expect(problem).toMatch(new RegExp(`servers\\.s\\.inject\\.mode: mode ${mode} gives the server the secret itself`))
+    expect(problemsOf(text)).toEqual([])
   })
 
   it('all problems are reported at once, in order', () => {

@@ -12,9 +12,10 @@ const policy = policyOf(`  github:
     run: [node, server.js]
     provider: plain
     inject: { env: T }
-    allow: [one, list, digits, composite, below, compare, nested, encoded, whole, graph]
+    allow: [one, escaped, list, digits, composite, below, compare, nested, encoded, whole, graph]
     tools:
       one: { scope: { k: "\${args.x}" }, requests: ["GET /a/\${args.x}"] }
+      escaped: { scope: { k: 1 }, requests: ["GET /p/\${args.x|encoded}/i"] }
       list: { scope: { k: [fixed, "\${args.x}"] }, requests: [GET /] }
       digits: { scope: { digits: "\${args.x}" }, requests: [GET /] }
       composite: { scope: { k: "\${args.x}/\${args.y}" }, requests: [GET /] }
@@ -71,6 +72,21 @@ describe('a value from a call', () => {
       requests: [{ segments: [{ value: 'a' }, { kind: 'literal', value: text, ignoreCase: false }] }],
     })
   })
+
+  it.each<[Json, string]>([
+    ['acme/web', 'GET https://api.plain.dev/p/acme%2Fweb/i'],
+    ['a/b/c', 'GET https://api.plain.dev/p/a%2Fb%2Fc/i'],
+    [42, 'GET https://api.plain.dev/p/42/i'],
+  ])('%j is one segment where its slashes are escaped: %s', (x, text) => {
+    const [rule] = leaseOf(decide('escaped', { x })).requests
+    expect(rule?.text).toBe(text)
+    expect(rule?.segments[1]).toEqual({ kind: 'literal', value: String(x), ignoreCase: false, encoded: true })
+  })
+
+  it.each<Json>(['', '/', '/a', 'a/', 'a//b', '.', '..', './a', 'a/./b', 'a/..', 'a%2fb', 'a\\b', '*', 'a/*', 'a?b', 'a\nb', null, ['a']])(
+    '%j is no segment, escaped or not',
+    (x) => expect(decide('escaped', { x }).effect).toBe('deny'),
+  )
 
   it('takes the place of list items, each checked, never of all', () => {
     expect(leaseOf(decide('list', { x: ['a', 'b/c', 1] })).scope).toEqual({ k: ['fixed', 'a', 'b/c', '1'] })

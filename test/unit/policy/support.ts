@@ -47,21 +47,24 @@ const kinds = new Map<string, z.ZodType>([
   ['github-app', z.strictObject({})],
   ['plain', z.strictObject({})],
 ])
+/** Facts of a kind whose secret outlives every lease. */
+export const keyFacts: ProviderFacts = { ...plainFacts, longLived: true }
+
 const facts = new Map<string, ProviderFacts>([
   ['acme', githubFacts],
   ['plain', plainFacts],
 ])
 
 /** Compiles the `servers:` part of a config (YAML, indented by two); providers `acme` (github-app) and `plain` exist. */
-export function policyOf(servers: string, head = ''): CompiledPolicy {
+export function policyOf(servers: string, head = '', known: ReadonlyMap<string, ProviderFacts> = facts): CompiledPolicy {
   const text = `version: 1\n${head}providers:\n  acme: { kind: github-app }\n  plain: { kind: plain }\nservers:\n${servers}`
-  return compilePolicy(loadConfig('jit.yaml', text, { kinds, presets }), facts, presets)
+  return compilePolicy(loadConfig('jit.yaml', text, { kinds, presets }), known, presets)
 }
 
 /** What is wrong with that part, as `line:column path: message`. */
-export function problemsOf(servers: string): string[] {
+export function problemsOf(servers: string, known: ReadonlyMap<string, ProviderFacts> = facts): string[] {
   try {
-    policyOf(servers)
+    policyOf(servers, '', known)
     return []
   } catch (error) {
     if (!(error instanceof JitError) || error.code !== 'config.invalid') throw error

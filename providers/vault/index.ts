@@ -1,0 +1,43 @@
+import type { LoginField, ProviderPlugin } from '../../src/provider/index.ts'
+import { type VaultConfig, vaultConfig, vaultScope } from './config.ts'
+import { openVault } from './mint.ts'
+import { checkField } from './scope.ts'
+
+const optional = { secret: false, required: false, type: 'text' } as const
+const sealed = { secret: true, required: false, type: 'file' } as const
+
+const login: readonly LoginField[] = [
+  {
+    name: 'address',
+    label: 'Address',
+    help: 'of Vault or OpenBao: https://vault.example.com:8200',
+    secret: false,
+    required: true,
+    type: 'text',
+  },
+  { name: 'namespace', label: 'Namespace', help: 'where the broker logs in and mints', ...optional },
+  { name: 'method', label: 'Method', help: 'token (default), approle, userpass, jwt or kubernetes', ...optional },
+  { name: 'mount', label: 'Mount', help: 'of the login method below auth/, where it is not named like the method', ...optional },
+  { name: 'role', label: 'Role', help: 'approle: the role id; jwt and kubernetes: the role’s name', ...optional },
+  { name: 'username', label: 'User name', help: 'for userpass', ...optional },
+  { name: 'jwtFile', label: 'JWT file', help: 'a projected token, read anew at each login', ...optional },
+  { name: 'tokenRole', label: 'Token role', help: 'through which child tokens are made: auth/token/create/ROLE', ...optional },
+  { name: 'token', label: 'Token', help: 'for method token: a periodic service token', ...sealed },
+  { name: 'secretId', label: 'Secret id', help: 'for approle', ...sealed },
+  { name: 'password', label: 'Password', help: 'for userpass', ...sealed },
+  { name: 'jwt', label: 'JWT', help: 'for jwt or kubernetes, where there is no JWT file', ...sealed },
+]
+
+/** Vault and OpenBao: child tokens by policy, dynamic secrets by lease; both revoked by name and looked up after. */
+export const vault: ProviderPlugin<VaultConfig> = {
+  kind: 'vault',
+  summary: 'child tokens and dynamic secrets of HashiCorp Vault or OpenBao, for one policy or role at a time',
+  config: vaultConfig,
+  scope: vaultScope,
+  revocation: 'immediate',
+  login,
+  // Of a service token's length; its inside is no token of any Vault.
+  placeholder: (random) => `hvs.CAESI${random}`,
+  checkField,
+  open: openVault,
+}
