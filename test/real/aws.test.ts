@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { lastCall } from '../demo/trail.ts'
 import { runJit } from '../support/command.ts'
 import { configureServers, must } from '../support/servers.ts'
-import { callTool } from './call.ts'
+import { callTool, connect } from './call.ts'
 import { account, awsHosts, json, type Moto, query, region, startMoto } from './moto.ts'
 import { findProgram } from './programs.ts'
 
@@ -37,11 +37,11 @@ const inject = {
   egress: '{ mode: egress, env: AWS_ACCESS_KEY_ID }',
   endpoint: '{ mode: endpoint, env: AWS_ACCESS_KEY_ID, url: { AWS_ENDPOINT_URL: "${endpoint}" } }',
 } as const
-const boto = (mode: keyof typeof inject): string => `  ${mode}:
+const boto = (mode: keyof typeof inject, name: string = mode): string => `  ${name}:
     run: [${JSON.stringify(join(dirname(cloudwatch ?? ''), 'python'))}, ${JSON.stringify(join(import.meta.dirname, 'boto_server.py'))}]
     provider: aws
     inject: ${inject[mode]}
-    lifetime: call
+    lifetime: ${name === mode ? 'call' : 'ttl'}
     allow: [get_object, get_other_object, put_object, get_item, get_parameter, environment]
     tools:
       get_object: &get
@@ -136,7 +136,7 @@ describe.skipIf(moto === undefined || cloudwatch === undefined)('AWS as moto pla
     writeFileSync(join(home, 'secret-key'), key.secret, { mode: 0o600 })
     const sealed = ['--access-key-id', join(home, 'key-id'), '--secret-access-key', join(home, 'secret-key')]
     await must({ home }, ['login', 'aws-sts', 'aws', '--region', region, '--role-arn', role, ...sealed])
-    await configureServers({ home }, boto('egress') + boto('endpoint') + cloudwatchServer)
+    await configureServers({ home }, boto('egress') + boto('endpoint') + boto('endpoint', 'kept') + cloudwatchServer)
   })
   afterAll(async () => {
     await runJit(home, ['stop'])
@@ -206,12 +206,15 @@ describe.skipIf(moto === undefined || cloudwatch === undefined)('AWS as moto pla
   })
 
   it('says of each session until when AWS would still accept it, since nothing ends one', async () => {
-    const { receipts } = revoked.parse(JSON.parse(await must({ home }, ['revoke', '--all', '--json'])))
-    expect(receipts.length).toBeGreaterThan(0)
+    const connection = await connect(home, 'kept')
+    await connection.call('get_item', { table: 'users', id: 'ada' })
+    const { receipts } = revoked.parse(JSON.parse(await must({ home }, ['revoke', '--server', 'kept', '--json'])))
+    expect(receipts).toHaveLength(1)
     for (const { outcome, validUntil = 0 } of receipts) {
       expect(outcome).toBe('expires')
       expect(validUntil).toBeGreaterThan(Date.now())
     }
+    await connection.close()
     await must({ home }, ['audit', 'verify'])
   })
 })

@@ -11,15 +11,37 @@ export interface Called {
   readonly failed: boolean
 }
 
-/** One call over `jit connect` on a connection of its own; what is refused as an error of the protocol counts as failed, too. */
-export async function callTool(home: string, server: string, name: string, args: Record<string, unknown>): Promise<Called> {
+/** A connection to a server over `jit connect`; when it closes, its credentials end. */
+export interface Connection {
+  /** What is refused as an error of the protocol counts as failed, too. */
+  call(name: string, args: Record<string, unknown>): Promise<Called>
+  close(): Promise<void>
+}
+
+export async function connect(home: string, server: string): Promise<Connection> {
   const client = await openAgent(home, server)
+  return {
+    async call(name, args) {
+      try {
+        const answer = toolAnswer.parse(await client.callTool({ name, arguments: args }))
+        return {
+          text: answer.content.map(({ text, resource }) => text + (resource?.text ?? '')).join('\n'),
+          failed: answer.isError === true,
+        }
+      } catch (error) {
+        return { text: String(error), failed: true }
+      }
+    },
+    close: () => client.close(),
+  }
+}
+
+/** One call on a connection of its own. */
+export async function callTool(home: string, server: string, name: string, args: Record<string, unknown>): Promise<Called> {
+  const connection = await connect(home, server)
   try {
-    const answer = toolAnswer.parse(await client.callTool({ name, arguments: args }))
-    return { text: answer.content.map(({ text, resource }) => text + (resource?.text ?? '')).join('\n'), failed: answer.isError === true }
-  } catch (error) {
-    return { text: String(error), failed: true }
+    return await connection.call(name, args)
   } finally {
-    await client.close()
+    await connection.close()
   }
 }
