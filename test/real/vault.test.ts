@@ -26,6 +26,7 @@ path "auth/token/lookup-accessor" { capabilities = ["update"] }
 path "database/creds/readonly" { capabilities = ["read"] }
 path "sys/leases/revoke" { capabilities = ["update"] }
 path "sys/leases/lookup" { capabilities = ["update"] }
+path "sys/policies/acl/jit-lease_*" { capabilities = ["create", "update", "delete"] }
 `
 const policies = {
   'jit-broker': brokerPolicy,
@@ -41,16 +42,22 @@ const value = z.object({ data: z.looseObject({ data: z.record(z.string(), z.stri
 const roleId = z.object({ data: z.object({ role_id: z.string() }) })
 const secretId = z.object({ data: z.object({ secret_id: z.string() }) })
 const shown = z.object({ data: z.object({ display_name: z.string() }) })
+const listed = z.object({ data: z.object({ keys: z.array(z.string()) }) })
+const policyText = z.object({ data: z.object({ policy: z.string() }) })
 const leases = z.array(z.looseObject({ server: z.string() }))
 const kept = z.object({ user: z.string(), password: z.string() })
 const revoked = z.object({ receipts: z.array(z.looseObject({ outcome: z.string(), verified: z.boolean().optional() })) })
 
-/** The same program without a rule for paths, with a policy that is too narrow, and with one that nobody gives out. */
+/** The same program without a rule for paths, and with other policies: one too narrow, one that nobody gives out, one per call. */
 function otherServer(name: string): string {
-  const policy = { narrow: 'mcp-mounts', wide: 'jit-broker' }[name]
+  const scope = {
+    narrow: 'policies: [mcp-mounts]',
+    wide: 'policies: [jit-broker]',
+    exact: 'paths: [{ path: sys/mounts, capabilities: [read] }, { path: ["${args.mount}", data, "${args.path}"], capabilities: [read] }]',
+  }[name]
   const row = `    tools:
       read_secret:
-        scope: { policies: [${policy}] }
+        scope: { ${scope} }
         requests: [GET /v1/sys/mounts, "GET /v1/\${args.mount}/data/\${args.path...}"]
 `
   return `  ${name}:
@@ -59,7 +66,7 @@ function otherServer(name: string): string {
     preset: vault-mcp-server
     where: { mount: secret }
     allow: [read_secret]
-${policy === undefined ? '' : row}`
+${scope === undefined ? '' : row}`
 }
 
 /** The broker's own login, the policies to give out, and a secret. Answers with the login. */
@@ -69,7 +76,7 @@ async function furnish(vault: Vault, database: Postgresql): Promise<{ role: stri
   await vault.ask('POST', 'sys/auth/approle', { type: 'approle' })
   for (const [name, policy] of Object.entries(policies)) await vault.ask('PUT', `sys/policies/acl/${name}`, { policy })
   await vault.ask('POST', 'auth/token/roles/jit', {
-    allowed_policies_glob: 'mcp-*',
+    allowed_policies_glob: 'mcp-*,jit-lease_*',
     token_type: 'service',
     renewable: false,
     token_explicit_max_ttl: '1h',
@@ -109,6 +116,8 @@ describe.skipIf(program === undefined || mcp === undefined || postgresql === und
     writeFileSync(join(home, 'secret-id'), secret, { mode: 0o600 })
     const login = ['--method', 'approle', '--role', role, '--secret-id', join(home, 'secret-id'), '--token-role', 'jit']
     await must({ home }, ['login', 'vault', 'team', '--address', vault.address, ...login])
+    const file = join(home, 'jit.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^( +)tokenRole: jit$/m, '$&\n$1ephemeralPolicies: true'))
     await configureServers(
       { home },
       `  vault:
@@ -117,7 +126,7 @@ describe.skipIf(program === undefined || mcp === undefined || postgresql === und
     preset: vault-mcp-server
     where: { mount: secret, path: [apps/web, apps/new] }
     allow: [list_mounts, read_secret, write_secret, delete_secret]
-${['anywhere', 'narrow', 'wide'].map((name) => otherServer(name)).join('')}  psql:
+${['anywhere', 'narrow', 'wide', 'exact'].map((name) => otherServer(name)).join('')}  psql:
     run: [node, ${JSON.stringify(join(import.meta.dirname, 'psql_server.mjs'))}]
     provider: team
     env: { PGHOST: 127.0.0.1, PGPORT: "${database.port}", PGDATABASE: postgres, PSQL: ${database.psql}, KEEP: ${keep} }
@@ -144,6 +153,8 @@ ${['anywhere', 'narrow', 'wide'].map((name) => otherServer(name)).join('')}  psq
     }
     throw new Error('leases that do not end')
   }
+
+  const policyNames = async (): Promise<string[]> => listed.parse(await vault.ask('GET', 'sys/policies/acl?list=true')).data.keys
 
   it('gives vault-mcp-server a child token of one policy, which reads the secret', async () => {
     const answer = await callTool(home, 'vault', 'read_secret', { mount: 'secret', path: 'apps/web' })
@@ -190,6 +201,20 @@ ${['anywhere', 'narrow', 'wide'].map((name) => otherServer(name)).join('')}  psq
     expect((await lastCall(home, 'wide')).requests ?? []).toEqual([])
   })
 
+  it('writes a policy for one call, which is gone with its token', async () => {
+    const connection = await connect(home, 'exact')
+    const answer = await connection.call('read_secret', { mount: 'secret', path: 'apps/web' })
+    expect(answer.text).toContain('blue')
+    const [name = ''] = (await policyNames()).filter((known) => known.startsWith('jit-lease_'))
+    const { policy } = policyText.parse(await vault.ask('GET', `sys/policies/acl/${name}`)).data
+    expect(JSON.parse(policy)).toEqual({
+      path: { 'sys/mounts': { capabilities: ['read'] }, 'secret/data/apps/web': { capabilities: ['read'] } },
+    })
+    await must({ home }, ['revoke', '--server', 'exact'])
+    expect((await policyNames()).filter((known) => known.startsWith('jit-lease_'))).toEqual([])
+    await connection.close()
+  })
+
   it('makes a database user for one call, which can log in no more when the call is over', async () => {
     // Its name is a part of the credential like its password.
     expect(await callTool(home, 'psql', 'who', {})).toEqual({ text: '[redacted by jit]\n', failed: false })
@@ -217,9 +242,7 @@ ${['anywhere', 'narrow', 'wide'].map((name) => otherServer(name)).join('')}  psq
   it('leaves no token behind but the broker’s and root’s, and a trail that verifies', async () => {
     await must({ home }, ['revoke', '--all'])
     await noLeases()
-    const accessors = z
-      .object({ data: z.object({ keys: z.array(z.string()) }) })
-      .parse(await vault.ask('GET', 'auth/token/accessors?list=true')).data.keys
+    const accessors = listed.parse(await vault.ask('GET', 'auth/token/accessors?list=true')).data.keys
     const names = await Promise.all(
       accessors.map(async (accessor) => shown.parse(await vault.ask('POST', 'auth/token/lookup-accessor', { accessor })).data.display_name),
     )
