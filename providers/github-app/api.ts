@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
-import { Octokit } from '@octokit/rest'
+import type { Octokit } from '@octokit/rest'
 import { SignJWT } from 'jose'
 import { z } from 'zod'
 import { JitError, neverSent, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
@@ -16,10 +16,12 @@ export type GithubApi = (
 ) => Promise<{ status: number; data: unknown; date: string | undefined }>
 
 export function createApi(config: GithubAppConfig, host: ProviderHost): GithubApi {
-  const octokit = new Octokit({ baseUrl: config.apiUrl.replace(/\/$/, ''), request: { fetch: host.fetch }, log: silent, userAgent: 'jit' })
+  let client: Promise<Octokit> | undefined
   return async (route, parameters, authorization, signal) => {
     const value = 'app' in authorization ? await appToken(config, host) : authorization.token.reveal()
+    client ??= openClient(config, host)
     try {
+      const octokit = await client
       const { status, data, headers } = await octokit.request(route, {
         ...parameters,
         headers: { authorization: `Bearer ${value}`, 'x-github-api-version': '2022-11-28' },
@@ -31,6 +33,12 @@ export function createApi(config: GithubAppConfig, host: ProviderHost): GithubAp
       throw explain(error, route, host, value)
     }
   }
+}
+
+/** Loaded with the first request: a daemon that mints nothing does without its eight megabytes. */
+async function openClient({ apiUrl }: GithubAppConfig, { fetch }: ProviderHost): Promise<Octokit> {
+  const { Octokit } = await import('@octokit/rest')
+  return new Octokit({ baseUrl: apiUrl.replace(/\/$/, ''), request: { fetch }, log: silent, userAgent: 'jit' })
 }
 
 /** RS256, one minute back for clocks that differ, nine minutes ahead: GitHub accepts ten. */

@@ -7,7 +7,7 @@ import {
   parse,
   type SelectionNode,
   type ValueNode,
-} from 'graphql'
+} from 'graphql/language'
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { GraphqlRule } from '../core/types.ts'
 

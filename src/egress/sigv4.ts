@@ -1,5 +1,4 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
-import { SignatureV4 } from '@smithy/signature-v4'
 import { same } from './credential.ts'
 
 /** What a client signed its request for: AWS's region and signing name of the service. */
@@ -88,6 +87,8 @@ export async function sign(request: UnsignedRequest, scope: SigningScope, keys: 
   }
   const query = new Map<string, string[]>()
   for (const [name, value] of request.query) query.set(name, [...(query.get(name) ?? []), value])
+  // Loaded with the first request that needs it: most daemons never sign one.
+  const { SignatureV4 } = await import('@smithy/signature-v4')
   const signer = new SignatureV4({
     service: scope.service,
     region: scope.region,

@@ -54,7 +54,10 @@ export function createNetwork(config: Config['network'], place: NetworkOptions |
     fetch: async (input, init) => {
       // `object`, since the platform's RequestInit and this package's differ in name only.
       const asked: object = { ...(input instanceof Request ? await readRequest(input) : {}), ...init }
-      return undiciFetch(input instanceof Request ? input.url : input, { ...asked, redirect: 'manual', dispatcher })
+      const target = input instanceof Request ? input.url : input
+      return undiciFetch(target, { ...asked, redirect: 'manual', dispatcher }).catch((error: unknown) => {
+        throw plainly(error)
+      })
     },
     httpsAgent,
     httpAgent,
@@ -101,6 +104,14 @@ function connector(dial: Dial): buildConnector.connector {
 async function readRequest(request: Request): Promise<UndiciRequestInit> {
   const { method, headers, signal } = request
   return { method, headers: [...headers], signal, ...(request.body === null ? {} : { body: await request.arrayBuffer() }) }
+}
+
+/** "fetch failed" says nothing; why it did stands in its cause. */
+function plainly(error: unknown): unknown {
+  if (!(error instanceof TypeError) || !(error.cause instanceof Error)) return error
+  const { cause } = error
+  const code = 'code' in cause && typeof cause.code === 'string' && !cause.message.includes(cause.code) ? ` (${cause.code})` : ''
+  return new TypeError(`${cause.message}${code}`, { cause })
 }
 
 function asError(thrown: unknown): Error {

@@ -38,7 +38,8 @@ export interface CompiledCase {
   holds(args: JsonObject, used: Used): boolean
   /** Throws Refusal. */
   grant(args: JsonObject, used: Used): Grant
-  resource(args: JsonObject): string | undefined
+  /** What the row says is touched; else what the provider says of the scope. */
+  resource(args: JsonObject, grant: Grant): string | undefined
 }
 
 /** Compiles one case; `rule` says where it stands. Throws RuleError. */
@@ -72,7 +73,7 @@ export function compileCase(row: ToolCase, rule: RuleReference, context: CaseCon
       return holds
     },
     grant: grant.bind,
-    resource: resource.fill,
+    resource: (args, granted) => resource.fill(args) ?? (row.resource === undefined ? described(granted, context) : undefined),
   }
 }
 
@@ -113,6 +114,15 @@ function compileGrant(row: ToolCase, context: CaseContext): CompiledGrant {
   }
 }
 
+function described(grant: Grant, { provider }: CaseContext): string | undefined {
+  const text = grant.credential === 'none' ? '' : (provider?.facts.describe?.(grant.scope) ?? '')
+  return text === '' ? undefined : shortened(text)
+}
+
+function shortened(text: string): string {
+  return text.length <= 300 ? text : `${text.slice(0, 299)}…`
+}
+
 /** For people: what cannot be shown plainly is not shown. */
 function compileResource(template: string | undefined): {
   readonly names: readonly string[]
@@ -140,7 +150,7 @@ function fillResource(parts: ReturnType<typeof parseTemplate>, args: JsonObject)
       refuseMetacharacters(printed, part.name, 'resource')
       text += printed
     }
-    return text.length <= 300 ? text : `${text.slice(0, 299)}…`
+    return shortened(text)
   } catch (error) {
     if (error instanceof Refusal) return undefined
     throw error

@@ -94,13 +94,9 @@ function decideTool(server: ServerRules, operation: Operation, used: Used): Deci
       if (!one.holds(args, used)) continue
       if (!one.free) for (const constraint of server.where) constraint.check(args, used)
       for (const constraint of one.where) constraint.check(args, used)
-      const permission: Permission = {
-        effect: tool.effect,
-        rule: tool.rule,
-        grant: one.grant(args, used),
-        used,
-        resource: one.resource(args) ?? operation.name,
-      }
+      const grant = one.grant(args, used)
+      const resource = one.resource(args, grant) ?? operation.name
+      const permission: Permission = { effect: tool.effect, rule: tool.rule, grant, used, resource }
       return permission
     }
   } catch (error) {

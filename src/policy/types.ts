@@ -10,6 +10,8 @@ export interface ProviderFacts {
   readonly authentication?: 'token' | 'aws-sigv4'
   /** Its secret outlives a lease: only the broker may put it into requests, and no server may hold it. */
   readonly longLived?: boolean
+  /** What a scope touches, for people. */
+  describe?(scope: JsonObject): string
   /** Parses a filled-in scope; throws JitError `provider.scope`. */
   parseScope(scope: JsonObject): JsonObject
   /** Refusal of a value from a call for one field of the scope, or undefined. */

@@ -66,6 +66,7 @@ describe('a server that reads from S3', () => {
     const explained = await jitJson(stage.home, ['explain', 'endpoint', 'read_object', '--args', JSON.stringify(question)])
     expect(explained).toMatchObject({
       effect: 'allow',
+      resource: 'acme-reports/2026/q1.csv',
       grant: {
         asks: {
           sessionPolicy: {

@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { pauseFor } from '../../../test/support/pause.ts'
 import { assumeRole, assumeWithToken } from './assume.ts'
 import { isAllowed } from './evaluate.ts'
 import { rolePolicy } from './role-policies.ts'
@@ -80,7 +81,7 @@ export async function startAws(options: AwsOptions): Promise<AwsStandIn> {
     const action = form.get('Action') ?? 'GetObject'
     journal.push({ action, form, host: request.headers.host })
     const fault = [...faults].find((one) => one.action === action)
-    if (fault?.delay !== undefined) await wait(fault.delay, request, closing.signal)
+    if (fault?.delay !== undefined) await pauseFor(request, fault.delay, closing.signal)
     if (fault?.cut === true || request.socket.destroyed) return void response.destroy()
     const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]))
     if (action === 'AssumeRoleWithWebIdentity' && fault === undefined) {
@@ -137,16 +138,4 @@ function codeOf(status: number): string {
     { 403: 'AccessDenied', 429: 'TooManyRequestsException', 503: 'ServiceUnavailable' }[status] ??
     (status < 500 ? 'ValidationError' : 'InternalFailure')
   )
-}
-
-function wait(delay: number, request: IncomingMessage, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, delay)
-    const end = (): void => {
-      clearTimeout(timer)
-      resolve()
-    }
-    request.socket.once('close', end)
-    signal.addEventListener('abort', end, { once: true })
-  })
 }

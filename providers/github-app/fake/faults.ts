@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { pauseFor } from '../../../test/support/pause.ts'
 import type { Answer } from './answers.ts'
 
 /** A failure chosen by input: which requests, and what happens to them. */
@@ -42,7 +43,7 @@ export function createFaults(): {
       entry.left -= 1
       entry.met()
       const { fault } = entry
-      if (fault.delay !== undefined) await wait(fault.delay, request, closing.signal)
+      if (fault.delay !== undefined) await pauseFor(request, fault.delay, closing.signal)
       if (fault.cut === true) return 'cut'
       return fault.status === undefined
         ? undefined
@@ -58,16 +59,4 @@ export function createFaults(): {
 
 function fits(pattern: string | RegExp | undefined, path: string): boolean {
   return pattern === undefined || (typeof pattern === 'string' ? pattern === path : pattern.test(path))
-}
-
-function wait(delay: number, request: IncomingMessage, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, delay)
-    const end = (): void => {
-      clearTimeout(timer)
-      resolve()
-    }
-    request.socket.once('close', end)
-    signal.addEventListener('abort', end, { once: true })
-  })
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
+import { pauseFor } from '../../../test/support/pause.ts'
 import { type AuthorizationServer, type ServerOptions, startAuthorizationServer } from './server.ts'
 import { listen } from './listen.ts'
 
@@ -44,7 +45,7 @@ export async function startFront(options: FrontOptions = {}): Promise<Front> {
     const body = await readAll(request)
     journal.push({ method, path, body, headers })
     const twist = twists.find((one) => (typeof one.path === 'string' ? one.path === path : one.path.test(path)))
-    if (twist?.delay !== undefined) await wait(twist.delay, request)
+    if (twist?.delay !== undefined) await pauseFor(request, twist.delay)
     if (twist?.cut === true) return void request.socket.destroy()
     if (twist?.status !== undefined || twist?.text !== undefined) {
       response.writeHead(twist.status ?? 200, { 'content-type': 'application/json', ...twist.headers })
@@ -91,14 +92,4 @@ async function readAll(request: IncomingMessage): Promise<string> {
   let text = ''
   for await (const chunk of request.setEncoding('utf8')) text += chunk
   return text
-}
-
-function wait(delay: number, request: IncomingMessage): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, delay)
-    request.socket.once('close', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { pauseFor } from '../../../test/support/pause.ts'
 import type { Answer } from './state.ts'
 
 /** A failure chosen by input: which requests, and what happens to them. */
@@ -30,7 +31,7 @@ export class Faults {
       (one) => (one.method ?? method) === method && one.path.test(path) && (one.after ?? false) === after,
     )
     if (fault === undefined) return undefined
-    if (fault.delay !== undefined) await this.#wait(fault.delay, request)
+    if (fault.delay !== undefined) await pauseFor(request, fault.delay, this.#closing.signal)
     if (fault.cut === true) return 'cut'
     if (fault.status === undefined) return undefined
     const { status, headers = {} } = fault
@@ -39,17 +40,5 @@ export class Faults {
 
   release(): void {
     this.#closing.abort()
-  }
-
-  #wait(delay: number, request: IncomingMessage): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delay)
-      const end = (): void => {
-        clearTimeout(timer)
-        resolve()
-      }
-      request.socket.once('close', end)
-      this.#closing.signal.addEventListener('abort', end, { once: true })
-    })
   }
 }

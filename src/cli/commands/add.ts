@@ -32,7 +32,7 @@ export function addCommand(): Command {
     .option('--preset <name>', 'what is known of this program: scope and requests of each of its tools')
     .option('--provider <name>', 'where its credentials come from')
     .option('--env <name>', 'the variable in which it expects its credential')
-    .option('--mode <mode>', 'how it gets the credential: egress, endpoint or env')
+    .option('--mode <mode>', 'how it gets the credential: egress, endpoint, credentials or env')
     .option('--allow <tools>', 'tools that are allowed, with commas', collect)
     .option('--ask <tools>', 'tools that a person must approve, each time', collect)
     .option('--where <argument=values>', 'what an argument must be in every call; values with commas', collect)

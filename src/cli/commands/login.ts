@@ -32,6 +32,8 @@ with "-", never from the command line:
               [--api-url URL]
   aws-sts     --region REGION --role-arn ARN [--profile NAME]
               [--access-key-id FILE --secret-access-key FILE]
+  vault       --address URL --method METHOD [--role R | --username U]
+              [--token FILE | --secret-id FILE | --password FILE | --jwt FILE]
   oauth       --client-id ID --origin URL --proof SCOPES --issuer URL
               --client-secret FILE
   static      --origin URL --key FILE [--placeholder-prefix TEXT]
