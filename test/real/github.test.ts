@@ -8,7 +8,7 @@ import { findProgram } from './programs.ts'
 const program = findProgram('github-mcp-server')
 const scope = (permission: string): string => `{ repositories: ["\${args.owner}/\${args.repo}"], permissions: { ${permission} } }`
 /** Egress, since GITHUB_HOST loses its port before 1.10.0, and an endpoint of jit is a port. */
-const server = (name: string, contents = 'contents: read'): string => `  ${name}:
+const server = (name: string, { contents = 'contents: read', labels = 'issues: read' } = {}): string => `  ${name}:
     run: [${JSON.stringify(program)}, stdio, --toolsets, "issues,labels,repos"]
     provider: acme
     inject: { mode: egress, env: GITHUB_PERSONAL_ACCESS_TOKEN }
@@ -34,7 +34,7 @@ const server = (name: string, contents = 'contents: read'): string => `  ${name}
           - request: POST /repos/\${args.owner}/\${args.repo}/issues
             body: { /title: "\${args.title}", /labels: "\${args.labels}" }
       list_label:
-        scope: ${scope('issues: read')}
+        scope: ${scope(labels)}
         requests:
           - request: POST /graphql
             graphql:
@@ -56,7 +56,7 @@ describe.skipIf(program === undefined)('GitHub’s own MCP server', () => {
   beforeAll(async () => {
     stage = await openStage()
     await login(stage)
-    await configureServers(stage, server('github') + server('narrow', 'issues: read'))
+    await configureServers(stage, server('github') + server('narrow', { contents: 'issues: read', labels: 'contents: read' }))
   })
   afterAll(async () => {
     await stage?.close()
@@ -98,6 +98,12 @@ describe.skipIf(program === undefined)('GitHub’s own MCP server', () => {
     expect((await callTool(stage.home, 'github', 'get_file_contents', args)).text).toContain('# acme/web')
     expect(await callTool(stage.home, 'narrow', 'get_file_contents', args)).toMatchObject({ failed: true })
     expect(stage.github.journal.some(({ status, path }) => status === 403 && path.startsWith('/repos/acme/web/'))).toBe(true)
+  })
+
+  it('hears from GraphQL, too, that a token is without that permission', async () => {
+    const answer = await callTool(stage.home, 'narrow', 'list_label', at)
+    expect(answer.failed).toBe(true)
+    expect(answer.text).toContain('Resource not accessible by integration')
   })
 
   it('leaves a trail that verifies', async () => {

@@ -205,7 +205,7 @@ ${['anywhere', 'narrow', 'wide', 'exact'].map((name) => otherServer(name)).join(
     const connection = await connect(home, 'exact')
     const answer = await connection.call('read_secret', { mount: 'secret', path: 'apps/web' })
     expect(answer.text).toContain('blue')
-    const [name = ''] = (await policyNames()).filter((known) => known.startsWith('jit-lease_'))
+    const name = (await policyNames()).find((known) => known.startsWith('jit-lease_')) ?? ''
     const { policy } = policyText.parse(await vault.ask('GET', `sys/policies/acl/${name}`)).data
     expect(JSON.parse(policy)).toEqual({
       path: { 'sys/mounts': { capabilities: ['read'] }, 'secret/data/apps/web': { capabilities: ['read'] } },
