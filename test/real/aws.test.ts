@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
@@ -31,15 +31,22 @@ const trust = {
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:user/jit` }, Action: 'sts:AssumeRole' }],
 }
-const own = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Resource: role }] }
+const own = {
+  Version: '2012-10-17',
+  Statement: [
+    { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: role },
+    // moto does not look which role it is.
+    { Effect: 'Allow', Action: ['iam:GetRolePolicy', 'iam:PutRolePolicy'], Resource: '*' },
+  ],
+}
 
 const inject = {
   egress: '{ mode: egress, env: AWS_ACCESS_KEY_ID }',
   endpoint: '{ mode: endpoint, env: AWS_ACCESS_KEY_ID, url: { AWS_ENDPOINT_URL: "${endpoint}" } }',
 } as const
-const boto = (mode: keyof typeof inject, name: string = mode): string => `  ${name}:
+const boto = (mode: keyof typeof inject, name: string = mode, provider = 'aws'): string => `  ${name}:
     run: [${JSON.stringify(join(dirname(cloudwatch ?? ''), 'python'))}, ${JSON.stringify(join(import.meta.dirname, 'boto_server.py'))}]
-    provider: aws
+    provider: ${provider}
     inject: ${inject[mode]}
     lifetime: ${name === mode ? 'call' : 'ttl'}
     allow: [get_object, get_other_object, put_object, get_item, get_parameter, environment]
@@ -135,8 +142,14 @@ describe.skipIf(moto === undefined || cloudwatch === undefined)('AWS as moto pla
     writeFileSync(join(home, 'key-id'), key.id, { mode: 0o600 })
     writeFileSync(join(home, 'secret-key'), key.secret, { mode: 0o600 })
     const sealed = ['--access-key-id', join(home, 'key-id'), '--secret-access-key', join(home, 'secret-key')]
-    await must({ home }, ['login', 'aws-sts', 'aws', '--region', region, '--role-arn', role, ...sealed])
-    await configureServers({ home }, boto('egress') + boto('endpoint') + boto('endpoint', 'kept') + cloudwatchServer)
+    for (const name of ['aws', 'denying'])
+      await must({ home }, ['login', 'aws-sts', name, '--region', region, '--role-arn', role, ...sealed])
+    const file = join(home, 'jit.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^( +)denying:$/m, '$&\n$1$1revocation: deny-policy'))
+    await configureServers(
+      { home },
+      boto('egress') + boto('endpoint') + boto('endpoint', 'kept') + boto('egress', 'denied', 'denying') + cloudwatchServer,
+    )
   })
   afterAll(async () => {
     await runJit(home, ['stop'])
@@ -203,6 +216,17 @@ describe.skipIf(moto === undefined || cloudwatch === undefined)('AWS as moto pla
     expect(new Set(requests.map(({ status }) => status))).toEqual(new Set([200]))
     const other = await callTool(home, 'cloudwatch', 'execute_log_insights_query', { ...insights, log_group_names: ['/acme/secret'] })
     expect(other).toMatchObject({ failed: true })
+  })
+
+  it('denies a revoked session by a policy on the role, where that is wished', async () => {
+    const connection = await connect(home, 'denied')
+    expect((await connection.call('get_item', { table: 'users', id: 'ada' })).text).toBe('Ada Lovelace')
+    const { receipts } = revoked.parse(JSON.parse(await must({ home }, ['revoke', '--server', 'denied', '--json'])))
+    expect(receipts).toMatchObject([{ outcome: 'accepted' }])
+    const policy = (await aws.rolePolicies())['jit-revoked']
+    expect(policy).toMatchObject({ Statement: [{ Effect: 'Deny', Action: '*', Resource: '*' }] })
+    expect(JSON.stringify(policy)).toMatch(/"aws:userid":\[?"AROA[A-Z0-9]+:lease_/)
+    await connection.close()
   })
 
   it('says of each session until when AWS would still accept it, since nothing ends one', async () => {

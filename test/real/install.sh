@@ -25,6 +25,10 @@ make_python() { # FOLDER PROGRAM
 }
 
 make_go() { # FOLDER PACKAGE
+  if ! command -v go > /dev/null; then
+    echo "needs Go, of the version in programs/*/go.mod or newer" >&2
+    return 1
+  fi
   mkdir -p "$1/bin" && CGO_ENABLED=0 nice go build -mod=readonly -trimpath -buildvcs=false -ldflags '-s -w' -o "$1/bin/" "$2"
 }
 

@@ -9,7 +9,9 @@ import { type Running, startProgram } from './programs.ts'
 export const region = 'eu-west-1'
 export const account = '123456789012'
 /** The names that AWS has for what the tests ask. */
-export const awsHosts = ['sts', 's3', 'dynamodb', 'ssm', 'logs'].map((service) => `${service}.${region}.amazonaws.com`)
+export const awsHosts = ['sts', 's3', 'dynamodb', 'ssm', 'logs']
+  .map((service) => `${service}.${region}.amazonaws.com`)
+  .concat('iam.amazonaws.com')
 
 /** moto behind TLS with AWS's names, checking signatures and the role's policies from `enforce` on. */
 export interface Moto {
@@ -24,6 +26,8 @@ export interface Moto {
   sessionPolicies(): Promise<unknown[]>
   /** Both halves of the keys of all sessions. */
   sessionKeys(): Promise<string[]>
+  /** The inline policies of the only role, by name. */
+  rolePolicies(): Promise<Readonly<Record<string, unknown>>>
   stop(): Promise<void>
 }
 
@@ -34,10 +38,10 @@ interface AwsRequest {
   readonly body?: string
 }
 
+const session = z.looseObject({ policy: z.string().nullable(), access_key_id: z.string(), secret_access_key: z.string() })
 const dump = z.object({
-  sts: z.looseObject({
-    AssumedRole: z.array(z.looseObject({ policy: z.string().nullable(), access_key_id: z.string(), secret_access_key: z.string() })),
-  }),
+  sts: z.looseObject({ AssumedRole: z.array(session).default([]) }),
+  iam: z.looseObject({ Role: z.array(z.looseObject({ policies: z.record(z.string(), z.string()) })) }),
 })
 
 export async function startMoto(program: string): Promise<Moto> {
@@ -59,8 +63,8 @@ export async function startMoto(program: string): Promise<Moto> {
     if (!response.ok) throw new Error(`moto answered ${response.status} to ${method} ${path}: ${text}`)
     return text
   }
-  const sessions = async (): Promise<z.infer<typeof dump>['sts']['AssumedRole']> =>
-    dump.parse(JSON.parse(await send('/moto-api/data.json', { method: 'GET' }))).sts.AssumedRole
+  const data = async (): Promise<z.infer<typeof dump>> => dump.parse(JSON.parse(await send('/moto-api/data.json', { method: 'GET' })))
+  const sessions = async (): Promise<z.infer<typeof session>[]> => (await data()).sts.AssumedRole
   return {
     port,
     ca: authority.ca,
@@ -73,6 +77,8 @@ export async function startMoto(program: string): Promise<Moto> {
     enforce: async () => void (await send('/moto-api/reset-auth', { body: '0' })),
     sessionPolicies: async () => (await sessions()).map(({ policy }) => JSON.parse(policy ?? 'null')),
     sessionKeys: async () => (await sessions()).flatMap((session) => [session.access_key_id, session.secret_access_key]),
+    rolePolicies: async () =>
+      Object.fromEntries(Object.entries((await data()).iam.Role[0]?.policies ?? {}).map(([name, text]) => [name, JSON.parse(text)])),
     async stop() {
       await agent.close()
       await running.stop()
