@@ -19,6 +19,8 @@ const at = { bucket: 'acme-reports', key: '2026/q1.csv' }
 
 const revoked = z.object({ receipts: z.array(z.looseObject({ outcome: z.string(), validUntil: z.number().optional() })) })
 
+const explanation = z.object({ grant: z.looseObject({ asks: z.record(z.string(), z.unknown()) }) })
+
 /** What the role may do; every session is narrower. */
 const rolePolicy = {
   Version: '2012-10-17',
@@ -158,13 +160,16 @@ describe.skipIf(moto === undefined || cloudwatch === undefined)('AWS as moto pla
   })
 
   describe.each(['egress', 'endpoint'])('%s', (mode) => {
-    it('reads an object under a session that may read nothing else', async () => {
+    it('reads an object under a session that may read nothing else, as jit explain had said', async () => {
+      const explained = await must({ home }, ['explain', mode, 'get_object', '--args', JSON.stringify(at), '--json'])
+      const { asks } = explanation.parse(JSON.parse(explained)).grant
       expect(await callTool(home, mode, 'get_object', at)).toEqual({ text: 'a,b\n1,2\n', failed: false })
       const policy = (await aws.sessionPolicies()).at(-1)
       expect(policy).toEqual({
         Version: '2012-10-17',
         Statement: [{ Effect: 'Allow', Action: ['s3:GetObject'], Resource: [object] }],
       })
+      expect(JSON.stringify(asks)).toContain(JSON.stringify(policy))
       // moto keeps the session policy and asks the role's alone.
       expect(await allowed(policy, 's3:GetObject', object)).toBe(true)
       expect(await allowed(policy, 's3:GetObject', 'arn:aws:s3:::acme-reports/other.txt')).toBe(false)
