@@ -11,6 +11,8 @@ export default defineConfig({
       { test: { name: 'providers', include: ['providers/*/*.test.ts', 'test/conformance/**/*.test.ts'], testTimeout: 30_000 } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...processes } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...processes } },
+      // Needs what test/real/install.sh installs: `npm run test:real`.
+      { test: { name: 'real', include: ['test/real/*.test.ts'], ...processes, testTimeout: 120_000, hookTimeout: 180_000 } },
     ],
   },
 })

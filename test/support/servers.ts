@@ -9,7 +9,7 @@ export const serverFilesystem = join(root, 'node_modules/@modelcontextprotocol/s
 export const serverMemory = join(root, 'node_modules/@modelcontextprotocol/server-memory/dist/index.js')
 
 /** Runs a command that must succeed. */
-export async function must(stage: Stage, args: readonly string[]): Promise<string> {
+export async function must(stage: Pick<Stage, 'home'>, args: readonly string[]): Promise<string> {
   const result = await runJit(stage.home, args)
   if (result.code !== 0) throw new Error(`jit ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`)
   return result.stdout
@@ -31,7 +31,7 @@ export async function login(stage: Stage): Promise<void> {
 }
 
 /** Writes the `servers:` part of the config file (YAML, indented by two) and lets it take effect. */
-export async function configureServers(stage: Stage, servers: string): Promise<void> {
+export async function configureServers(stage: Pick<Stage, 'home'>, servers: string): Promise<void> {
   const file = join(stage.home, 'jit.yaml')
   const text = readFileSync(file, 'utf8')
   const before = text.includes('\nservers:') ? text.slice(0, text.indexOf('\nservers:') + 1) : `${text.trimEnd()}\n`

@@ -19,19 +19,20 @@ export const contentRoutes: readonly Route[] = [
   ['GET', '/repos/:owner/:repo/contents/:path*', on({ contents: 'read' }, readContents)],
   ['PUT', '/repos/:owner/:repo/contents/:path+', on({ contents: 'write' }, writeFile)],
   ['GET', '/repos/:owner/:repo/commits', on({ contents: 'read' }, listCommits)],
-  [
-    'GET',
-    '/repos/:owner/:repo/git/refs/heads/:branch+',
-    on({ contents: 'read' }, (repository, { match }) =>
-      found(gitOf(repository).branches.get(match['branch'] ?? ''), (sha) => referenceOf(repository, match['branch'] ?? '', sha)),
-    ),
-  ],
+  // The older of the two names is what npm's server-github asks for.
+  ['GET', '/repos/:owner/:repo/git/refs/heads/:branch+', on({ contents: 'read' }, readReference)],
+  ['GET', '/repos/:owner/:repo/git/ref/heads/:branch+', on({ contents: 'read' }, readReference)],
   ['POST', '/repos/:owner/:repo/git/refs', on({ contents: 'write' }, createBranch)],
   ['PATCH', '/repos/:owner/:repo/git/refs/heads/:branch+', on({ contents: 'write' }, moveBranch)],
   ['POST', '/repos/:owner/:repo/git/trees', on({ contents: 'write' }, createTree)],
   ['POST', '/repos/:owner/:repo/git/commits', on({ contents: 'write' }, createCommit)],
   ['POST', '/repos/:owner/:repo/forks', on({ administration: 'write', contents: 'read' }, fork)],
 ]
+
+function readReference(repository: FakeRepository, { match }: Asked): Answer {
+  const branch = match['branch'] ?? ''
+  return found(gitOf(repository).branches.get(branch), (sha) => referenceOf(repository, branch, sha))
+}
 
 function readContents(repository: FakeRepository, { match, query }: Asked): Answer {
   const git = gitOf(repository)

@@ -1,6 +1,7 @@
 import { type Answer, badCredentials, type Caller, notFound, on, type Route } from './answers.ts'
 import { appRoutes } from './app.ts'
 import { contentRoutes } from './contents.ts'
+import { answerGraphql } from './graphql.ts'
 import { issueRoutes } from './issues.ts'
 import { pullRoutes } from './pulls.ts'
 import { repositoryOf } from './shapes.ts'
@@ -11,6 +12,7 @@ const table: readonly Route[] = [
   ...issueRoutes,
   ...contentRoutes,
   ...pullRoutes,
+  ['POST', '/graphql', answerGraphql],
 ]
 
 export async function route(method: string, url: URL, body: unknown, caller: Caller): Promise<Answer> {

@@ -66,7 +66,7 @@ export function issueOf(repository: FakeRepository, issue: FakeIssue): Record<st
   }
 }
 
-function labelOf(repository: FakeRepository, name: string, index: number): Record<string, unknown> {
+export function labelOf(repository: FakeRepository, name: string, index: number): Record<string, unknown> {
   const url = `${api}/repos/${repository.fullName}/labels/${encodeURIComponent(name)}`
   return { id: index + 1, node_id: `L_${index}`, url, name, color: 'ededed', default: false, description: null }
 }
