@@ -36,6 +36,7 @@ export function parseBody(bytes: Buffer): BodyReading {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
     const value: Json = /\d{16}|\d[eE]/.test(text) ? JSON.parse(text, exact) : JSON.parse(text)
+    if (text.includes('\\') && hasBackslashKey(value)) return refused(400, 'a body with a key that is a backslash where a rule binds it')
     if (membersIn(text) !== membersOf(value)) return refused(400, 'a body with a key twice where a rule binds it')
     return { ok: true, value, bytes: Buffer.from(JSON.stringify(value)) }
   } catch {
@@ -46,6 +47,15 @@ export function parseBody(bytes: Buffer): BodyReading {
 /** Members as the text of valid JSON spells them: what stands outside of strings has a colon for each. */
 function membersIn(text: string): number {
   return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/g, '').split(':').length - 1
+}
+
+/**
+ * V8 13.6 reads a key of one escaped character as a backslash once it has seen such a key after the same others:
+ * `JSON.parse('{"H":0,"\\\\":1}')`, then `JSON.parse('{"H":0,"\\u0048":1}')`, and the second `H` is gone.
+ */
+function hasBackslashKey(value: Json): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return (!Array.isArray(value) && Object.hasOwn(value, '\\')) || Object.values(value).some((child) => hasBackslashKey(child))
 }
 
 /** Members that were left when it was read. */
