@@ -194,6 +194,89 @@ describe('a lane to AWS', () => {
     lane.close()
   })
 
+  it.each<[string, Record<string, string>]>([
+    ['x-amz-copy-source', { 'X-Amz-Copy-Source': '/salaries/all.csv' }],
+    ['x-amz-acl', { 'x-amz-acl': 'public-read' }],
+    ['x-amz-grant-read', { 'x-amz-grant-read': 'id="somebody"' }],
+    ['x-amz-website-redirect-location', { 'x-amz-website-redirect-location': 'https://evil.example' }],
+    ['x-amz-server-side-encryption-customer-key-md5', { 'x-amz-server-side-encryption-customer-key-MD5': 'eA==' }],
+    ['x-amz-target', { 'x-amz-target': 'DynamoDB_20120810.DeleteTable' }],
+    ['x-amz-rename-source', { 'x-amz-rename-source': 'else.txt' }],
+    ['x_amz_acl', { x_amz_acl: 'public-read' }],
+  ])('signs no upload with %s, which its rule does not name', async (name, more) => {
+    const lane = await awsLane()
+    lane.begin(awsCall([writesLog]))
+    const headers = { authorization: authorizationOf({}), ...more }
+    const answer = await fetch(`${lane.url}/logs/today.txt?x-id=PutObject`, { method: 'PUT', headers })
+    expect(answer.status).toBe(403)
+    expect(bench.refusals()).toEqual([`the header ${name}, which no rule of a call in flight names`])
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it('signs what the rule names, with its value and nothing else, and another call’s rule does not help', async () => {
+    const lane = await awsLane()
+    const copies = { ...writesLog, headers: { 'x-amz-copy-source': '/logs/yesterday.txt' } }
+    const other = rule('PUT /logs/else.txt', { origin: s3, headers: { 'x-amz-acl': 'private' } })
+    lane.begin(awsCall([writesLog, copies, other]))
+    const seen = checkSignatures('s3', '')
+    const put = async (more: Record<string, string>): Promise<number> => {
+      const headers = { authorization: authorizationOf({}), ...more }
+      return (await fetch(`${lane.url}/logs/today.txt?x-id=PutObject`, { method: 'PUT', headers })).status
+    }
+    expect(await put({ 'x-amz-copy-source': '/logs/yesterday.txt' })).toBe(200)
+    expect(await put({ 'x-amz-meta-author': 'ada', 'x-amz-checksum-crc32': 'AAAAAA==' })).toBe(200)
+    expect(await put({ 'x-amz-copy-source': '/salaries/all.csv' })).toBe(403)
+    expect(await put({ 'x-amz-copy-source': '/logs/yesterday.txt', 'x-amz-acl': 'private' })).toBe(403)
+    expect(seen.good).toEqual([true, true])
+    lane.close()
+  })
+
+  it('takes no form where the rule names the operation in its header', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([rule('POST /', { origin: dynamodb, headers: { 'x-amz-target': 'DynamoDB_20120810.Scan' } })]))
+    const headers = {
+      authorization: authorizationOf({ service: 'dynamodb' }),
+      'x-amz-target': 'DynamoDB_20120810.Scan',
+      'content-type': 'application/x-www-form-urlencoded',
+    }
+    const answer = await fetch(`${lane.url}/`, { method: 'POST', headers, body: 'Action=DeleteTable&TableName=users' })
+    expect(answer.status).toBe(403)
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it.each([
+    ['a plus, which S3 reads as a space', '/logs/a+b'],
+    ['an escaped slash', '/logs%2Ftoday.txt'],
+    ['an escaped escape', '/logs/a%252fb'],
+    ['an empty part', '/logs//today.txt'],
+    ['a dot', '/logs/./today.txt'],
+    ['two escaped dots', '/logs/%2e%2E/today.txt'],
+  ])('signs no path with %s', async (_, path) => {
+    const lane = await awsLane()
+    lane.begin(awsCall([rule('GET /logs/**', { origin: s3 }), rule('GET /logs/a+b', { origin: s3 })]))
+    const answer = await ask(lane, { host: new URL(s3).host, path, headers: { authorization: authorizationOf({}) } })
+    expect(answer.status).toBe(400)
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it.each([
+    ['an ACL instead of the object', '?acl'],
+    ['the same parameter twice', '?x-id=GetObject&x-id=other'],
+    ['headers moved into the address', '?x-id=GetObject&X-Amz-Security-Token=own'],
+    ['another copy’s source', '?x-amz-copy-source=%2Fsalaries%2Fall.csv'],
+    ['an older version', '?versionId=1'],
+  ])('signs no query that asks for %s', async (_, query) => {
+    const lane = await awsLane()
+    lane.begin(awsCall([readsLog]))
+    const answer = await fetch(`${lane.url}/logs/today.txt${query}`, { headers: { authorization: authorizationOf({}) } })
+    expect(answer.status).toBe(403)
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
   it('lets a body travel outside of the signature where the rule says so', async () => {
     const lane = await awsLane()
     lane.begin(awsCall([{ ...writesLog, unsignedPayload: true }]))
