@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it } from 'vitest'
@@ -7,11 +8,12 @@ import type { RequestRule } from '../../../src/core/types.ts'
 import { readTarget } from '../../../src/egress/target.ts'
 import { sha256, sign } from '../../../src/egress/sigv4.ts'
 import type { LaneNetwork } from '../../../src/egress/types.ts'
-import { ask, type Bench, call, lease, rule, shareBench, type TestCall } from './support.ts'
+import { ask, type Bench, call, lease, listen, rule, shareBench, type TestCall } from './support.ts'
 
 const placeholder = 'ASIAPLACEHOLDER00000'
 const held = { accessKeyId: placeholder, secretAccessKey: 'what-the-server-holds-as-secret' }
 const real = { accessKeyId: 'ASIAREALREALREALREAL', secretAccessKey: 'real/secret', sessionToken: 'real-session-token' }
+const mebibyte = 1024 * 1024
 const region = 'eu-west-1'
 const s3 = 'https://s3.eu-west-1.amazonaws.com'
 const dynamodb = 'https://dynamodb.eu-west-1.amazonaws.com'
@@ -312,6 +314,89 @@ describe('a lane to AWS', () => {
     expect(answer.status).toBe(200)
     expect(seen.good).toEqual([true])
     lane.close()
+  })
+
+  describe('with bodies that come without their hash', () => {
+    const scans = (): RequestRule => rule('POST /', { origin: dynamodb, headers: { 'x-amz-target': 'DynamoDB_20120810.Scan' } })
+    const head = {
+      authorization: authorizationOf({ service: 'dynamodb' }),
+      'x-amz-target': 'DynamoDB_20120810.Scan',
+      'content-type': 'application/x-amz-json-1.0',
+    }
+
+    /** Says that so much will come, and sends all but its last byte. */
+    async function half(lane: AwsLane, size: number): Promise<Socket> {
+      const { host, port } = new URL(lane.url)
+      const socket = connect(Number(port), '127.0.0.1')
+      const lines = Object.entries({ host, ...head, 'content-length': size }).map(([name, value]) => `${name}: ${value}\r\n`)
+      socket.on('error', () => undefined)
+      socket.write(`POST / HTTP/1.1\r\n${lines.join('')}\r\n`)
+      await new Promise<void>((resolve) => socket.write(Buffer.alloc(size - 1, 0x20), () => resolve()))
+      return socket
+    }
+
+    /** Asks until the answer has this status, since nobody says how much of the halves has been read. */
+    async function askFor(lane: AwsLane, status: number): Promise<void> {
+      const statuses: number[] = []
+      while (statuses.at(-1) !== status && statuses.length < 100)
+        statuses.push((await fetch(lane.url, { method: 'POST', headers: head, body: ' '.repeat(2 * mebibyte) })).status)
+      expect(statuses.at(-1)).toBe(status)
+    }
+
+    it('holds so much of a lane at once and no more, until they are gone', async () => {
+      const lane = await awsLane()
+      lane.begin(awsCall([scans()]))
+      const halves = await Promise.all([half(lane, 15.5 * mebibyte), half(lane, 15.5 * mebibyte)])
+      await askFor(lane, 503)
+      expect(bench.refusals()).toEqual(['too many bodies at once that come without their hash'])
+      for (const socket of halves) socket.destroy()
+      await askFor(lane, 200)
+      lane.close()
+    })
+
+    it('gives up what is half there when its call ends, unless another one could have made it', async () => {
+      const lane = await awsLane()
+      const [first, second] = [awsCall([scans()]), awsCall([scans()])]
+      const ends = [lane.begin(first), lane.begin({ ...second, lease: first.lease })]
+      const socket = await half(lane, 1000)
+      const heard = listen(socket)
+      // What is asked later is answered: by then the half has been booked.
+      await askFor(lane, 200)
+      ends[0]?.()
+      socket.write(' ')
+      await heard.until('HTTP/1.1 200')
+      const next = await half(lane, 1000)
+      await askFor(lane, 200)
+      const closed = new Promise((resolve) => next.once('close', resolve))
+      ends[1]?.()
+      await closed
+      lane.close()
+    })
+
+    it('signs nothing when the policy changed while it came', async () => {
+      const lane = await awsLane()
+      let current = true
+      lane.begin({ ...awsCall([scans()]), current: () => current })
+      const socket = await half(lane, 1000)
+      const heard = listen(socket)
+      await askFor(lane, 200)
+      current = false
+      const before = bench.upstream.journal.length
+      socket.write(' ')
+      await heard.until('HTTP/1.1 403')
+      expect(bench.refusals()).toEqual(['policy or tool changed since the decision'])
+      expect(bench.upstream.journal.length).toBe(before)
+      lane.close()
+    })
+
+    it('says that one is too large, and reads none that says so', async () => {
+      const lane = await awsLane()
+      lane.begin(awsCall([scans()]))
+      const answer = await fetch(lane.url, { method: 'POST', headers: head, body: ' '.repeat(16 * mebibyte + 1) }).catch(() => undefined)
+      expect([413, undefined]).toContain(answer?.status)
+      expect(bench.refusals()).toEqual(['a body over 16777216 bytes without its hash'])
+      lane.close()
+    })
   })
 
   it('takes the keys out of an answer that echoes them', async () => {
