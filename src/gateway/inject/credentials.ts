@@ -64,7 +64,8 @@ export async function openCredentialsEndpoint(options: {
     if (request.headers.host !== host || request.method !== 'GET' || request.url !== path)
       return refusal(404, 'NotFound', 'nothing stands here')
     if (!same(request.headers.authorization ?? '', token)) return refusal(401, 'AccessDenied', 'the authorization token is not this lane’s')
-    if (lease.signal.aborted) return refusal(403, 'ExpiredToken', 'the lease of this lane is over')
+    // A machine that slept ends its leases some time after it woke.
+    if (lease.signal.aborted || clock.now() >= lease.expiresAt) return refusal(403, 'ExpiredToken', 'the lease of this lane is over')
     const [AccessKeyId, SecretAccessKey, Token] = ['accessKeyId', 'secretAccessKey', 'sessionToken'].map((part) =>
       lease.secrets[part]?.reveal(),
     )

@@ -73,6 +73,12 @@ describe('the credentials endpoint of a lane', () => {
     expect([answer.status, await answer.json()]).toEqual([403, { Code: 'ExpiredToken', Message: 'jit: the lease of this lane is over' }])
   })
 
+  it('gives nothing once the lease is past its end, although nobody has ended it yet', async () => {
+    held = keysOf(clock.now())
+    endpoint = await open('lane_2')
+    expect((await fetch(url(), { headers: { authorization: token() } })).status).toBe(403)
+  })
+
   it.each<[string, (asked: URL) => void, () => Record<string, string>, string, number]>([
     ['no token', () => undefined, () => ({}), 'GET', 401],
     ['another token', () => undefined, () => ({ authorization: 'x'.repeat(40) }), 'GET', 401],
