@@ -8,10 +8,11 @@ import type { Network } from '../network/network.ts'
 import { type Authority, createAuthorities } from './authority.ts'
 import { openEndpoint } from './endpoint.ts'
 import { createInner } from './inner.ts'
-import { Lane, socketsPerLane } from './lane.ts'
+import { heldByAll, Lane, socketsPerLane } from './lane.ts'
 import { listenOnLoopback } from './listen.ts'
 import { createProxy, mostWaiting } from './proxy.ts'
 import { createRefusals } from './refusals.ts'
+import { Room } from './room.ts'
 import { createScrubbers } from './scrubbers.ts'
 import type { Egress, LaneEgress, LaneNetwork } from './types.ts'
 
@@ -40,6 +41,7 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
   const strangers = createRefusals({ audit, clock, log }, { server: '', lane: '', placeholder: '' })
   const inner = createInner({ network, clock, log, scrubberFor: createScrubbers(deps) })
   const proxy = createProxy({ inner, clock, lane: (name) => lanes.get(name), strangers, mostWaiting: limits.waiting })
+  const room = new Room(heldByAll)
   let proxyPort = 0
 
   return {
@@ -49,7 +51,8 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
     async openLane(asked): Promise<LaneNetwork> {
       checkPlaceholder(asked)
       const options = { ...asked, origins: canonical(asked.origins), open: canonical(asked.open) }
-      const lane = new Lane(options, randomBytes(24).toString('base64url'), createRefusals({ audit, clock, log }, options), limits.perLane)
+      const nonce = randomBytes(24).toString('base64url')
+      const lane = new Lane(options, nonce, createRefusals({ audit, clock, log }, options), limits.perLane, room)
       const authority = await authorities.get(hostsOf(options))
       const endpoint = options.endpoint === undefined ? undefined : await openEndpoint(inner, lane, options.endpoint)
       const end = (): void => {

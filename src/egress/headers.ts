@@ -12,6 +12,8 @@ export type HeaderReading =
       readonly signature: SigningScope | undefined
       /** Of the headers that travel on, those that stand there once, by their names in lower case. */
       readonly named: ReadonlyMap<string, string>
+      /** Names, in lower case, of those that only a rule which names them lets through. */
+      readonly steering: ReadonlySet<string>
       readonly host: string
       /** How the body is delimited. */
       readonly body: 'none' | 'chunked' | number
@@ -38,6 +40,16 @@ const dropped = words(
 const pieces = words('range if-range request-range x-range x-ms-range x-goog-range')
 const droppedShape = /^(proxy-|x-forwarded-)/
 
+/** Have the upstream read or write something else than the address says, or as somebody else. */
+const steers = /^(sudo|destination|x-[a-z]+-(copy|rename)-source(-.+)?|x-vault-recover-.+)$/
+
+/**
+ * Of AWS's own headers those that clients send by themselves and that only describe the request. Any other may choose the
+ * operation, copy another object, open one to the world or encrypt it with a key of the server's.
+ */
+const descriptive =
+  /^x-amz-(date|content-sha256|user-agent|te|trailer|decoded-content-length|sha256-tree-hash|expected-bucket-owner|sdk-checksum-algorithm|checksum-.+|meta-.+)$/
+
 /** Headers of which a second one means that two readers could read two requests. */
 const single = words('host content-length transfer-encoding authorization content-type content-encoding expect upgrade')
 
@@ -53,6 +65,8 @@ export function readHeaders(rawHeaders: readonly string[], placeholder: string, 
   const named = new Map<string, string>()
   const repeated = new Set<string>()
   const seen = new Map<string, string>()
+  const spellings = new Map<string, string>()
+  const steering = new Set<string>()
   const hop = namedByConnection(rawHeaders)
   const left = (name: string): boolean => dropped.has(name) || droppedShape.test(name) || (authentication === 'token' && pieces.has(name))
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
@@ -64,7 +78,11 @@ export function readHeaders(rawHeaders: readonly string[], placeholder: string, 
     seen.set(lower, value)
     const plain = lower.replaceAll(/[_.]/g, '-')
     if (plain !== lower && (carriesCredential(plain) || left(plain))) return refused(400, `the header ${lower} in an odd spelling`)
+    if ((spellings.get(plain) ?? lower) !== lower) return refused(400, `the header ${lower} in two spellings`)
+    spellings.set(plain, lower)
     if (left(lower)) continue
+    if (authentication === 'aws-sigv4' && !/^[\t\x20-\x7e]*$/.test(value))
+      return refused(400, `characters beyond ASCII in the header ${lower}, which two readers could sign differently`)
     if (carriesCredential(plain)) {
       const site = authentication === 'token' ? findSite(name, value, placeholder) : undefined
       signature = authentication === 'aws-sigv4' && lower === 'authorization' ? readSignature(value, placeholder) : undefined
@@ -76,6 +94,7 @@ export function readHeaders(rawHeaders: readonly string[], placeholder: string, 
     else {
       headers.push(name, value)
       named.set(lower, value)
+      if (mustBeNamed(plain, authentication)) steering.add(lower)
     }
   }
   for (const name of repeated) named.delete(name)
@@ -87,10 +106,15 @@ export function readHeaders(rawHeaders: readonly string[], placeholder: string, 
     sites,
     signature,
     named,
+    steering,
     host: (seen.get('host') ?? '').toLowerCase(),
     body: framing.body,
     contentType: seen.get('content-type') ?? '',
   }
+}
+
+function mustBeNamed(name: string, authentication: Authentication): boolean {
+  return steers.test(name) || (authentication === 'aws-sigv4' && name.startsWith('x-amz-') && !descriptive.test(name))
 }
 
 function readFraming(seen: ReadonlyMap<string, string>): { body: 'none' | 'chunked' | number } | string {

@@ -8,7 +8,7 @@ import type { Exchange, Route } from './exchange.ts'
 import { readHeaders } from './headers.ts'
 import { signAnew } from './sign-anew.ts'
 import { originOf, type SigningScope } from './sigv4.ts'
-import { hasEscapedSlash, takesEscapedSlash } from './match.ts'
+import { hasEscapedSlash, namesHeader, takesEscapedSlash } from './match.ts'
 import { isPlain, readTarget, type WireRequest } from './target.ts'
 import type { InFlightCall } from './types.ts'
 
@@ -55,7 +55,8 @@ export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Prom
   if (path === undefined || !isPlain(path)) return no(400, 'a path that two readers could read differently, or outside of the base URL')
   const origin = originFor(route, reading.signature)
   if (origin === undefined) return no(403, 'signed for a service in a region that no rule names')
-  const wire = readTarget(method, origin, path, reading.named)
+  const read = readTarget(method, origin, path, reading.named)
+  const wire = read === undefined ? undefined : { ...read, steering: reading.steering }
   if (mentions(path, wire, placeholder)) return no(403, 'the placeholder in the address')
 
   const { headers, sites, signature, body } = reading
@@ -69,6 +70,12 @@ export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Prom
 
   if (hasEscapedSlash(wire) && !lane.calls.some((call) => call.requests.some(takesEscapedSlash)))
     return no(400, 'an escaped slash, which no rule of a call in flight takes')
+
+  const unnamed = [...reading.steering].find((name) => !lane.calls.some((call) => call.requests.some((rule) => namesHeader(rule, name))))
+  if (unnamed !== undefined && lane.calls.length > 0) return no(403, `the header ${unnamed}, which no rule of a call in flight names`)
+
+  // S3 reads it as a space; its clients write %2B or %20.
+  if (signature !== undefined && /^[^?]*\+/.test(path)) return no(400, 'a "+" in a path, which stands for itself or for a space')
 
   // No rule can bind it, and upstreams differ in whether they read it.
   if (/^(GET|HEAD)$/.test(method) && body !== 'none' && body !== 0) return no(400, `a body of a ${method}`)

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Refusals } from './refusals.ts'
+import { Room } from './room.ts'
 import type { InFlightCall, LaneEgress } from './types.ts'
 
 /** A request under way with a call's token. */
@@ -21,11 +22,17 @@ interface Bookings {
 /** Connections that a lane has when nothing else is said. */
 export const socketsPerLane = 64
 
+/** Bytes of bodies that are read whole to be signed: of one lane, and of all. */
+export const heldPerLane = 32 * 1024 * 1024
+export const heldByAll = 128 * 1024 * 1024
+
 /** What egress knows of one lane while it lives. */
 export class Lane {
   readonly options: LaneEgress
   readonly nonce: string
   readonly refusals: Refusals
+  /** For what its requests hold. */
+  readonly room: Room
   readonly #calls = new Map<InFlightCall, Bookings>()
   readonly #limit: number
   readonly #sockets = new Set<Duplex>()
@@ -33,7 +40,8 @@ export class Lane {
   readonly #strangers = new Set<Duplex>()
   #closed = false
 
-  constructor(options: LaneEgress, nonce: string, refusals: Refusals, limit = socketsPerLane) {
+  constructor(options: LaneEgress, nonce: string, refusals: Refusals, limit = socketsPerLane, all?: Room) {
+    this.room = new Room(heldPerLane, all)
     this.#limit = limit
     this.options = options
     this.nonce = nonce

@@ -5,6 +5,8 @@ import type { WireRequest } from './target.ts'
 
 type Seen = ReadonlyMap<string, string>
 
+const jsonOfAws = /^application\/x-amz-json-1\.[01]$/i
+
 /** Whether the rule admits the request, its body aside. Pure; errs towards false. */
 export function matchRequest(rule: RequestRule, request: WireRequest, seen: Seen): boolean {
   return (
@@ -12,7 +14,23 @@ export function matchRequest(rule: RequestRule, request: WireRequest, seen: Seen
     rule.origin === request.origin &&
     matchSegments(rule.segments, request.segments, seen) &&
     matchQuery(rule.query, request.query) &&
-    Object.entries(rule.headers ?? {}).every(([name, value]) => request.headers.get(name) === value)
+    matchHeaders(rule, request)
+  )
+}
+
+/** Whether the rule says something about a header of this name. */
+export function namesHeader(rule: RequestRule, name: string): boolean {
+  return rule.headers !== undefined && Object.hasOwn(rule.headers, name)
+}
+
+function matchHeaders(rule: RequestRule, { headers, steering }: WireRequest): boolean {
+  if (rule.headers === undefined) return steering === undefined || steering.size === 0
+  // Some services also take a form that names the operation, in a body that no rule binds.
+  if (namesHeader(rule, 'x-amz-target') && !namesHeader(rule, 'content-type') && !jsonOfAws.test(headers.get('content-type') ?? ''))
+    return false
+  return (
+    Object.entries(rule.headers).every(([name, value]) => headers.get(name) === value) &&
+    [...(steering ?? [])].every((name) => namesHeader(rule, name))
   )
 }
 

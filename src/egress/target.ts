@@ -7,6 +7,8 @@ export interface WireRequest {
   readonly query: readonly (readonly [name: string, value: string])[]
   /** Those that travel on and stand there once, by their names in lower case. */
   readonly headers: ReadonlyMap<string, string>
+  /** Names of headers, in lower case, that only a rule which names them lets through. */
+  readonly steering?: ReadonlySet<string>
 }
 
 /**

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Lease } from '../../broker/types.ts'
 import type { Clock } from '../../core/clock.ts'
@@ -18,7 +19,15 @@ export interface CredentialsEndpoint {
  * which clients fetch anew, so that they come back for each request and get nothing any more once the lease is over.
  */
 const declared = 60_000
-const limits = { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 1000 }
+const limits = {
+  maxHeaderSize: 8192,
+  headersTimeout: 5000,
+  requestTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+  keepAliveTimeout: 1000,
+}
+/** Connections at once; the next takes the place of the oldest, since one that asks is answered at once. */
+const mostConnections = 32
 
 /**
  * The container credentials endpoint of one lane, for AWS clients that take no base URL: the keys of the lease that the child
@@ -41,12 +50,22 @@ export async function openCredentialsEndpoint(options: {
     response.end(JSON.stringify(body))
     request.resume()
   })
-  server.maxConnections = 32
+  const connections = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    const [oldest] = connections
+    if (oldest !== undefined && connections.size >= mostConnections) {
+      connections.delete(oldest)
+      oldest.destroy()
+    }
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
   const answer = (request: IncomingMessage): [status: number, body: object] => {
     if (request.headers.host !== host || request.method !== 'GET' || request.url !== path)
       return refusal(404, 'NotFound', 'nothing stands here')
     if (!same(request.headers.authorization ?? '', token)) return refusal(401, 'AccessDenied', 'the authorization token is not this lane’s')
-    if (lease.signal.aborted) return refusal(403, 'ExpiredToken', 'the lease of this lane is over')
+    // A machine that slept ends its leases some time after it woke.
+    if (lease.signal.aborted || clock.now() >= lease.expiresAt) return refusal(403, 'ExpiredToken', 'the lease of this lane is over')
     const [AccessKeyId, SecretAccessKey, Token] = ['accessKeyId', 'secretAccessKey', 'sessionToken'].map((part) =>
       lease.secrets[part]?.reveal(),
     )
@@ -54,7 +73,12 @@ export async function openCredentialsEndpoint(options: {
     return [200, { AccessKeyId, SecretAccessKey, Token, Expiration }]
   }
   host = `127.0.0.1:${await listenOnLoopback(server)}`
-  writeFileSync(file, token, { mode: 0o600, flag: 'wx' })
+  try {
+    writeFileSync(file, token, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    server.close()
+    throw error
+  }
   return {
     environment: { AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://${host}${path}`, AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file },
     close() {

@@ -22,6 +22,8 @@ const encodings: Record<string, (value: string) => string> = {
   'every byte as percent in upper case': (value) => Buffer.from(value).toString('hex').toUpperCase().replace(/../g, '%$&'),
   hex: (value) => Buffer.from(value).toString('hex'),
   'hex in upper case': (value) => Buffer.from(value).toString('hex').toUpperCase(),
+  'hex with spaces': (value) => Buffer.from(value).toString('hex').replace(/../g, '$& '),
+  'hex in upper case with spaces': (value) => Buffer.from(value).toString('hex').toUpperCase().replace(/../g, '$& ').trim(),
   JSON: (value) => JSON.stringify({ value }),
   'JSON with escaped slashes': (value) => JSON.stringify({ value }).replaceAll('/', '\\/'),
   'JSON of only escapes': (value) =>
@@ -57,6 +59,7 @@ function readings(text: string): string[] {
     text.replace(/%[0-9a-f]{2}|\+/gi, (escape) => (escape === '+' ? ' ' : String.fromCharCode(Number.parseInt(escape.slice(1), 16)))),
     text.replace(/\\u([0-9a-f]{4})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))).replace(/\\(.)/g, '$1'),
     ...runs.flatMap((run) => [0, 1, 2, 3].map((skip) => Buffer.from(run.slice(skip), 'base64').toString())),
+    ...(text.match(/\b(?:[0-9a-f]{2} ){8,}/gi) ?? []).map((run) => Buffer.from(run.replaceAll(' ', ''), 'hex').toString()),
     ...runs.flatMap((run) => [0, 1].map((skip) => Buffer.from(run.slice(skip), 'hex').toString())),
   ]
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { describe, expect, it } from 'vitest'
@@ -7,11 +8,12 @@ import type { RequestRule } from '../../../src/core/types.ts'
 import { readTarget } from '../../../src/egress/target.ts'
 import { sha256, sign } from '../../../src/egress/sigv4.ts'
 import type { LaneNetwork } from '../../../src/egress/types.ts'
-import { ask, type Bench, call, lease, rule, shareBench, type TestCall } from './support.ts'
+import { ask, type Bench, call, lease, listen, rule, shareBench, type TestCall } from './support.ts'
 
 const placeholder = 'ASIAPLACEHOLDER00000'
 const held = { accessKeyId: placeholder, secretAccessKey: 'what-the-server-holds-as-secret' }
 const real = { accessKeyId: 'ASIAREALREALREALREAL', secretAccessKey: 'real/secret', sessionToken: 'real-session-token' }
+const mebibyte = 1024 * 1024
 const region = 'eu-west-1'
 const s3 = 'https://s3.eu-west-1.amazonaws.com'
 const dynamodb = 'https://dynamodb.eu-west-1.amazonaws.com'
@@ -194,6 +196,89 @@ describe('a lane to AWS', () => {
     lane.close()
   })
 
+  it.each<[string, Record<string, string>]>([
+    ['x-amz-copy-source', { 'X-Amz-Copy-Source': '/salaries/all.csv' }],
+    ['x-amz-acl', { 'x-amz-acl': 'public-read' }],
+    ['x-amz-grant-read', { 'x-amz-grant-read': 'id="somebody"' }],
+    ['x-amz-website-redirect-location', { 'x-amz-website-redirect-location': 'https://evil.example' }],
+    ['x-amz-server-side-encryption-customer-key-md5', { 'x-amz-server-side-encryption-customer-key-MD5': 'eA==' }],
+    ['x-amz-target', { 'x-amz-target': 'DynamoDB_20120810.DeleteTable' }],
+    ['x-amz-rename-source', { 'x-amz-rename-source': 'else.txt' }],
+    ['x_amz_acl', { x_amz_acl: 'public-read' }],
+  ])('signs no upload with %s, which its rule does not name', async (name, more) => {
+    const lane = await awsLane()
+    lane.begin(awsCall([writesLog]))
+    const headers = { authorization: authorizationOf({}), ...more }
+    const answer = await fetch(`${lane.url}/logs/today.txt?x-id=PutObject`, { method: 'PUT', headers })
+    expect(answer.status).toBe(403)
+    expect(bench.refusals()).toEqual([`the header ${name}, which no rule of a call in flight names`])
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it('signs what the rule names, with its value and nothing else, and another call’s rule does not help', async () => {
+    const lane = await awsLane()
+    const copies = { ...writesLog, headers: { 'x-amz-copy-source': '/logs/yesterday.txt' } }
+    const other = rule('PUT /logs/else.txt', { origin: s3, headers: { 'x-amz-acl': 'private' } })
+    lane.begin(awsCall([writesLog, copies, other]))
+    const seen = checkSignatures('s3', '')
+    const put = async (more: Record<string, string>): Promise<number> => {
+      const headers = { authorization: authorizationOf({}), ...more }
+      return (await fetch(`${lane.url}/logs/today.txt?x-id=PutObject`, { method: 'PUT', headers })).status
+    }
+    expect(await put({ 'x-amz-copy-source': '/logs/yesterday.txt' })).toBe(200)
+    expect(await put({ 'x-amz-meta-author': 'ada', 'x-amz-checksum-crc32': 'AAAAAA==' })).toBe(200)
+    expect(await put({ 'x-amz-copy-source': '/salaries/all.csv' })).toBe(403)
+    expect(await put({ 'x-amz-copy-source': '/logs/yesterday.txt', 'x-amz-acl': 'private' })).toBe(403)
+    expect(seen.good).toEqual([true, true])
+    lane.close()
+  })
+
+  it('takes no form where the rule names the operation in its header', async () => {
+    const lane = await awsLane()
+    lane.begin(awsCall([rule('POST /', { origin: dynamodb, headers: { 'x-amz-target': 'DynamoDB_20120810.Scan' } })]))
+    const headers = {
+      authorization: authorizationOf({ service: 'dynamodb' }),
+      'x-amz-target': 'DynamoDB_20120810.Scan',
+      'content-type': 'application/x-www-form-urlencoded',
+    }
+    const answer = await fetch(`${lane.url}/`, { method: 'POST', headers, body: 'Action=DeleteTable&TableName=users' })
+    expect(answer.status).toBe(403)
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it.each([
+    ['a plus, which S3 reads as a space', '/logs/a+b'],
+    ['an escaped slash', '/logs%2Ftoday.txt'],
+    ['an escaped escape', '/logs/a%252fb'],
+    ['an empty part', '/logs//today.txt'],
+    ['a dot', '/logs/./today.txt'],
+    ['two escaped dots', '/logs/%2e%2E/today.txt'],
+  ])('signs no path with %s', async (_, path) => {
+    const lane = await awsLane()
+    lane.begin(awsCall([rule('GET /logs/**', { origin: s3 }), rule('GET /logs/a+b', { origin: s3 })]))
+    const answer = await ask(lane, { host: new URL(s3).host, path, headers: { authorization: authorizationOf({}) } })
+    expect(answer.status).toBe(400)
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
+  it.each([
+    ['an ACL instead of the object', '?acl'],
+    ['the same parameter twice', '?x-id=GetObject&x-id=other'],
+    ['headers moved into the address', '?x-id=GetObject&X-Amz-Security-Token=own'],
+    ['another copy’s source', '?x-amz-copy-source=%2Fsalaries%2Fall.csv'],
+    ['an older version', '?versionId=1'],
+  ])('signs no query that asks for %s', async (_, query) => {
+    const lane = await awsLane()
+    lane.begin(awsCall([readsLog]))
+    const answer = await fetch(`${lane.url}/logs/today.txt${query}`, { headers: { authorization: authorizationOf({}) } })
+    expect(answer.status).toBe(403)
+    expect(bench.upstream.journal).toEqual([])
+    lane.close()
+  })
+
   it('lets a body travel outside of the signature where the rule says so', async () => {
     const lane = await awsLane()
     lane.begin(awsCall([{ ...writesLog, unsignedPayload: true }]))
@@ -229,6 +314,98 @@ describe('a lane to AWS', () => {
     expect(answer.status).toBe(200)
     expect(seen.good).toEqual([true])
     lane.close()
+  })
+
+  describe('with bodies that come without their hash', () => {
+    const scans = (): RequestRule => rule('POST /', { origin: dynamodb, headers: { 'x-amz-target': 'DynamoDB_20120810.Scan' } })
+    const head = {
+      authorization: authorizationOf({ service: 'dynamodb' }),
+      'x-amz-target': 'DynamoDB_20120810.Scan',
+      'content-type': 'application/x-amz-json-1.0',
+    }
+
+    /** Says that so much will come, and sends all but its last byte. */
+    async function half(lane: AwsLane, size: number): Promise<Socket> {
+      const { host, port } = new URL(lane.url)
+      const socket = connect(Number(port), '127.0.0.1')
+      const lines = Object.entries({ host, ...head, 'content-length': size }).map(([name, value]) => `${name}: ${value}\r\n`)
+      socket.on('error', () => undefined)
+      socket.write(`POST / HTTP/1.1\r\n${lines.join('')}\r\n`)
+      await new Promise<void>((resolve) => socket.write(Buffer.alloc(size - 1, 0x20), () => resolve()))
+      return socket
+    }
+
+    /** One that is refused while it is still being sent may find its connection closed instead of the answer. */
+    async function askTwo(lane: AwsLane): Promise<number | undefined> {
+      const answer = await fetch(lane.url, { method: 'POST', headers: head, body: ' '.repeat(2 * mebibyte) }).catch(() => undefined)
+      await answer?.text().catch(() => undefined)
+      return answer?.status
+    }
+
+    /** Asks until it is answered or refused, as wanted: nobody says how much of the halves has been read. */
+    async function askUntil(lane: AwsLane, wanted: 'answered' | 'refused'): Promise<void> {
+      for (let turn = 0; turn < 200; turn += 1) {
+        const refusals = bench.refusals().length
+        const status = await askTwo(lane)
+        if (wanted === 'answered' ? status === 200 : bench.refusals().length > refusals) return
+      }
+      throw new Error(`was never ${wanted}`)
+    }
+
+    it('holds so much of a lane at once and no more, until they are gone', async () => {
+      const lane = await awsLane()
+      lane.begin(awsCall([scans()]))
+      const halves = await Promise.all([half(lane, 15.5 * mebibyte), half(lane, 15.5 * mebibyte)])
+      await askUntil(lane, 'refused')
+      expect(bench.refusals()).toEqual(['too many bodies at once that come without their hash'])
+      for (const socket of halves) socket.destroy()
+      await askUntil(lane, 'answered')
+      lane.close()
+    })
+
+    it('gives up what is half there when its call ends, unless another one could have made it', async () => {
+      const lane = await awsLane()
+      const [first, second] = [awsCall([scans()]), awsCall([scans()])]
+      const ends = [lane.begin(first), lane.begin({ ...second, lease: first.lease })]
+      const socket = await half(lane, 1000)
+      const heard = listen(socket)
+      // What is asked later is answered: by then the half has been booked.
+      await askUntil(lane, 'answered')
+      ends[0]?.()
+      socket.write(' ')
+      await heard.until('HTTP/1.1 200')
+      const next = await half(lane, 1000)
+      await askUntil(lane, 'answered')
+      const closed = new Promise((resolve) => next.once('close', resolve))
+      ends[1]?.()
+      await closed
+      lane.close()
+    })
+
+    it('signs nothing when the policy changed while it came', async () => {
+      const lane = await awsLane()
+      let current = true
+      lane.begin({ ...awsCall([scans()]), current: () => current })
+      const socket = await half(lane, 1000)
+      const heard = listen(socket)
+      await askUntil(lane, 'answered')
+      current = false
+      const before = bench.upstream.journal.length
+      socket.write(' ')
+      await heard.until('HTTP/1.1 403')
+      expect(bench.refusals()).toEqual(['policy or tool changed since the decision'])
+      expect(bench.upstream.journal.length).toBe(before)
+      lane.close()
+    })
+
+    it('says that one is too large, and reads none that says so', async () => {
+      const lane = await awsLane()
+      lane.begin(awsCall([scans()]))
+      const answer = await fetch(lane.url, { method: 'POST', headers: head, body: ' '.repeat(16 * mebibyte + 1) }).catch(() => undefined)
+      expect([413, undefined]).toContain(answer?.status)
+      expect(bench.refusals()).toEqual(['a body over 16777216 bytes without its hash'])
+      lane.close()
+    })
   })
 
   it('takes the keys out of an answer that echoes them', async () => {

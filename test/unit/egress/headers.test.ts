@@ -47,6 +47,35 @@ describe('readHeaders', () => {
     expect(readHeaders([...host, 'X-Vault-Wrap-TTL', '24h'], placeholder)).toMatchObject({ ok: true, headers: [] })
   })
 
+  it('finds what only a rule that names it lets through', () => {
+    const names = ['X-Amz-Acl', 'x-amz-date', 'x-amz-meta-a', 'X-Ms-Copy-Source', 'Sudo', 'Destination', 'Accept']
+    const raw = [...host, ...names.flatMap((name) => [name, 'x'])]
+    const steeringOf = (of: 'token' | 'aws-sigv4'): unknown => {
+      const reading = readHeaders(raw, placeholder, of)
+      return reading.ok && [...reading.steering]
+    }
+    expect(steeringOf('token')).toEqual(['x-ms-copy-source', 'sudo', 'destination'])
+    expect(steeringOf('aws-sigv4')).toEqual(['x-amz-acl', 'x-ms-copy-source', 'sudo', 'destination'])
+  })
+
+  it('lets none through twice as one that a rule binds', () => {
+    const reading = readHeaders([...host, 'X-Amz-Target', 'a', 'x-amz-target', 'a'], placeholder, 'aws-sigv4')
+    expect(reading.ok && [reading.steering.size, reading.named.has('x-amz-target')]).toEqual([1, false])
+    const listed = readHeaders([...host, 'Connection', 'x-amz-target', 'X-Amz-Target', 'a'], placeholder, 'aws-sigv4')
+    expect(listed).toMatchObject({ ok: true, headers: [], named: new Map() })
+  })
+
+  it.each(['X_Tenant', 'x.tenant'])('refuses %s beside X-Tenant, which some readers take for one', (name) => {
+    for (const pair of [['X-Tenant', 'a', name, 'b'] as const, [name, 'b', 'X-Tenant', 'a'] as const])
+      expect(readHeaders([...host, ...pair], placeholder)).toMatchObject({ ok: false, status: 400 })
+  })
+
+  it('refuses what two readers could sign differently in a lane to AWS', () => {
+    const raw = [...host, 'x-amz-meta-a', '\u00e9']
+    expect(readHeaders(raw, placeholder, 'aws-sigv4')).toMatchObject({ ok: false, status: 400 })
+    expect(readHeaders(raw, placeholder).ok).toBe(true)
+  })
+
   it('drops what ends with this hop or tells of another', () => {
     const names = ['Connection', 'Proxy-Authorization', 'Cookie', 'X-Forwarded-For', 'Accept-Encoding', 'TE']
     const reading = readHeaders([...host, ...names.flatMap((name) => [name, 'x']), 'Accept', 'a/b'], placeholder)

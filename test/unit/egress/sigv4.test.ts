@@ -103,6 +103,7 @@ describe('originOf', () => {
     ['iam', 'us-east-1', 'https://iam.amazonaws.com'],
     ['s3', 'us-east-1', undefined],
     ['s', 'eu-west-1', undefined],
+    ['constructor', 'eu-west-1', undefined],
     ['sqs', 'eu-west-1', undefined],
   ])('%s in %s is %s', (service, region, origin) => {
     expect(originOf({ service, region }, origins)).toBe(origin)

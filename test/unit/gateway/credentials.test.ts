@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,6 +73,12 @@ describe('the credentials endpoint of a lane', () => {
     expect([answer.status, await answer.json()]).toEqual([403, { Code: 'ExpiredToken', Message: 'jit: the lease of this lane is over' }])
   })
 
+  it('gives nothing once the lease is past its end, although nobody has ended it yet', async () => {
+    held = keysOf(clock.now())
+    endpoint = await open('lane_2')
+    expect((await fetch(url(), { headers: { authorization: token() } })).status).toBe(403)
+  })
+
   it.each<[string, (asked: URL) => void, () => Record<string, string>, string, number]>([
     ['no token', () => undefined, () => ({}), 'GET', 401],
     ['another token', () => undefined, () => ({ authorization: 'x'.repeat(40) }), 'GET', 401],
@@ -100,6 +106,43 @@ describe('the credentials endpoint of a lane', () => {
     })
     expect(text).toMatch(/^HTTP\/1\.1 404/)
     expect(text).not.toContain(keys.accessKeyId)
+  })
+
+  it('leaves nothing that listens where its token cannot be kept, and writes through no link', async () => {
+    const elsewhere = join(folder, 'elsewhere')
+    symlinkSync(elsewhere, join(folder, 'lane_3.token'))
+    await expect(open('lane_3')).rejects.toThrow('EEXIST')
+    await expect(open('lane_1')).rejects.toThrow('EEXIST')
+    expect(existsSync(elsewhere)).toBe(false)
+    const listening = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
+    await vi.waitFor(() => expect(listening()).toBe(opened.length))
+  })
+
+  it('does not name the keys’ address to a page of a browser that guesses its port', async () => {
+    const answer = await fetch(new URL('/', url()), { method: 'OPTIONS', headers: { origin: 'https://evil.example' } })
+    expect(answer.status).toBe(404)
+    expect([...answer.headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([])
+  })
+
+  it('answers a token or a host that is sent twice with nothing', async () => {
+    const { host, pathname } = url()
+    const asked = async (lines: string): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = connect(Number(url().port), '127.0.0.1')
+        let all = ''
+        socket.on('data', (chunk: Buffer) => (all += chunk.toString())).once('close', () => resolve(all))
+        socket.write(`GET ${pathname} HTTP/1.1\r\n${lines}\r\n`)
+      })
+    const [hosts, tokens] = [`Host: evil.example\r\nHost: ${host}\r\n`, `Authorization: x\r\nAuthorization: ${token()}\r\n`]
+    for (const lines of [`${hosts}Authorization: ${token()}\r\n`, `Host: ${host}\r\n${tokens}`])
+      expect(await asked(lines)).not.toContain(keys.accessKeyId)
+  })
+
+  it('has room for its child although others take all places and say nothing', async () => {
+    const silent = Array.from({ length: 40 }, () => connect(Number(url().port), '127.0.0.1').on('error', () => undefined))
+    await Promise.all(silent.map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
+    expect((await fetch(url(), { headers: { authorization: token() } })).status).toBe(200)
+    for (const socket of silent) socket.destroy()
   })
 
   it('is another one for each lane', async () => {

@@ -91,7 +91,13 @@ const sent = fc.record({
     origin: fc.constant('https://a.test'),
     segments: fc.array(name, { maxLength: 4 }),
     query: fc.uniqueArray(fc.tuple(name, fc.constantFrom('1', '2')), { maxLength: 2, selector: ([key]) => key }),
-    headers: fc.constantFrom(new Map<string, string>(), new Map([['x-amz-target', 'A']])),
+    headers: fc.constantFrom(
+      new Map<string, string>(),
+      new Map([
+        ['x-amz-target', 'A'],
+        ['content-type', 'application/x-amz-json-1.0'],
+      ]),
+    ),
   }),
   body: fc
     .record({
