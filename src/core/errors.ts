@@ -69,7 +69,7 @@ export const errorTable = {
     http: 503,
     rpc: 1601,
     exit: 69,
-    hint: 'The provider did not answer properly; nothing wider was tried. Try again later.',
+    hint: 'The provider did not answer properly; nothing wider was tried. Check its address and `network` in the config, or try again later.',
   },
   'provider.scope': { http: 403, rpc: 1602, exit: 76, hint: 'The scope is empty, malformed or wider than asked; nothing was handed out.' },
   'provider.login': { http: 401, rpc: 1603, exit: 77, hint: 'Register it again with `jit login`.' },

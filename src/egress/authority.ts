@@ -104,7 +104,7 @@ async function createAuthority(caFile: string, hosts: readonly string[], clock: 
 }
 
 function removeOld(folder: string): void {
-  for (const name of readdirSync(folder)) if (/^ca(-[0-9a-f]{12})?\.pem(\.new)?$/.test(name)) rmSync(join(folder, name), { force: true })
+  for (const name of readdirSync(folder)) if (/^ca-[0-9a-f]{12}\.pem(\.new)?$/.test(name)) rmSync(join(folder, name), { force: true })
 }
 
 /** 16 bytes; the first one keeps it positive. */
