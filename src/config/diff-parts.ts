@@ -25,9 +25,9 @@ export function diffEntries<T>(
     const from = Object.hasOwn(before, name) ? before[name] : undefined
     const to = Object.hasOwn(after, name) ? after[name] : undefined
     if (from === undefined && to !== undefined)
-      changes.push({ path: `${path}.${name}`, before: '', after: show(to), effect: effects.added })
+      changes.push({ path: `${path}.${name}`, before: '', after: show(withoutEmpty(to)), effect: effects.added })
     else if (from !== undefined && to === undefined)
-      changes.push({ path: `${path}.${name}`, before: show(from), after: '', effect: effects.removed })
+      changes.push({ path: `${path}.${name}`, before: show(withoutEmpty(from)), after: '', effect: effects.removed })
     else if (from !== undefined && to !== undefined) changes.push(...compare(`${path}.${name}`, from, to))
   }
   return changes
@@ -59,6 +59,16 @@ export function diffSet(path: string, before: readonly Json[], after: readonly J
       .map((item): Change => ({ path, before: '', after: show(item), effect: whenAdded })),
     ...before.filter((item) => !to.has(canonical(item))).map((item): Change => ({ path, before: show(item), after: '', effect: opposite })),
   ]
+}
+
+/** What is new or gone as a whole is shown without the lists and maps in it that say nothing. */
+function withoutEmpty(entry: unknown): unknown {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry
+  return Object.fromEntries(Object.entries(entry).filter(([, value]) => !isEmpty(value)))
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0
 }
 
 /** A config value for people: text as it is, anything else as JSON; empty for one that is absent. */

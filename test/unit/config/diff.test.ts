@@ -46,6 +46,12 @@ describe('what changes between two configs', () => {
     ])
   })
 
+  it('shows what is new without what is empty in it', () => {
+    const [, server] = diffConfig(undefined, config(base))
+    expect(server?.after).toContain('"allow":["get_issue"]')
+    expect(server?.after).not.toMatch(/\[\]|\{\}/)
+  })
+
   const cases: [name: string, from: string, to: string, change: string][] = [
     [
       'a tool newly allowed',
