@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { LineClient } from '../../bench/driver.ts'
-import { demoEnvironment, launcher, root } from '../../support/command.ts'
+import { demoEnvironment, launcher, root, runJit } from '../../support/command.ts'
 import { canMount, tinyDisk } from '../../support/tiny-disk.ts'
 import { type RunningDaemon, startDaemon } from './running-daemon.ts'
 
@@ -13,6 +13,8 @@ const config = `version: 1\nservers:\n  one:\n    run: [node, ${JSON.stringify(f
 describe.skipIf(!canMount())('a daemon on a full disk', () => {
   it('starts, refuses calls, locks and revokes, and recovers without a restart', async () => {
     const home = tinyDisk(2 * 1024 * 1024)
+    // The client that stays connected starts one, too, when it loses its daemon.
+    onTestFinished(async () => void (await runJit(home, ['stop'])))
     writeFileSync(join(home, 'jit.yaml'), config, { mode: 0o600 })
     const first = await startDaemon(home)
     fill(home)
