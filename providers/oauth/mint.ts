@@ -45,8 +45,6 @@ const maxRefusal = 300
 
 export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
   const endpoints = createEndpoints(config, host)
-  /** What came along with a credential and only serves to end it. In memory alone, for as long as the credential is. */
-  const refreshTokens = new WeakMap<Credential, Secret>()
 
   /** One request that the client proves itself in. `prepare` fails before anything was sent. */
   const ask = async (
@@ -87,12 +85,15 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
     const { data } = parsed
     const life = data.expires_in === undefined ? config.defaultTtl : data.expires_in * 1000
     const credential: Credential = {
-      secrets: { token: new Secret(data.access_token) },
+      secrets: {
+        token: new Secret(data.access_token),
+        // Only to end it: the client could have new tokens for it long after this one.
+        ...(data.refresh_token === undefined ? {} : { refreshToken: new Secret(data.refresh_token) }),
+      },
       // From when it was asked for: on the way the token gets older, not younger.
       expiresAt: askedAt + life,
       granted: grantedBy(data, scope),
     }
-    if (data.refresh_token !== undefined) refreshTokens.set(credential, new Secret(data.refresh_token))
     const reason = unusable(data, life) ?? widening(credential.granted, request.scope)
     return reason === undefined ? credential : refuse(credential, reason, data.access_token)
   }
@@ -140,10 +141,7 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
         `provider ${host.name} was given a token that it may not use, and revoked it: ${quote(said, maxRefusal)}`,
       )
     host.log.warn('token not usable, and not revoked yet', { provider: host.name, reason: quote(said, maxRefusal) })
-    const left: Credential = { ...credential, granted: { refused: said } }
-    const refresh = refreshTokens.get(credential)
-    if (refresh !== undefined) refreshTokens.set(left, refresh)
-    return left
+    return { ...credential, granted: { refused: said } }
   }
 
   const revoke = async (credential: Credential, signal: AbortSignal): Promise<RevokeOutcome> => {
@@ -152,7 +150,7 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
     const { revocation, introspection } = await findEndpoints(signal)
     const expires = { outcome: 'expires', validUntil: credential.expiresAt } as const
     if (revocation === undefined) return { ...expires, detail: 'the server has no revocation endpoint' }
-    const refresh = refreshTokens.get(credential)
+    const { refreshToken: refresh } = credential.secrets
     if (refresh !== undefined) await end(revocation, refresh, 'refresh_token', signal)
     if (!(await end(revocation, token, 'access_token', signal)))
       return { ...expires, detail: 'the server does not revoke tokens of this kind' }

@@ -18,6 +18,11 @@ export const expirySkew = 5000
 const longestToken = 16_384
 const lastDate = 8.64e15
 
+/** Whether it is a time at all: an upstream may say that its credential lives longer than any date goes. */
+export function isDate(time: number): boolean {
+  return Number.isFinite(time) && Math.abs(time) <= lastDate
+}
+
 /** Never more than asked, never without an end, never a value that would break a header. Throws `provider.scope`. */
 export function checkCredential(provider: Provider, credential: Credential, grant: LeaseGrant, now: number): void {
   const refuse = (what: string): never => {
@@ -30,7 +35,7 @@ export function checkCredential(provider: Provider, credential: Credential, gran
       refuse(`answered a ${quote(name)} with characters or a length that no header carries`)
   }
   const { expiresAt } = credential
-  if (!Number.isFinite(expiresAt) || expiresAt > lastDate) refuse(`answered a credential without an end: ${quote(String(expiresAt))}`)
+  if (!isDate(expiresAt)) refuse(`answered a credential without an end: ${quote(String(expiresAt))}`)
   if (expiresAt <= now + expirySkew) {
     refuse(
       `answered a credential that is over already: ${new Date(expiresAt).toISOString()}, and here it is ${new Date(now).toISOString()}`,

@@ -3,7 +3,7 @@ import { newId } from '../core/ids.ts'
 import type { Receipt } from '../core/types.ts'
 import type { Credential, MintRequest, Provider } from '../provider/contract.ts'
 import type { LeaseRow } from '../store/store.ts'
-import { checkCredential, expirySkew, fingerprintOf, sealCredential } from './credential.ts'
+import { checkCredential, expirySkew, fingerprintOf, isDate, sealCredential } from './credential.ts'
 import { abortAfter, backOff, pause, raceSignal } from './deadline.ts'
 import type { Flight } from './flight.ts'
 import { HeldLease } from './held-lease.ts'
@@ -227,11 +227,13 @@ async function endUnusable(
   const { clock, ledger, sealer, log } = deps
   const mintedAt = clock.now()
   deps.secrets.learn(credential)
-  const validUntil = Number.isFinite(credential.expiresAt) && credential.expiresAt > mintedAt ? credential.expiresAt : row.validUntil
+  const validUntil = isDate(credential.expiresAt) && credential.expiresAt > mintedAt ? credential.expiresAt : row.validUntil
+  // What it says of its end may be no time: whoever ends it gets one that is.
+  const ending: Credential = { ...credential, expiresAt: validUntil }
   const known: LeaseRow = { ...row, mintedAt, validUntil, upstreamHash: credential.upstreamHash ?? '' }
   const held = new HeldLease({
     row: known,
-    credential,
+    credential: ending,
     provider,
     partition: '',
     key: undefined,
@@ -256,7 +258,7 @@ async function endUnusable(
   })
   const ended = deps.ender.end(held, { result: 'not handed out', state: 'failed' })
   try {
-    const sealed = await sealCredential(sealer, row.id, { ...credential, expiresAt: validUntil, lifetime: asked.grant.lifetime })
+    const sealed = await sealCredential(sealer, row.id, { ...ending, lifetime: asked.grant.lifetime })
     if (ledger.get(row.id)?.state === 'revoking') ledger.note(row.id, { sealed })
   } catch (failure) {
     log.warn('unusable credential not sealed', { lease: row.id, error: toJitError(failure).message })

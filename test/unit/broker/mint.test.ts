@@ -58,6 +58,25 @@ describe('an answer that cannot be used is revoked, and its row says why', () =>
   })
 })
 
+describe('an end that is no time', () => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e300, -1e300])(
+    '%s: what cannot be revoked is reported all the same',
+    async (expiresAt) => {
+      const { broker, upstream, clock, store } = bench()
+      upstream.mintScripts.push({ expiresAt })
+      for (let attempt = 0; attempt < 8; attempt += 1) upstream.revokeScripts.push({ error: unavailable() })
+      await expect(broker.acquire(ask(), patient)).rejects.toMatchObject({ code: 'provider.scope' })
+      await settle()
+      const [lease] = broker.leases()
+      expect(lease?.validUntil).toBe(clock.now() + hour)
+      await clock.advance(20_000)
+      expect(states(store)).toEqual(['revoking'])
+      await clock.advance(10 * minute)
+      expect(states(store)).toEqual(['irrevocable'])
+    },
+  )
+})
+
 describe('the lease ends before the upstream does', () => {
   it('at the ttl, when the upstream lives longer', async () => {
     const { broker } = bench()
