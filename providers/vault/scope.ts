@@ -84,6 +84,7 @@ export function checkField(path: string, value: string): string | undefined {
     if (value === 'root') return 'the policy root can do everything'
     return isPolicyName(value) ? undefined : 'not part of a policy name: lower-case letters, digits, ".", "_" and "-"'
   }
+  if (/^paths\.\d+\.path(\.0)?$/.test(path) && /^(auth|sys|identity|cubbyhole)$/i.test(value)) return 'Vault itself, not a secrets engine'
   if (path === 'dynamic' || /^paths\.\d+\.path(\.0)?$/.test(path) || path.startsWith('parameters.'))
     return isSegment(value) ? undefined : 'not one segment of a path: letters, digits and ._@:~=- only'
   if (/^paths\.\d+\.path\.\d+$/.test(path))
