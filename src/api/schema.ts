@@ -124,6 +124,8 @@ export const explainView = z.object({
       /** What the upstream is asked for, exactly, where the scope does not say it. */
       asks: jsonObject.optional(),
       requests: z.array(z.string()),
+      /** True where the server itself holds the credential (modes env and credentials): no request rule binds it. */
+      handedOver: z.boolean().optional(),
       ttl: z.number(),
       lifetime: z.enum(['call', 'ttl']),
       partition: z.string(),

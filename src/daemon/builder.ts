@@ -112,7 +112,8 @@ function asProblem<T>(loaded: LoadedConfig, path: readonly string[], make: () =>
     const failure = toJitError(error)
     const problems = new ProblemList(loaded.file, loaded.source)
     const [, section = ''] = /^network\.(ca|hosts)\b/.exec(failure.message) ?? []
-    problems.add(section === '' ? path : [...path, section], failure.message)
+    // The place is named before the message, so not again by it.
+    problems.add(section === '' ? path : [...path, section], failure.message.replace(`network.${section}: `, ''))
     problems.throwIfAny()
     throw error
   }

@@ -19,10 +19,17 @@ function readCertificates(file: string): string {
   try {
     text = readRegular(file, { follow: true, ofAnyone: true }).toString('utf8')
   } catch (cause) {
-    throw new JitError('config.invalid', `network.ca: ${quote(file)} cannot be read`, { cause })
+    throw new JitError('config.invalid', `network.ca: ${quote(file)} cannot be read: ${whyNot(cause)}`, { cause })
   }
   if (!text.includes('-----BEGIN CERTIFICATE-----')) {
     throw new JitError('config.invalid', `network.ca: ${quote(file)} holds no certificate in PEM form`)
   }
   return text
+}
+
+/** What people can do something about; anything else in the system's words. */
+function whyNot(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code === 'ENOENT') return 'there is no such file'
+  return cause instanceof Error ? cause.message : String(cause)
 }

@@ -153,7 +153,7 @@ class ServerCompiler {
       const known = [...Object.keys(this.#server.tools), ...Object.keys(this.#preset?.tools ?? {})]
       this.#problem(
         place,
-        `${quote(tool)} is defined neither under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there`,
+        `${quote(tool)} is not defined under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there`,
         nearest(tool, known),
       )
       return []

@@ -58,7 +58,12 @@ function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonl
     ['credential', plain(`from ${grant.provider}`)],
     ['scope', scopeText(grant.scope)],
     ...Object.entries(grant.asks ?? {}).map(([name, asked]) => ['asks for', `${plain(name)} ${text(asked)}`] as const),
-    ['requests', grant.requests.map(plain).join('\n') || 'none: nothing goes upstream'],
+    [
+      'requests',
+      grant.handedOver === true
+        ? 'whatever the credential allows: the server itself holds it'
+        : grant.requests.map(plain).join('\n') || 'none: nothing goes upstream',
+    ],
     [
       'lives',
       grant.lifetime === 'call'

@@ -103,6 +103,7 @@ function explain(daemon: Daemon, server: string, tool: string, args: JsonObject)
       scope: { ...grant.scope },
       asks: daemon.registry.get(grant.provider)?.asks?.(grant.scope),
       requests: grant.requests.map((rule) => rule.text),
+      handedOver: /^(env|credentials)$/.test(daemon.configuration.current.loaded.config.servers[server]?.inject.mode ?? ''),
       ttl: grant.ttl,
       lifetime: grant.lifetime,
       partition: daemon.broker.partition(grant),

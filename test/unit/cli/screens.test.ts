@@ -161,6 +161,12 @@ describe('jit explain', () => {
     expect(text).not.toContain('credential')
   })
 
+  it('says when no request rule binds what the server does', () => {
+    const { grant } = view
+    if (grant === undefined) throw new TypeError('the view has a grant')
+    expect(explanation({ ...view, grant: { ...grant, requests: [], handedOver: true } })).toContain('the server itself holds it')
+  })
+
   it('says when nothing goes upstream', () => {
     expect(
       explanation({

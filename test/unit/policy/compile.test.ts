@@ -115,12 +115,12 @@ describe('what cannot be compiled', () => {
     [
       'a tool that nobody defines',
       `${head}    allow: [t]\n`,
-      /10:13 servers\.s\.allow\[0\]: "t" is defined neither under `tools`; a tool that needs no credential/,
+      /10:13 servers\.s\.allow\[0\]: "t" is not defined under `tools`; a tool that needs no credential/,
     ],
     [
       'a misspelt tool',
       `${row('{ credential: none }')}      get_issue: { credential: none }\n    ask: [get_isue]\n`,
-      /servers\.s\.ask\[0\]: "get_isue" is defined neither.* Did you mean "get_issue"\?/,
+      /servers\.s\.ask\[0\]: "get_isue" is not defined under `tools`.* Did you mean "get_issue"\?/,
     ],
     [
       'where over an argument that the row lacks',
