@@ -3,6 +3,7 @@ import { CONTROL, frame, frameReader, MESSAGE } from '../api/frames.js'
 import { helloFrame } from '../api/schema.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { Connection, type ConnectionEvents } from './connection.ts'
+import { ShimLink, shown } from './link.ts'
 import type { GatewayDeps } from './types.ts'
 
 /** Reads the hello, answers it, and hands the connection its messages. */
@@ -15,9 +16,7 @@ export function acceptConnection(
   let connection: Connection | undefined
   let leave = (): void => undefined
   const refuse = (error: JitError): void => {
-    socket.end(
-      frame(CONTROL, JSON.stringify({ error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } })),
-    )
+    socket.end(frame(CONTROL, JSON.stringify({ error: shown(error) })))
   }
   const read = frameReader((kind, payload) => {
     if (kind === MESSAGE && connection !== undefined) return connection.receive(payload)
@@ -36,7 +35,7 @@ export function acceptConnection(
         )
       const identified = deps.identify(socket, hello)
       leave = identified.leave
-      connection = new Connection(deps, socket, hello, identified.principal, events)
+      connection = new Connection(deps, new ShimLink(socket), { server: hello.server, principal: identified.principal }, events)
       onOpen(connection)
       socket.write(frame(CONTROL, JSON.stringify({ welcome: 1, daemon: process.pid })))
     } catch (error) {

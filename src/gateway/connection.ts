@@ -1,6 +1,3 @@
-import type { Socket } from 'node:net'
-import { CONTROL, frame, MESSAGE, responseFrame } from '../api/frames.js'
-import type { HelloFrame } from '../api/schema.ts'
 import { JitError, quote, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
@@ -11,6 +8,7 @@ import { errorAnswer, type Id, type Message, parseMessage } from './jsonrpc.ts'
 import { Flow } from './flow.ts'
 import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
+import type { ClientLink } from './link.ts'
 import { filterList, isList } from './lists.ts'
 import { fromClient, fromServer, unknownMethod } from './methods.ts'
 import { runCall } from './pipeline.ts'
@@ -28,7 +26,12 @@ export interface ConnectionEvents {
   onServerError(server: string, error: JitError): void
 }
 
-/** One shim: one MCP client that talks to one server, by way of the lanes it needs. */
+export interface ClientIdentity {
+  readonly server: string
+  readonly principal: Principal
+}
+
+/** One MCP client that talks to one server, by way of the lanes it needs. */
 export class Connection {
   readonly id = newId('connection')
   readonly server: string
@@ -46,37 +49,37 @@ export class Connection {
   #pin = ''
   #closed = false
 
-  constructor(deps: GatewayDeps, socket: Socket, hello: HelloFrame, principal: Principal, events: ConnectionEvents) {
+  constructor(deps: GatewayDeps, link: ClientLink, { server, principal }: ClientIdentity, events: ConnectionEvents) {
     this.#deps = deps
-    this.#flow = new Flow(deps.clock, socket, () => this.lanes.all)
-    this.#refusals = new Refusals(deps, { server: hello.server, connection: this.id, session: principal.session })
-    this.server = hello.server
+    this.#flow = new Flow(deps.clock, link, () => this.lanes.all)
+    this.#refusals = new Refusals(deps, { server, connection: this.id, session: principal.session })
+    this.server = server
     const scrubber = currentScrubber(deps.broker)
     this.lanes = new LanePool(deps, {
-      server: hello.server,
+      server,
       connection: this.id,
       handshake: this.#handshake,
       scrub: (text) => scrubber().scrubText(text),
-      onMessage: (lane, message, line) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line)),
+      onMessage: (lane, message, line, about) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line), about),
       onRefused: (error) => this.#refusals.note('server', error),
       onPin: (pin) => {
         this.#pin = pin
-        events.onPin(hello.server, pin)
+        events.onPin(server, pin)
       },
-      onLaneEnd: (error) => events.onServerError(hello.server, error),
+      onLaneEnd: (error) => events.onServerError(server, error),
     })
     this.#serverMessages = new ServerMessages({
-      server: hello.server,
+      server,
       lanes: () => this.lanes.all,
       isPrimary: (lane) => this.lanes.isPrimary(lane),
-      mayAskModel: () => deps.config().servers[hello.server]?.sampling === 'allow',
+      mayAskModel: () => deps.config().servers[server]?.sampling === 'allow',
       refused: (error) => this.#refusals.note('server', error),
       progressOf: (token) => this.#inFlightWith(token),
-      write: (line) => this.#flow.toClient(frame(MESSAGE, line)),
+      write: (line, about) => this.#flow.message(line, about),
     })
     this.#context = {
       deps,
-      server: hello.server,
+      server,
       connection: this.id,
       principal,
       lanes: this.lanes,
@@ -92,7 +95,7 @@ export class Connection {
         }
       },
       answer: (id, line) => this.#answer(id, line),
-      forget: (id) => this.#flow.toClient(responseFrame(scalarJson(id), '')),
+      forget: (id) => this.#flow.answer(scalarJson(id), ''),
     }
   }
 
@@ -161,11 +164,7 @@ export class Connection {
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
   drop(error: JitError): void {
-    const said =
-      error.code === 'daemon.restarted'
-        ? { bye: 1 }
-        : { error: { code: error.code, message: error.message, hint: error.hint, rpc: error.rpcCode } }
-    this.#flow.end(frame(CONTROL, JSON.stringify(said)))
+    this.#flow.end(error)
   }
 
   /** What policy has no say in travels byte for byte; lists are filtered on their way back. */
@@ -227,7 +226,7 @@ export class Connection {
   }
 
   #answer(id: Id | null, line: string): void {
-    this.#flow.toClient(responseFrame(id === null ? 'null' : scalarJson(id), line))
+    this.#flow.answer(id === null ? 'null' : scalarJson(id), line)
   }
 
   #fail(id: Id, error: JitError): void {

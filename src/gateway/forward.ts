@@ -30,7 +30,7 @@ export async function forward(
     // A lease would have ended the call; one without has only this.
     if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
     if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
-    return await lane.request(call.request.id, governedLine(call), call.ending)
+    return await lane.request(call.request.id, governedLine(call), call.ending, lease)
   } finally {
     lanes.release(lane, wire)
   }

@@ -11,6 +11,7 @@ import { Requests } from './requests.ts'
 import { ambiguity, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { Child } from './upstream/stdio.ts'
+import type { Outgoing, Upstream } from './upstream/upstream.ts'
 import { Wire } from './wire.ts'
 
 /** The client's handshake, kept for lanes that start later. */
@@ -24,8 +25,8 @@ export interface LaneOptions {
   readonly handshake: Handshake
   readonly lease: Lease | undefined
   scrub(text: string): string
-  /** What the server sends that answers nothing: notifications, and requests to the client. */
-  onMessage(lane: Lane, message: Message, line: string): void
+  /** What the server sends that answers nothing: notifications, and requests to the client; `about` which of the client's, if known. */
+  onMessage(lane: Lane, message: Message, line: string, about: string | undefined): void
   /** A message of the server does not go on. */
   onRefused(error: JitError): void
   onEnd(lane: Lane, error: JitError): void
@@ -52,7 +53,7 @@ export class Lane {
   readonly #ending = new Ending()
   readonly #warn: (message: string, text: () => string) => void
   #pauses = 0
-  #child: Child | undefined
+  #upstream: Upstream | undefined
   #credentials: CredentialsEndpoint | undefined
   #ended: JitError | undefined
 
@@ -64,8 +65,8 @@ export class Lane {
     this.#requests = new Requests({
       server: options.server,
       cap: () => deps.config().limits.resultBytes,
-      backlog: () => this.#child?.backlog ?? 0,
-      send: (line) => void this.send(line),
+      backlog: () => this.#upstream?.backlog ?? 0,
+      send: (line, request) => void this.send(line, request),
       warn: this.#warn,
     })
     this.startedAt = deps.clock.now()
@@ -101,8 +102,13 @@ export class Lane {
   }
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
-  request(id: Id, line: string | Buffer, ending: Ending): Promise<{ line: string; value: JsonObject }> {
-    return this.#requests.ask(id, line, ending)
+  request(id: Id, line: string | Buffer, ending: Ending, lease?: Lease): Promise<{ line: string; value: JsonObject }> {
+    return this.#requests.ask({ id, lease }, line, ending)
+  }
+
+  /** The id (as JSON) of the newest request under way: what a server says unasked is most likely about it. */
+  get latest(): string | undefined {
+    return this.#requests.latest
   }
 
   /** Whether the request of this id (as JSON) is under way here. */
@@ -110,14 +116,14 @@ export class Lane {
     return this.#requests.has(id)
   }
 
-  send(line: string | Buffer): boolean {
-    return this.#child?.send(line) ?? true
+  send(line: string | Buffer, request?: Outgoing): boolean {
+    return this.#upstream?.send(line, request) ?? true
   }
 
   /** Calls back once the child has read what was sent, or will never. */
   drained(callback: () => void): void {
-    if (this.#child === undefined) callback()
-    else this.#child.drained(callback)
+    if (this.#upstream === undefined) callback()
+    else this.#upstream.drained(callback)
   }
 
   /** Answers what the server asked. While it does not read that, it is not heard: its questions cost it nothing. */
@@ -130,23 +136,23 @@ export class Lane {
   /** Stops hearing the server until each `pause` has had its `resume`. */
   pause(): void {
     this.#pauses += 1
-    this.#child?.pause()
+    this.#upstream?.pause()
   }
 
   resume(): void {
     this.#pauses -= 1
-    if (this.#pauses === 0) this.#child?.resume()
+    if (this.#pauses === 0) this.#upstream?.resume()
   }
 
   async close(reason: JitError): Promise<void> {
     this.#end(reason)
-    await this.#child?.close()
+    await this.#upstream?.close()
   }
 
   status(): LaneStatus {
     return {
       lane: this.id,
-      pid: this.#child?.pid ?? 0,
+      pid: this.#upstream?.pid ?? 0,
       partition: this.key ?? '',
       inFlight: this.#requests.size,
       startedAt: this.startedAt,
@@ -168,7 +174,7 @@ export class Lane {
       const injected = standIn === undefined ? {} : injectedEnvironment(config.inject, standIn, this.wire.network, lease)
       const provided = { ...standIn?.environment(redirected), ...this.#credentials?.environment }
       const child = this.#startChild(launch, { ...provided, ...launch.environment, ...injected })
-      this.#child = child
+      this.#upstream = child
       this.#deps.audit.append({
         type: 'server.started',
         server,
@@ -202,7 +208,7 @@ export class Lane {
       log: this.#deps.log,
       cap: this.#deps.config().limits.resultBytes,
       scrub: (text) => this.#options.scrub(text),
-      onLine: (line) => this.#read(line),
+      onLine: (line, about) => this.#read(line, about),
       onTooLong: (bytes, head) => this.#requests.tooLong(bytes, head),
       onEnd: (how, words) =>
         this.#end(
@@ -218,7 +224,7 @@ export class Lane {
     if (this.#ended !== undefined) throw this.#ended
   }
 
-  #read(bytes: Buffer): void {
+  #read(bytes: Buffer, about: string | undefined): void {
     if (this.ended) return
     let line = bytes.toString('utf8')
     const plain = readPlainAnswer(line)
@@ -231,7 +237,7 @@ export class Lane {
     line = line.replaceAll('\r', ' ')
     if (message.kind === 'response') return this.#requests.answered(message.id, { line, value: message.value })
     try {
-      this.#options.onMessage(this, message, line)
+      this.#options.onMessage(this, message, line, about)
     } catch (error) {
       // Nested so deeply, for one, that it cannot be written again.
       this.#warn('message of a server dropped', () => String(error))

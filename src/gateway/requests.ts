@@ -2,6 +2,7 @@ import { JitError } from '../core/errors.ts'
 import { type JsonObject, scalarJson } from '../core/json.ts'
 import type { Ending } from './ending.ts'
 import type { Id } from './jsonrpc.ts'
+import type { Outgoing } from './upstream/upstream.ts'
 
 export interface RequestsOptions {
   readonly server: string
@@ -9,7 +10,7 @@ export interface RequestsOptions {
   cap(): number
   /** Bytes that the child was sent and has not read. */
   backlog(): number
-  send(line: string | Buffer): void
+  send(line: string | Buffer, request?: Outgoing): void
   warn(message: string, text: () => string): void
 }
 
@@ -37,8 +38,14 @@ export class Requests {
     return this.#waiting.has(id)
   }
 
+  /** The id (as JSON) of the newest request under way. */
+  get latest(): string | undefined {
+    return [...this.#waiting.keys()].at(-1)
+  }
+
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
-  ask(id: Id, line: string | Buffer, ending: Ending): Promise<{ line: string; value: JsonObject }> {
+  ask(request: Outgoing, line: string | Buffer, ending: Ending): Promise<{ line: string; value: JsonObject }> {
+    const { id } = request
     const key = scalarJson(id)
     const { server, backlog, send } = this.#options
     return new Promise((resolve, reject) => {
@@ -56,7 +63,7 @@ export class Requests {
         if (answer instanceof JitError) reject(answer)
         else resolve(answer)
       })
-      send(line)
+      send(line, request)
     })
   }
 

@@ -22,8 +22,8 @@ export interface ServerMessagesOptions {
   refused(error: JitError): void
   /** JSON of the ids of the client's requests in flight that named this progress token (as JSON). */
   progressOf(token: string): Iterable<string>
-  /** To the client. */
-  write(line: string): void
+  /** To the client; `about`: the id (as JSON) of its request that it belongs to, as far as can be told. */
+  write(line: string, about: string | undefined): void
 }
 
 /**
@@ -37,19 +37,19 @@ export class ServerMessages {
     this.#options = options
   }
 
-  /** `line` is the message's text, scrubbed. */
-  fromServer(lane: Lane, message: Message, line: string): void {
-    if (message.kind === 'request') return this.#ask(lane, message, line)
+  /** `line` is the message's text, scrubbed; `about`: the request on whose answer stream it came, where the transport tells. */
+  fromServer(lane: Lane, message: Message, line: string, about = lane.latest): void {
+    if (message.kind === 'request') return this.#ask(lane, message, line, about)
     if (message.kind !== 'notification') return
     if (!fromServer.notifications.has(message.method)) return this.#options.refused(unknown(line))
     if (message.method === 'notifications/progress') {
       const token = JSON.stringify(message.params['progressToken'])
-      for (const id of this.#options.progressOf(token)) if (lane.serves(id)) return this.#options.write(line)
+      for (const id of this.#options.progressOf(token)) if (lane.serves(id)) return this.#options.write(line, id)
     } else if (message.method === 'notifications/cancelled') {
       const id = JSON.stringify(message.params['requestId'])
-      if (lane.asked.delete(id)) this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }))
-      else if (lane.serves(id)) this.#options.write(line)
-    } else if (this.#options.isPrimary(lane)) this.#options.write(line)
+      if (lane.asked.delete(id)) this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }), about)
+      else if (lane.serves(id)) this.#options.write(line, id)
+    } else if (this.#options.isPrimary(lane)) this.#options.write(line, about)
   }
 
   /** The client's answer goes to the lane that asked, under that server's own id. False when none did. */
@@ -67,7 +67,7 @@ export class ServerMessages {
       found.lane.send(withParams(message.value, { progressToken: JSON.parse(found.own) }))
   }
 
-  #ask(lane: Lane, message: Request, line: string): void {
+  #ask(lane: Lane, message: Request, line: string, about: string | undefined): void {
     if (!fromServer.requests.has(message.method)) {
       const error = unknown(line)
       this.#options.refused(error)
@@ -91,7 +91,7 @@ export class ServerMessages {
     const token = JSON.stringify(meta['progressToken'] ?? null)
     const named = token === 'null' ? JSON.stringify(value) : withParams(value, { _meta: { ...meta, progressToken: nameOf(lane, token) } })
     lane.asked.set(id, token)
-    this.#options.write(named)
+    this.#options.write(named, about)
   }
 
   #find(name: unknown): { lane: Lane; own: string } | undefined {

@@ -8,8 +8,9 @@ import type { Logger } from '../../core/types.ts'
 import type { ChildTable } from '../../store/store.ts'
 import { lineReader } from '../lines.ts'
 import type { LaunchSpec } from '../types.ts'
+import type { Upstream, UpstreamEvents } from './upstream.ts'
 
-export interface ChildOptions {
+export interface ChildOptions extends UpstreamEvents {
   readonly server: string
   readonly lane: string
   readonly launch: LaunchSpec
@@ -20,10 +21,6 @@ export interface ChildOptions {
   /** Longest line in bytes. */
   readonly cap: number
   scrub(text: string): string
-  onLine(line: Buffer): void
-  onTooLong(bytes: number, head: Buffer): void
-  /** Once: `exit code 1`, `signal SIGKILL`, or why it could not be started; and its last words. */
-  onEnd(how: string, lastWords: string): void
 }
 
 const grace = 2000
@@ -33,7 +30,7 @@ const deafGrace = 500
 type Started = ChildProcess & { readonly stdin: Writable; readonly stdout: Readable; readonly stderr: Readable }
 
 /** A local MCP server: a process group of its own, lines on stdin and stdout, its stderr scrubbed into the log. */
-export class Child {
+export class Child implements Upstream {
   readonly #process: Started
   readonly #options: ChildOptions
   readonly #outlet: Outlet

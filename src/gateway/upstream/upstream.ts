@@ -1,0 +1,42 @@
+import type { Lease } from '../../broker/types.ts'
+import type { Id } from '../jsonrpc.ts'
+
+/** A request on its way to a server, beside its text. */
+export interface Outgoing {
+  readonly id: Id
+  /** What the call was given, for servers whose every request carries its credential. Nothing keeps it past the request. */
+  readonly lease: Lease | undefined
+}
+
+/**
+ * The far end of a lane: a local server's process, or a remote server. Lines of JSON-RPC go in here and come out of the
+ * callbacks that it was made with.
+ */
+export interface Upstream {
+  /** 0 for a server that is no process of ours. */
+  readonly pid: number
+  /** Bytes that it was sent and has not taken. */
+  readonly backlog: number
+  /**
+   * One message; with `request` when it asks something. An answer, or whatever ends the lane, comes by the callbacks; nothing is
+   * thrown. False when it takes them too slowly: then wait for `drained`.
+   */
+  send(line: string | Buffer, request?: Outgoing): boolean
+  /** Calls back once it has taken what was sent, or will never. */
+  drained(callback: () => void): void
+  /** Stops hearing it until `resume`. */
+  pause(): void
+  resume(): void
+  /** Ends it, whatever it does; what it still says is not heard. */
+  close(): Promise<void>
+}
+
+/** What an upstream tells its lane. */
+export interface UpstreamEvents {
+  /** `about`: the id (as JSON) of the request whose answer stream it came on, where the transport tells. */
+  onLine(line: Buffer, about?: string): void
+  /** A line over the cap: how long it is, and how it begins. */
+  onTooLong(bytes: number, head: Buffer): void
+  /** Once, when it is gone by itself: how (`exit code 1`), and its last words. */
+  onEnd(how: string, lastWords: string): void
+}
