@@ -10,6 +10,7 @@ import { segmentNumbers } from '../../../src/audit/segments.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
 import { canMount, tinyDisk } from '../../support/tiny-disk.ts'
 import { all, event, openTestLog, temporaryFolder, TestLog, testSigner, textOf } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 const mountable = canMount()
 const unwritable = expect.objectContaining({ code: 'audit.unwritable' })
@@ -120,7 +121,7 @@ describe('a disk that fails at random', () => {
         expect((await log.verify()).problems).toEqual([])
         await log.close()
       }),
-      { numRuns: 60 },
+      { numRuns: cases(60) },
     )
   })
 

@@ -18,6 +18,7 @@ import { openAudit } from '../../../src/audit/log.ts'
 import { firstHash, parseRecord } from '../../../src/audit/record.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
 import { all, event, makeTrail, mapMeta, openTestLog, temporaryFolder, TestClock, TestLog, testSigner, textOf } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 describe('a record', () => {
   it('is one line whose hash covers the bytes before it and names the line before', () => {
@@ -73,7 +74,7 @@ describe('a record', () => {
           log.append(given)
         },
       ),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     )
     const lines = textOf(folder).trimEnd().split('\n')
     expect(lines).toHaveLength(log.head.seq)

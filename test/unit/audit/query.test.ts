@@ -6,6 +6,7 @@ import { linesBackward, linesForward } from '../../../src/audit/lines.ts'
 import type { AuditLog } from '../../../src/audit/log.ts'
 import type { AuditFilter } from '../../../src/audit/query.ts'
 import { all, event, openTestLog, temporaryFolder, TestClock } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 const minute = 60_000
 
@@ -138,7 +139,7 @@ describe('lines', () => {
           .join('')
         expect(rebuilt).toBe(content.toString('latin1'))
       }),
-      { numRuns: 60 },
+      { numRuns: cases(60) },
     )
     appendFileSync(file, '')
   })

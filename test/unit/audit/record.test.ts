@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CallIntent, CloseFields } from '../../../src/audit/event.ts'
 import { type Entry, firstHash, readLink, RecordBuffer } from '../../../src/audit/record.ts'
+import { cases } from '../../support/cases.ts'
 
 const time = '2026-11-21T12:00:00.000Z'
 const text = fc.oneof(
@@ -64,7 +65,7 @@ describe('the closing record of a call', () => {
       fc.property(intents, closes, (intent, close) => {
         expect(lines({ event: intent, close })).toEqual(lines({ event: { ...intent, type: 'call.close', ...close } }))
       }),
-      { numRuns: 30 },
+      { numRuns: cases(30) },
     )
   })
 })

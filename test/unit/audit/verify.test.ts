@@ -8,6 +8,7 @@ import { keyText, signCheckpoint } from '../../../src/audit/checkpoint.ts'
 import { firstHash, RecordBuffer } from '../../../src/audit/record.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
 import { event, makeTrail, openLog, temporaryFolder, testSigner } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 const files = ['000001.jsonl', '000002.jsonl', '000003.jsonl', 'checkpoints.jsonl', 'key.json'] as const
 let original: Map<string, Buffer>
@@ -48,7 +49,7 @@ describe('verify notices', () => {
         expect(await verifyFolder(folder)).toMatchObject({ ok: false })
       }),
       {
-        numRuns: 150,
+        numRuns: cases(150),
         examples: [
           [bytes.length - 1, 1],
           [0, 1],

@@ -4,6 +4,7 @@ import type { Lease, RevokeSelector } from '../../../src/broker/types.ts'
 import type { Receipt } from '../../../src/core/types.ts'
 import { settle } from '../../support/fake-clock.ts'
 import { ask, type Bench, bench, hour, minute, type MintScript, refused, type RevokeScript, unavailable } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 /** What the world may do next. Numbers choose among what there is. */
 type Step =
@@ -226,7 +227,7 @@ describe('any order of acquire, release, revoke, expiry, faults and crashes', ()
         }
         await allEnds(player)
       }),
-      { numRuns: Number(process.env['JIT_PROPERTY_RUNS'] ?? 300) },
+      { numRuns: cases(300) },
     )
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Schedule } from '../../../src/broker/schedule.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
+import { cases } from '../../support/cases.ts'
 
 describe('schedule', () => {
   it('runs every task once, at its time and in order, whatever is added and cancelled', async () => {
@@ -23,7 +24,7 @@ describe('schedule', () => {
         expect(ran.filter(({ index }) => !unsure.has(index)).sort(byIndex)).toEqual(expected.sort(byIndex))
         expect(clock.pending).toBe(0)
       }),
-      { numRuns: 50 },
+      { numRuns: cases(50) },
     )
   })
 

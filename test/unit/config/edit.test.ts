@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { editConfig } from '../../../src/config/edit.ts'
+import { cases } from '../../support/cases.ts'
 
 const text = `# our servers
 version: 1
@@ -98,7 +99,7 @@ describe('editing the config file', () => {
         expect(parse(edited).servers.x).toEqual(plain)
         expect(parse(editConfig(edited, { remove: 'servers', name: 'x' }))).toEqual(parse(text))
       }),
-      { numRuns: 200 },
+      { numRuns: cases(200) },
     )
   })
 })

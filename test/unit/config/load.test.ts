@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { JitError } from '../../../src/core/errors.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import type { ConfigProblem, PresetSource } from '../../../src/config/types.ts'
+import { cases } from '../../support/cases.ts'
 
 const preset = {
   preset: 'tracker',
@@ -50,7 +51,7 @@ describe('loading a config', () => {
     expect(loadConfig('jit.yaml', 'version: 1\nservers:\nproviders:\n', check).config.servers).toEqual({})
   })
 
-  const cases: [name: string, text: string, at: string, message: RegExp, suggestion?: string][] = [
+  const broken: [name: string, text: string, at: string, message: RegExp, suggestion?: string][] = [
     ['an unknown key', good.replace('    allow:', '    alow:'), 'servers.tracker.alow 9:5', /not an option/, 'allow'],
     ['an unknown key at the top', `${good}serverz: {}\n`, 'serverz 10:1', /not an option/, 'servers'],
     ['an unknown key of a provider kind', good.replace('appId', 'apId'), 'providers.acme.apId 3:29', /not an option/, 'appId'],
@@ -138,7 +139,7 @@ describe('loading a config', () => {
     ['nothing', '', ' 1:1', /must be a map/],
     ['two documents', 'version: 1\n---\nversion: 1\n', ' 2:1', /./],
   ]
-  it.each(cases)('refuses %s with its position', (_, text, at, message, suggestion) => {
+  it.each(broken)('refuses %s with its position', (_, text, at, message, suggestion) => {
     const problems = problemsOf(text)
     const found = problems.find((problem) => `${problem.path} ${problem.line}:${problem.column}` === at)
     expect(found, JSON.stringify(problems)).toBeDefined()
@@ -186,7 +187,7 @@ describe('loading a config', () => {
           expect(problem.message).not.toBe('')
         }
       }),
-      { numRuns: 300 },
+      { numRuns: cases(300) },
     )
   })
 })

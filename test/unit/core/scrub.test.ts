@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createScrubber } from '../../../src/core/scrub.ts'
 import { Secret } from '../../../src/core/secret.ts'
+import { cases } from '../../support/cases.ts'
 
 const token = 'ghs_ab12CD34ef56GH78ij90KL12mn34OP56qr78'
 const awsKey = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'
@@ -131,7 +132,7 @@ describe('a scrubber', () => {
           expect(streamed(secrets, Buffer.from(text), cuts)).toBe(clean)
         },
       ),
-      { numRuns: 500 },
+      { numRuns: cases(500) },
     )
   })
 

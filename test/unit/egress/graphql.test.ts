@@ -4,6 +4,7 @@ import type { Json } from '../../../src/core/json.ts'
 import type { GraphqlRule } from '../../../src/core/types.ts'
 import { parseBody } from '../../../src/egress/body.ts'
 import { matchGraphql } from '../../../src/egress/graphql.ts'
+import { cases } from '../../support/cases.ts'
 
 const bound: GraphqlRule = { operation: 'query', fields: ['repository', 'node'], variables: { owner: 'acme', name: 'web' } }
 const free: GraphqlRule = { operation: 'mutation', fields: ['addStar', 'removeStar'], variables: {} }
@@ -163,7 +164,7 @@ describe('a GraphQL rule without variables', () => {
         const query = `mutation { ${items.join('')} }`
         expect(admits(free, query, {})).toBe(!query.includes('deleteRef'))
       }),
-      { numRuns: 500 },
+      { numRuns: cases(500) },
     )
   })
 

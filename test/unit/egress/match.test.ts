@@ -4,6 +4,7 @@ import type { RequestRule } from '../../../src/core/types.ts'
 import { parseBody } from '../../../src/egress/body.ts'
 import { atPointer, matchBody, matchRequest } from '../../../src/egress/match.ts'
 import { readTarget } from '../../../src/egress/target.ts'
+import { cases } from '../../support/cases.ts'
 
 const origin = 'https://api.github.com'
 const literal = (value: string, ignoreCase = false): RequestRule['segments'][number] => ({ kind: 'literal', value, ignoreCase })
@@ -175,7 +176,7 @@ describe('a request rule', () => {
           expect(decodeURIComponent(new URL(target, origin).pathname).toLowerCase()).toBe('/repos/acme/web/issues/42')
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: cases(2000) },
     )
   })
 
@@ -188,7 +189,7 @@ describe('a request rule', () => {
         expect(target.split('/').map((segment) => decodeURIComponent(segment))).toEqual(['', 'projects', 'acme/web', 'issues'])
         expect(new URL(decodeURIComponent(target), origin).pathname).toBe('/projects/acme/web/issues')
       }),
-      { numRuns: 3000, examples: [[['acme', '%2F', 'web']]] },
+      { numRuns: cases(3000), examples: [[['acme', '%2F', 'web']]] },
     )
   })
 })

@@ -4,6 +4,7 @@ import type { PathSegment, RequestRule } from '../../../src/core/types.ts'
 import { atPointer, matchBody, matchRequest } from '../../../src/egress/match.ts'
 import { mayOverlap } from '../../../src/gateway/overlap.ts'
 import { rule } from '../egress/support.ts'
+import { cases } from '../../support/cases.ts'
 
 const web = (value: string, ignoreCase = false): Partial<RequestRule> => ({ segments: [{ kind: 'literal', value, ignoreCase }] })
 const body = (pointer: string, value: string): Partial<RequestRule> => ({ body: [{ pointer, value }] })
@@ -76,7 +77,7 @@ describe('two request rules may overlap', () => {
         expect(mayOverlap([left], [right])).toBe(true)
         expect(mayOverlap([right], [left])).toBe(true)
       }),
-      { numRuns: 2000 },
+      { numRuns: cases(2000) },
     )
     expect(met).toBeGreaterThan(1000)
   })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { classify } from '../../../src/gateway/jsonrpc.ts'
 import { ambiguity, readLine, readPlainAnswer } from '../../../src/gateway/server-line.ts'
+import { cases } from '../../support/cases.ts'
 
 const names = ['jsonrpc', 'id', 'method', 'params', 'result', 'error']
 /** A key as it stands in a line, and as JSON means it. */
@@ -79,7 +80,7 @@ describe('readPlainAnswer', () => {
         expect(isAmbiguous(list)).toBe(false)
         expect(list).toHaveLength(3)
       }),
-      { numRuns: 3000 },
+      { numRuns: cases(3000) },
     )
     expect(plain).toBeGreaterThan(100)
   })
@@ -92,7 +93,7 @@ describe('ambiguity', () => {
         const line = write(list)
         if (readLine(line) !== undefined) expect(ambiguity(line) !== undefined).toBe(isAmbiguous(list))
       }),
-      { numRuns: 3000 },
+      { numRuns: cases(3000) },
     )
   })
 

@@ -4,6 +4,7 @@ import type { InFlightCall } from '../../../src/egress/types.ts'
 import { Turns } from '../../../src/gateway/turns.ts'
 import { FakeClock, settle } from '../../support/fake-clock.ts'
 import { call, lease } from '../egress/support.ts'
+import { cases } from '../../support/cases.ts'
 
 const patient = new AbortController().signal
 const issue = (number: number | string, holder: string): InFlightCall => call([`GET /issues/${number}`], { lease: lease(holder) })
@@ -108,7 +109,7 @@ describe('calls of one lane', () => {
           await settle()
         }
       }),
-      { numRuns: 60 },
+      { numRuns: cases(60) },
     )
   })
 })

@@ -4,6 +4,7 @@ import type { Json } from '../../../src/core/json.ts'
 import { formatRead } from '../../../src/policy/condition-reads.ts'
 import { createConditions } from '../../../src/policy/condition.ts'
 import { Refusal } from '../../../src/policy/refusal.ts'
+import { cases } from '../../support/cases.ts'
 
 const compile = createConditions()
 
@@ -98,7 +99,7 @@ describe('a condition', () => {
           }
         },
       ),
-      { numRuns: 500 },
+      { numRuns: cases(500) },
     )
   })
 

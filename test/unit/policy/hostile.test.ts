@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Json } from '../../../src/core/json.ts'
 import { leaseOf, policyOf, reasonOf, toolCall } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 const policy = policyOf(`  github:
     run: [node, server.js]
@@ -179,7 +180,7 @@ describe('a value from a call', () => {
           expect(url.pathname.split('/').length).toBe(rule.segments.length + 1)
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: cases(3000) },
     )
     expect(allowed).toBeGreaterThan(20)
   })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compilePattern } from '../../../src/policy/pattern.ts'
+import { cases } from '../../support/cases.ts'
 
 describe('regular expressions in conditions', () => {
   it.each([
@@ -73,7 +74,7 @@ describe('regular expressions in conditions', () => {
       fc.property(pattern, fc.string({ unit: fc.constantFrom('a', 'b', 'c', '.', '1', '\n', '-'), maxLength: 8 }), (source, text) => {
         expect(compilePattern(source).test(text)).toBe(new RegExp(source, 'u').test(text))
       }),
-      { numRuns: 3000 },
+      { numRuns: cases(3000) },
     )
   })
 

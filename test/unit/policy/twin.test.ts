@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import type { Json } from '../../../src/core/json.ts'
 import { policyOf, toolCall } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 /**
  * A second decider, written from the rules as people read them, as naively as possible: linear searches, string replacement,
@@ -220,7 +221,7 @@ describe('the decider and its naive twin', () => {
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: cases(400) },
     )
     // Each effect was met often enough for the comparison to mean something.
     expect(Math.min(...Object.values(seen))).toBeGreaterThan(10)

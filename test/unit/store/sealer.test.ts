@@ -11,6 +11,7 @@ import { openSealer, type Sealer } from '../../../src/store/sealer.ts'
 import { openStore } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { lease, openTestStore, temporaryFolder } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 const passphrase = new Secret('correct horse battery')
 const canary = `canary-${'q'.repeat(40)}`
@@ -24,7 +25,7 @@ describe('sealing', () => {
         expect(shown(await sealer.open(sealed, purpose))).toBe(text)
         if (other !== purpose) await expect(sealer.open(sealed, other)).rejects.toMatchObject({ code: 'store.corrupt' })
       }),
-      { numRuns: 50 },
+      { numRuns: cases(50) },
     )
   })
 

@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { openStore } from '../../../src/store/sqlite.ts'
 import { leaseStates } from '../../../src/store/leases.ts'
 import { lease, openTestStore, temporaryFolder } from './support.ts'
+import { cases } from '../../support/cases.ts'
 
 describe('the tables', () => {
   it('give back every field of a lease as it was written', () => {
@@ -74,7 +75,7 @@ describe('the tables', () => {
         store.leases.insert(lease({ id: `l${store.leases.inState(['live']).length}`, error: text, scope }))
         expect(store.leases.inState(['live']).at(-1)).toMatchObject({ error: text, scope })
       }),
-      { numRuns: 30 },
+      { numRuns: cases(30) },
     )
   })
 
