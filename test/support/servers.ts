@@ -40,7 +40,10 @@ export async function configureServers(stage: Pick<Stage, 'home'>, servers: stri
 }
 
 /** npm's server-github behind provider `acme`, on acme/web and acme/api. */
-export function githubServer(name: string, options: { lifetime?: 'call' | 'ttl'; allow?: string; ask?: string } = {}): string {
+export function githubServer(
+  name: string,
+  options: { lifetime?: 'call' | 'ttl'; ttl?: string; allow?: string; ask?: string } = {},
+): string {
   return `  ${name}:
     run: [node, ${JSON.stringify(serverGithub)}]
     provider: acme
@@ -50,5 +53,6 @@ export function githubServer(name: string, options: { lifetime?: 'call' | 'ttl';
     allow: [${options.allow ?? 'get_issue, list_issues'}]
     ask: [${options.ask ?? ''}]
     lifetime: ${options.lifetime ?? 'ttl'}
+    ttl: ${options.ttl ?? '5m'}
 `
 }

@@ -3,9 +3,10 @@ import { seededRandom } from '../support/random.ts'
 import { kills } from './kills.ts'
 import type { Outcome, Part } from './part.ts'
 import { properties } from './properties.ts'
+import { upstream } from './upstream.ts'
 
 /** `npm run torture`: what a broker of credentials has to live through, bounded, from a seed, with its counts at the end. */
-const parts: readonly Part[] = [kills, properties]
+const parts: readonly Part[] = [kills, upstream, properties]
 
 const { values: options } = parseArgs({
   options: {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pauseFor } from '../../../test/support/pause.ts'
 import type { Answer } from './answers.ts'
 
@@ -10,8 +10,12 @@ export interface Fault {
   readonly headers?: Record<string, string>
   /** Milliseconds before the answer; ends early when the client goes away. */
   readonly delay?: number
-  /** Closes the connection instead of an answer. */
-  readonly cut?: boolean
+  /** Closes the connection instead of an answer, before anything has happened; `half`: in the middle of it, when all has. */
+  readonly cut?: boolean | 'half'
+  /** Another body than what the request achieved. */
+  readonly change?: (body: unknown) => unknown
+  /** Milliseconds between the bytes of the answer. */
+  readonly drip?: number
   /** How often; always when absent. */
   readonly times?: number
 }
@@ -24,7 +28,8 @@ export interface HeldFault {
 
 export function createFaults(): {
   add(fault: Fault): HeldFault
-  meet(method: string, path: string, request: IncomingMessage): Promise<Answer | 'cut' | undefined>
+  /** The fault that this request meets, after its delay. */
+  meet(method: string, path: string, request: IncomingMessage): Promise<Fault | undefined>
   release(): void
 } {
   const active: { fault: Fault; left: number; met: () => void }[] = []
@@ -44,16 +49,31 @@ export function createFaults(): {
       entry.met()
       const { fault } = entry
       if (fault.delay !== undefined) await pauseFor(request, fault.delay, closing.signal)
-      if (fault.cut === true) return 'cut'
-      return fault.status === undefined
-        ? undefined
-        : {
-            status: fault.status,
-            body: fault.body ?? { message: 'a fault of the stand-in' },
-            ...(fault.headers === undefined ? {} : { headers: fault.headers }),
-          }
+      return fault
     },
     release: () => closing.abort(),
+  }
+}
+
+/** What it answers in place of the stand-in; undefined when the request is answered as usual. */
+export function answerOf({ status, body, headers = {} }: Fault): Answer | undefined {
+  return status === undefined ? undefined : { status, headers, body: body ?? { message: 'a fault of the stand-in' } }
+}
+
+/** Sends the body as the fault has it: byte by byte, or only half of it. */
+export async function send(response: ServerResponse, text: string, fault: Fault | undefined): Promise<void> {
+  if (fault?.cut === 'half') {
+    response.write(text.slice(0, text.length / 2))
+    await new Promise((resolve) => setImmediate(resolve))
+    response.destroy()
+  } else if (fault?.drip === undefined) response.end(text)
+  else {
+    for (const letter of text) {
+      if (response.destroyed) return
+      response.write(letter)
+      await pauseFor(response.req, fault.drip)
+    }
+    response.end()
   }
 }
 

@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { importSPKI, jwtVerify } from 'jose'
-import { createFaults, type Fault, type HeldFault } from './faults.ts'
+import { answerOf, createFaults, type Fault, type HeldFault, send } from './faults.ts'
 import type { Answer } from './answers.ts'
 import { route } from './routes.ts'
 import { type FakeApp, type FakeInstallation, hashOf, type JournalEntry, type MintedToken, type TokenView } from './state.ts'
@@ -24,6 +24,8 @@ export interface GithubStandIn {
   readonly journal: readonly JournalEntry[]
   tokens(): TokenView[]
   isAlive(token: string): boolean
+  /** Ends a token behind everybody's back. */
+  end(token: string): void
   fault(fault: Fault): HeldFault
   close(): Promise<void>
 }
@@ -84,12 +86,12 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
     journal.push(entry)
     const body = await readBody(request)
     const fault = await faults.meet(entry.method, url.pathname, request)
-    if (fault === 'cut' || request.socket.destroyed) return void response.destroy()
+    if (fault?.cut === true || request.socket.destroyed) return void response.destroy()
     const token = minted.get(credential)
     const app =
       token === undefined && credential.split('.').length === 3 && !credential.startsWith('ghs_') ? await verifyApp(credential) : undefined
     const answer: Answer =
-      fault ??
+      (fault === undefined ? undefined : answerOf(fault)) ??
       (await route(entry.method, url, body, {
         app: typeof app === 'object' ? app : undefined,
         appProblem: typeof app === 'string' ? app : undefined,
@@ -109,7 +111,8 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
       ...(answer.accepted === undefined ? {} : { 'x-accepted-github-permissions': answer.accepted }),
       ...answer.headers,
     })
-    response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
+    const text = answer.body === undefined ? '' : JSON.stringify(fault?.change === undefined ? answer.body : fault.change(answer.body))
+    await send(response, text, fault)
   }
   const listener = (request: IncomingMessage, response: ServerResponse): void =>
     void handle(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)))
@@ -124,6 +127,10 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
     isAlive: (text) => {
       const token = minted.get(text)
       return token !== undefined && alive(token)
+    },
+    end(text) {
+      const token = minted.get(text)
+      if (token !== undefined) token.endedAt = now()
     },
     fault: (fault) => faults.add(fault),
     async close() {
