@@ -60,6 +60,15 @@ describe('github-app', () => {
     expect(alive() - before).toBe(left)
   })
 
+  it('does not take a 401 at the end of a token for its end while GitHub takes the token still', async () => {
+    const credential = await mint(provider, scope)
+    const fault = github.fault({ match: { method: 'DELETE', path: '/installation/token' }, status: 401, times: 1 })
+    await expect(provider.revoke?.(credential, AbortSignal.timeout(5000))).rejects.toMatchObject({ code: 'provider.unavailable' })
+    fault.remove()
+    expect(await provider.revoke?.(credential, AbortSignal.timeout(5000))).toEqual({ outcome: 'revoked', verified: true })
+    expect(await provider.revoke?.(credential, AbortSignal.timeout(5000))).toEqual({ outcome: 'revoked', verified: true })
+  })
+
   it.each([
     ['more permissions', { repositories: ['acme/web'], permissions: { issues: 'write' }, selection: 'selected' }],
     ['another permission', { repositories: ['acme/web'], permissions: { issues: 'read', contents: 'read' }, selection: 'selected' }],

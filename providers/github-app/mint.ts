@@ -63,8 +63,12 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
     return parse(minted, data, 'POST access_tokens')
   }
   const revoke = async (token: Secret, signal: AbortSignal): Promise<{ outcome: 'revoked'; verified: boolean }> => {
-    await api('DELETE /installation/token', {}, { token }, signal).catch(ignoreDead)
-    return { outcome: 'revoked', verified: await isDead(token, signal) }
+    const ended = await api('DELETE /installation/token', {}, { token }, signal).then(() => true, deadBefore)
+    const verified = await isDead(token, signal)
+    // A 401 says that it was dead already, or that GitHub looked somewhere else.
+    if (!ended && !verified)
+      throw new JitError('provider.unavailable', 'GitHub did not know a token when it was to be ended, and may take it still')
+    return { outcome: 'revoked', verified }
   }
   const isDead = (token: Secret, signal: AbortSignal): Promise<boolean> =>
     api('GET /installation/repositories', { per_page: 1 }, { token }, signal).then(
@@ -232,8 +236,10 @@ function nothingMinted(error: unknown): unknown {
   return new JitError(code, message, { hint, details: { ...details, sent: false }, ...(cause === undefined ? {} : { cause }) })
 }
 
-function ignoreDead(error: unknown): void {
+/** Answers false when GitHub said 401; throws whatever else it said. */
+function deadBefore(error: unknown): false {
   if (!(error instanceof JitError) || error.details['status'] !== 401) throw error
+  return false
 }
 
 /** GitHub's 404 does not say which account was asked for. */

@@ -66,9 +66,9 @@ export const upstream: Part = {
     try {
       await prepare(stage)
       for (let round = 1; round <= rounds; round += 1) {
-        failures.push(
-          ...(await strike(setting, stage, agents, counts)).map((problem) => `round ${round} of seed ${setting.seed}: ${problem}`),
-        )
+        const problems = await strike(setting, stage, agents, counts)
+        for (const problem of problems) setting.say(problem)
+        failures.push(...problems.map((problem) => `round ${round} of seed ${setting.seed}: ${problem}`))
         if (round % 10 === 0) setting.say(`${round} of ${rounds} rounds, ${counts.faults} faults, ${failures.length} failures`)
       }
       failures.push(...(await finish(stage)))
