@@ -20,6 +20,7 @@ import { createChildren } from './children.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
 import { presetFolder } from './installation.ts'
 import { createLogger } from './log.ts'
+import { refuseLostStore } from './lost-store.ts'
 import { endOrphans } from './orphans.ts'
 import { Door } from './door.ts'
 import { composeParts } from './parts.ts'
@@ -55,6 +56,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   }
 
   // The store's lock comes before the sockets: whoever holds it is the daemon of this home.
+  refuseLostStore(paths)
   const store = openStore(paths.database)
   const hardening = await hardenProcess()
   const children = createChildren(store.children, { clock, log })

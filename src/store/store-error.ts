@@ -1,3 +1,5 @@
+import { accessSync, constants } from 'node:fs'
+import { dirname } from 'node:path'
 import { JitError } from '../core/errors.ts'
 
 /** Primary result codes of SQLite, https://sqlite.org/rescode.html. */
@@ -22,7 +24,21 @@ export function storeError(thrown: unknown, file: string): JitError {
     case sqlite.constraint:
       return new JitError('conflict', `the store has such a row already: ${said}`, { cause: thrown })
     default:
-      return new JitError('store.unavailable', `the store ${file} cannot be read or written: ${said}`, { cause: thrown, details: { file } })
+      return new JitError(
+        'store.unavailable',
+        `the store ${file} cannot be read or written: ${isReadOnly(file) ? 'its disk is read-only' : said}`,
+        { cause: thrown, details: { file } },
+      )
+  }
+}
+
+/** SQLite says no more of it than that there was an error. */
+function isReadOnly(file: string): boolean {
+  try {
+    accessSync(dirname(file), constants.W_OK)
+    return false
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EROFS'
   }
 }
 

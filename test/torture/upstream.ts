@@ -28,7 +28,7 @@ const troubles: readonly [Trouble, ...Trouble[]] = [
   ['401', () => ({ status: 401, body: { message: 'Bad credentials' } })],
   ['a redirect elsewhere', () => ({ status: 302, headers: { location: 'https://127.0.0.1:9/' } })],
   ['a hang', () => ({ delay: 3 * timeout })],
-  ['a slow drip', () => ({ drip: 20 })],
+  ['a slow drip', () => ({ drip: 4 })],
   ['a cut before', () => ({ cut: true })],
   ['a cut in the answer', () => ({ cut: 'half' as const })],
   ['another body', () => ({ change: () => ({ message: 'not what was asked' }) })],
