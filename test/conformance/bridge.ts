@@ -46,7 +46,7 @@ class Bridge {
     }
     const problem = headerProblem(incoming.headers, body)
     if (problem !== undefined) return refuse(outgoing, 400, -32_020, problem, body['id'])
-    this.#modern ??= new Conversation(this.#program)
+    this.#modern ??= modernConversation(this.#program)
     this.#modern.post(body, new Exchange(outgoing, 'answer'))
   }
 
@@ -114,6 +114,11 @@ class Conversation {
     this.#pipe.send({ ...message, id: number })
   }
 
+  /** Sends what no client asked for; its answer goes nowhere. */
+  send(message: Message): void {
+    this.#pipe.send(message)
+  }
+
   async close(): Promise<void> {
     for (const { exchange } of this.#open.values()) exchange.end()
     this.#standalone?.end()
@@ -161,6 +166,17 @@ class Conversation {
     this.#open.clear()
     this.#standalone?.end()
   }
+}
+
+/**
+ * Without a session and without `initialize`, HTTP speaks 2026-07-28. On stdio the first message that is no probe decides,
+ * so that one is a complete one, whatever the client's own lacks.
+ */
+function modernConversation(program: Program): Conversation {
+  const conversation = new Conversation(program)
+  const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
+  conversation.send({ jsonrpc: '2.0', id: 0, method: 'tools/list', params: { _meta } })
+  return conversation
 }
 
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId'

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -75,10 +75,11 @@ export async function runSuite(suite: Suite, url: string, scenario?: string): Pr
 function readScenario(folder: string, name: string): [string, Checks][] {
   const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(name)?.[1]
   if (scenario === undefined) return []
+  const file = join(folder, name, 'checks.json')
+  // A scenario that could not even begin leaves its folder empty.
+  if (!existsSync(file)) return [[scenario, new Map([['scenario', { status: 'FAILURE', message: 'it ended without results' }]])]]
   const checks = new Map<string, Check>()
-  for (const { id, name: title, status, description, errorMessage } of checksFile.parse(
-    JSON.parse(readFileSync(join(folder, name, 'checks.json'), 'utf8')),
-  )) {
+  for (const { id, name: title, status, description, errorMessage } of checksFile.parse(JSON.parse(readFileSync(file, 'utf8')))) {
     // What the suite merely noted depends on what came over the wire, message by message.
     if (status === 'INFO') continue
     const key = `${id} ${title}`
