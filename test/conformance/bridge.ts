@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Loopback, listenOnLoopback, readJson } from './fixtures/loopback.ts'
 import { Exchange } from './exchange.ts'
-import { headerProblem } from './headers.ts'
+import { type HeaderProblem, headerProblem } from './headers.ts'
 import { isObject, type Message, Pipe, type Program } from './pipe.ts'
 
 /**
@@ -34,9 +34,9 @@ class Bridge {
   async handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const name = incoming.headers['mcp-session-id']
     if (typeof name === 'string') return this.#inSession(name, incoming, outgoing)
-    if (incoming.method !== 'POST') return refuse(outgoing, 405, -32_000, 'there is no stream without a session')
+    if (incoming.method !== 'POST') return refuse(outgoing, 405, { code: -32_000, message: 'there is no stream without a session' })
     const body = await readJson(incoming)
-    if (!isObject(body)) return refuse(outgoing, 400, -32_700, 'the body is no message')
+    if (!isObject(body)) return refuse(outgoing, 400, { code: -32_700, message: 'the body is no message' })
     if (body['method'] === 'initialize' && !hasEnvelope(body)) {
       const id = randomUUID()
       const session = new Conversation(this.#program)
@@ -45,14 +45,14 @@ class Bridge {
       return session.post(body, new Exchange(outgoing, 'stream'))
     }
     const problem = headerProblem(incoming.headers, body)
-    if (problem !== undefined) return refuse(outgoing, 400, -32_020, problem, body['id'])
+    if (problem !== undefined) return refuse(outgoing, 400, problem, body['id'])
     this.#modern ??= modernConversation(this.#program)
     this.#modern.post(body, new Exchange(outgoing, 'answer'))
   }
 
   async #inSession(name: string, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const session = this.#sessions.get(name)
-    if (session === undefined) return refuse(outgoing, 404, -32_001, 'there is no such session')
+    if (session === undefined) return refuse(outgoing, 404, { code: -32_001, message: 'there is no such session' })
     if (incoming.method === 'DELETE') {
       this.#sessions.delete(name)
       await session.close()
@@ -61,7 +61,7 @@ class Bridge {
       session.listen(new Exchange(outgoing, 'stream'))
     } else {
       const body = await readJson(incoming)
-      if (!isObject(body)) return refuse(outgoing, 400, -32_700, 'the body is no message')
+      if (!isObject(body)) return refuse(outgoing, 400, { code: -32_700, message: 'the body is no message' })
       session.post(body, new Exchange(outgoing, 'stream'))
     }
   }
@@ -197,7 +197,7 @@ function hasEnvelope(body: Message): boolean {
   return isObject(params['_meta']) && params['_meta']['io.modelcontextprotocol/protocolVersion'] !== undefined
 }
 
-function refuse(outgoing: ServerResponse, status: number, code: number, message: string, id: unknown = null): void {
+function refuse(outgoing: ServerResponse, status: number, error: HeaderProblem, id: unknown = null): void {
   outgoing.writeHead(status, { 'content-type': 'application/json' })
-  outgoing.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message } }))
+  outgoing.end(JSON.stringify({ jsonrpc: '2.0', id, error }))
 }
