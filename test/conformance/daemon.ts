@@ -6,37 +6,18 @@ import { join } from 'node:path'
 import { demoEnvironment, launcher, root } from '../support/command.ts'
 import type { Program } from './pipe.ts'
 
-/** The name that the server under test has in the config. */
-export const serverName = 'fixture'
-
 export interface TestDaemon {
   readonly home: string
-  /** What a client starts that speaks stdio. */
-  readonly connect: Program
+  /** What a client of this server starts that speaks stdio. */
+  connect(server: string): Program
   log(): string
   close(): Promise<void>
 }
 
-/**
- * A daemon in a home of its own with one server that needs no credential; all its tools, prompts and resources are allowed, and
- * so is sampling, since what is tested is that nothing gets lost. `how` is the `run:` or `url:` part of the server's config.
- */
-export async function startDaemon(how: readonly string[], tools: readonly string[], prompts: readonly string[]): Promise<TestDaemon> {
+/** A daemon in a home of its own; `servers` are the lines of the `servers:` part of its config. */
+export async function startDaemon(servers: readonly string[]): Promise<TestDaemon> {
   const home = mkdtempSync(join(tmpdir(), 'jit-conformance-'))
-  const lines = [
-    ...how,
-    `allow: ${JSON.stringify(tools)}`,
-    `prompts: ${JSON.stringify(prompts)}`,
-    'resources: ["test://*"]',
-    'sampling: allow',
-  ]
-  writeFileSync(
-    join(home, 'jit.yaml'),
-    ['version: 1', 'servers:', `  ${serverName}:`, ...lines.map((line) => `    ${line}`), ''].join('\n'),
-    {
-      mode: 0o600,
-    },
-  )
+  writeFileSync(join(home, 'jit.yaml'), ['version: 1', 'servers:', ...servers.map((line) => `  ${line}`), ''].join('\n'), { mode: 0o600 })
   const child = spawn(process.execPath, [join(root, 'src/daemon/main.ts')], {
     cwd: root,
     env: demoEnvironment(home),
@@ -47,7 +28,7 @@ export async function startDaemon(how: readonly string[], tools: readonly string
   const ended = new Promise<void>((settle) => child.once('close', () => settle()))
   const daemon = {
     home,
-    connect: { command: process.execPath, args: [launcher, 'connect', serverName], env: demoEnvironment(home) },
+    connect: (server: string) => ({ command: process.execPath, args: [launcher, 'connect', server], env: demoEnvironment(home) }),
     log: () => (existsSync(join(home, 'jit.log')) ? readFileSync(join(home, 'jit.log'), 'utf8') : words),
     close: async () => {
       child.kill('SIGTERM')

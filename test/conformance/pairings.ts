@@ -48,10 +48,13 @@ export interface ThroughJit {
   readonly suite: Suite
 }
 
+/** The name of the server under test in the config. */
+const server = 'fixture'
+
 /** The fixture of a suite behind a daemon of its own. */
 export async function startThroughJit({ serverTransport, suite }: ThroughJit): Promise<Target> {
-  const daemon = await startDaemon(runLines(suite, serverTransport), fixtureTools(suite), fixturePrompts(suite))
-  const bridge = await bridged(daemon.connect)
+  const daemon = await startDaemon(serverConfig(suite, serverTransport))
+  const bridge = await bridged(daemon.connect(server))
   return {
     url: bridge.url,
     close: async () => {
@@ -61,10 +64,20 @@ export async function startThroughJit({ serverTransport, suite }: ThroughJit): P
   }
 }
 
-/** The part of a server's config that says how it is reached. */
-function runLines(suite: Suite, transport: Transport): string[] {
+/**
+ * A server that needs no credential, with all its tools, prompts and resources allowed, and sampling too, since what is tested is
+ * that nothing gets lost.
+ */
+function serverConfig(suite: Suite, transport: Transport): string[] {
   const { command, args } = fixtureProgram(suite, transport)
-  return [`run: ${JSON.stringify([command, ...args])}`]
+  return [
+    `${server}:`,
+    `  run: ${JSON.stringify([command, ...args])}`,
+    `  allow: ${JSON.stringify(fixtureTools(suite))}`,
+    `  prompts: ${JSON.stringify(fixturePrompts(suite))}`,
+    '  resources: ["test://*"]',
+    '  sampling: allow',
+  ]
 }
 
 async function bridged(program: Program): Promise<Target> {
