@@ -12,14 +12,8 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles, testTimeout: 20_000 * patience } },
       { test: { name: 'arch', include: ['test/arch/**/*.test.ts'], testTimeout: 60_000 } },
-      {
-        test: {
-          name: 'providers',
-          include: ['providers/*/*.test.ts', 'test/conformance/**/*.test.ts'],
-          setupFiles,
-          testTimeout: 30_000 * patience,
-        },
-      },
+      { test: { name: 'providers', include: ['providers/*/*.test.ts'], setupFiles, testTimeout: 30_000 * patience } },
+      { test: { name: 'conformance', include: ['test/conformance/*.test.ts'], ...processes } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...processes } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...processes } },
       // Needs what test/real/install.sh installs: `npm run test:real`.

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { demoEnvironment, launcher, root } from '../support/command.ts'
+import { inspect } from '../support/inspector.ts'
 import { configureServers, githubServer, login, serverFilesystem, serverMemory } from '../support/servers.ts'
 import { openStage, type Stage } from '../support/stage.ts'
 
@@ -30,12 +28,12 @@ describe('the Inspector through jit', () => {
   })
 
   it('lists the allowed tools of server-github', async () => {
-    const { stdout } = await inspect(stage, 'github', ['--method', 'tools/list'])
+    const { stdout } = await inspect(stage.home, 'github', ['--method', 'tools/list'])
     expect([...stdout.matchAll(/"name": ?"([a-z_]+)"/g)].map((match) => match[1]).sort()).toEqual(['get_issue', 'list_issues'])
   })
 
   it('reads an issue', async () => {
-    const { stdout } = await inspect(stage, 'github', [
+    const { stdout } = await inspect(stage.home, 'github', [
       '--method',
       'tools/call',
       '--tool-name',
@@ -48,7 +46,7 @@ describe('the Inspector through jit', () => {
   })
 
   it('is told why another repository is denied, by exit code 5', async () => {
-    const result = await inspect(stage, 'github', [
+    const result = await inspect(stage.home, 'github', [
       '--method',
       'tools/call',
       '--tool-name',
@@ -61,9 +59,9 @@ describe('the Inspector through jit', () => {
   })
 
   it('works with server-filesystem and server-memory, which need no credential', async () => {
-    const files = await inspect(stage, 'files', ['--method', 'tools/call', '--tool-name', 'list_allowed_directories'])
+    const files = await inspect(stage.home, 'files', ['--method', 'tools/call', '--tool-name', 'list_allowed_directories'])
     expect(files.stdout).toContain(stage.home)
-    const memory = await inspect(stage, 'memory', [
+    const memory = await inspect(stage.home, 'memory', [
       '--method',
       'tools/call',
       '--tool-name',
@@ -74,27 +72,3 @@ describe('the Inspector through jit', () => {
     expect(memory.stdout).toContain('has issue 42')
   })
 })
-
-async function inspect(stage: Stage, server: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const environment = demoEnvironment(stage.home)
-  const command = [
-    join(root, 'node_modules/.bin/mcp-inspector'),
-    '--cli',
-    process.execPath,
-    launcher,
-    'connect',
-    server,
-    ...args,
-    '--format',
-    'json',
-  ]
-  for (const [name, value] of Object.entries(environment)) if (name.startsWith('JIT_')) command.push('-e', `${name}=${value}`)
-  return promisify(execFile)(process.execPath, command, { env: environment, timeout: 50_000 }).then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (error: { code?: number; stdout?: string; stderr?: string }) => ({
-      code: error.code ?? -1,
-      stdout: error.stdout ?? '',
-      stderr: error.stderr ?? '',
-    }),
-  )
-}
