@@ -320,6 +320,18 @@ describe('a dynamic secret', () => {
     await expect(provider.revoke?.(credential, patience())).resolves.toMatchObject({ outcome: 'accepted' })
   })
 
+  it('says which of its parts are names, so that they stay in what servers answer', async () => {
+    const mint = (dynamic: string, parameters?: JsonObject): Promise<Credential> =>
+      open().mint(ask(parameters === undefined ? { dynamic } : { dynamic, parameters }), patience())
+    const named = async (work: Promise<Credential>): Promise<unknown> => (await work).notSecret
+    expect(await named(mint('database/creds/readonly'))).toEqual(['username'])
+    expect(await named(mint('aws/sts/reader'))).toEqual([])
+    expect(await named(mint('kubernetes/creds/reader', { kubernetes_namespace: 'web' }))).toEqual([
+      'service_account_name',
+      'service_account_namespace',
+    ])
+  })
+
   it('of AWS STS is not called revoked', async () => {
     const provider = open()
     const credential = await provider.mint(ask({ dynamic: 'aws/sts/reader' }), patience())

@@ -145,6 +145,8 @@ export interface MintRequest {
 export interface Credential {
   /** Named parts; `token` for bearer tokens. */
   readonly secrets: Readonly<Record<string, Secret>>
+  /** Which of these parts are names, and prove nothing: a user, an account, a namespace. They are not scrubbed from anything. */
+  readonly notSecret?: readonly string[]
   /** Milliseconds since 1970, as the upstream said. */
   readonly expiresAt: number
   /** What the upstream really granted, in the form of a scope. */
