@@ -9,6 +9,7 @@ import { createNetwork } from '../../src/network/network.ts'
 import { type Credential, JitError, type JsonObject, type Provider, type ProviderHost } from '../../src/provider/index.ts'
 import { describeProviderContract } from '../../test/conformance/provider-contract.ts'
 import { createTestAuthority } from '../../test/support/certificates.ts'
+import { expectNoTrace, inAllSpellings } from '../../test/support/echo.ts'
 import { testHost } from '../../test/support/provider-host.ts'
 import { oauthConfig } from './config.ts'
 import { type Front, startFront } from './fake/front.ts'
@@ -403,13 +404,22 @@ describe('oauth', () => {
           front.twist({
             path: '/token',
             status: 400,
-            text: JSON.stringify({ error: 'invalid_request', error_description: `you said ${echo}` }),
+            text: JSON.stringify({ error: 'invalid_request', error_description: inAllSpellings(`you said ${echo}`) }),
           }),
         )
         const failure = await failureOf(mint(using, readIssues))
         expect(failure).toMatchObject({ message: expect.stringContaining('[redacted by jit]') })
-        expect(JSON.stringify([failure, String(failure)])).not.toContain(echo)
+        expectNoTrace(JSON.stringify([failure, String(failure)]), echo)
       }
+    })
+
+    it('nor one that stands in a failure of the way there', async () => {
+      const fetch: ProviderHost['fetch'] = async (_url, init) => {
+        throw new TypeError(`${new Headers(init?.headers).get('authorization')} is no header`)
+      }
+      const failure = await failureOf(mint(open({ tokenEndpoint: `${front.issuer}/token` }, { ...host, fetch }), readIssues))
+      expect(failure).toMatchObject({ code: 'provider.unavailable', message: expect.stringContaining('[redacted by jit]') })
+      expectNoTrace(JSON.stringify([failure, String(failure)]), clientSecret)
     })
 
     it.each([
