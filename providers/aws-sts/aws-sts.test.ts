@@ -127,12 +127,18 @@ describe('a session of aws-sts', () => {
     ['short of 900 s', 60_000, {}, 900],
     ['between', 1_800_500, {}, 1801],
     ['beyond the maximum', 7_200_000, {}, 3600],
+    ['shorter than AWS makes by `maxTtl`', 60_000, { maxTtl: '1m' }, 900],
     ['beyond a maximum of one’s own', 7_200_000, { maximumDuration: 1200 }, 1200],
   ])('asked for a time %s', async (_, ttl, config, seconds) => {
     aws = await startAws(acmeAws())
     const credential = await mint(open(aws.url, config), { request: { ttl } })
     expect(aws.journal[0]?.form.get('DurationSeconds')).toBe(String(seconds))
     expect(credential.expiresAt).toBe(aws.sessions[0]?.expiresAt)
+  })
+
+  it('is used for no longer than `maxTtl`, or the longest session', () => {
+    const longest = (config: object): number | undefined => open('https://sts.test', config).maxTtl
+    expect([longest({}), longest({ maximumDuration: 7200 }), longest({ maxTtl: '5m' })]).toEqual([3_600_000, 7_200_000, 300_000])
   })
 
   it('goes by way of the host’s fetch, and asks nobody else', async () => {

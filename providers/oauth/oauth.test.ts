@@ -108,6 +108,10 @@ for (const { name, config, scope, tooMuch, byEndpoint } of [
         { resource: ['https://api.example.com/#x'] },
         { audience: ['*'] },
         { audience: [''] },
+        { audience: ['api\u200b'] },
+        { resource: ['https://api.example.com/\u2060x'] },
+        { authorization_details: [{ type: 'repository', identifier: 'acme/web\u200d' }] },
+        { authorization_details: [{ type: 'repository', 'identifier\u200b': 'acme/web' }] },
         { authorization_details: [] },
         { authorization_details: [{}] },
         { authorization_details: [{ type: '' }] },
@@ -544,6 +548,9 @@ describe('oauth', () => {
       ['authorization_details.0.identifier', 'facebook/react', true],
       ['authorization_details.0.type', 'repository', false],
       ['authorization_details.0.title', 'x'.repeat(513), false],
+      ['authorization_details.0.title', 'größe 日本', true],
+      ['authorization_details.0.title', 'find\u200bme', false],
+      ['authorization_details.0.title', '\u{e0041}', false],
     ])('a call may give %s the value %j: %s', (path, value, good) => {
       expect(oauth.checkField(path, value) === undefined).toBe(good)
     })

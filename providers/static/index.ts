@@ -1,5 +1,6 @@
 import {
   type Credential,
+  holdsInvisible,
   JitError,
   type JsonObject,
   type Provider,
@@ -39,7 +40,7 @@ export const staticKey: ProviderPlugin<StaticConfig> = {
     { name: 'key', label: 'Key', help: 'a file with the key, or - for stdin', secret: true, required: true, type: 'text' },
   ],
   placeholder: placeholderOf,
-  checkField: () => undefined,
+  checkField: (_, value) => (holdsInvisible(value) ? 'it holds an invisible character' : undefined),
   open: openStatic,
 }
 
@@ -60,6 +61,7 @@ function openStatic(config: StaticConfig, host: ProviderHost): Provider {
   }
   return {
     origin: config.origin,
+    maxTtl: config.maxTtl,
     placeholder: (random) => placeholderOf(random, config.placeholderPrefix),
     async mint({ scope, ttl }, signal): Promise<Credential> {
       signal.throwIfAborted()

@@ -108,6 +108,7 @@ describe('a child token', () => {
     standIn = await start({
       logins: { approle: { type: 'approle', name: roleId, secret: secretId, policies: ['broker'], ttl: 120, maxTtl: 120 } },
     })
+    expect([open().maxTtl, open({ maxTtl: '60s' }).maxTtl]).toEqual([3_600_000, 60_000])
     const short = await open({ maxTtl: '60s' }).mint(ask(webRead), patience())
     expect(short.expiresAt - Date.now()).toBeLessThanOrEqual(60_000)
     const long = await open({ maxTtl: '1h' }).mint(ask(webRead, { ttl: 3_600_000 }), patience())

@@ -83,6 +83,8 @@ export interface ProviderHost {
 export interface Provider {
   /** Origin that request rules without a host mean, e.g. `https://api.github.com`. */
   readonly origin: string
+  /** Milliseconds from its mint after which no lease is used, whatever the policy says and however long the upstream lets it live. */
+  readonly maxTtl?: number
   /** Where it depends on the upstream, and not on the kind alone: as far as it is known. The plugin's when absent. */
   readonly revocation?: ProviderPlugin['revocation']
   /** Where its shape depends on the config; the plugin's when absent. */
