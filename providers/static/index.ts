@@ -39,6 +39,7 @@ export const staticKey: ProviderPlugin<StaticConfig> = {
     { name: 'note', label: 'Note', help: 'whose key it is, where it is rotated', secret: false, required: false, type: 'text' },
     { name: 'key', label: 'Key', help: 'a file with the key, or - for stdin', secret: true, required: true, type: 'text' },
   ],
+  example: 'gitlab --origin https://gitlab.example.com --placeholder-prefix glpat- --key key.txt',
   placeholder: placeholderOf,
   checkField: (_, value) => (holdsInvisible(value) ? 'it holds an invisible character' : undefined),
   open: openStatic,

@@ -28,6 +28,8 @@ export interface ProviderPlugin<Config = unknown> {
   readonly longLived?: boolean
   /** What `jit login` asks for, in this order. Secret fields are sealed, the others go to the config file. */
   readonly login: readonly LoginField[]
+  /** What may stand behind `jit login KIND`, for its help: `acme --app-id 123456 …`. */
+  readonly example?: string
   /**
    * A value of the real credential's shape for a server to hold, made from `random` (80 letters and digits).
    * It must never be valid upstream.
