@@ -563,6 +563,38 @@ describe('oauth', () => {
       expect(partition(scope('facebook/react', 'read'))).toBe(partition(scope('facebook/react', 'write')))
       expect(partition(scope('facebook/react', 'read'))).not.toBe(partition(scope('facebook/jest', 'read')))
       expect(partition({ scopes: ['a'] })).not.toBe(partition({ scopes: ['b'] }))
+      expect(partition(scope('facebook/react', 'read'))).toBe('repository(identifier=facebook/react)')
+      expect(partition({ resource: ['https://api.example.com/'], audience: ['api'] })).toBe(
+        'resource=https://api.example.com/ audience=api',
+      )
+    })
+
+    it('no two things look alike to a lane, however they are spelt', () => {
+      const { partition } = fresh()
+      const detail = (more: JsonObject): JsonObject => ({ authorization_details: [{ type: 'issue', ...more }] })
+      const all = [
+        detail({ number: 42 }),
+        detail({ number: '42' }),
+        detail({ open: true }),
+        detail({ open: 'true' }),
+        detail({ a: 'b, c=d' }),
+        detail({ a: 'b', c: 'd' }),
+        detail({ a: '"b"' }),
+        detail({ a: ['b'] }),
+        detail({ a: '["b"]' }),
+        detail({ a: 'b) audience=x' }),
+        { ...detail({ a: 'b' }), audience: ['x'] },
+        { authorization_details: [{ type: 'issue(a=b)' }] },
+        detail({ a: 'b' }),
+        { authorization_details: [{ type: 'issue', a: 'b' }, { type: 'issue' }] },
+        { scopes: ['audience=x'] },
+        { audience: ['x'] },
+        { resource: ['https://x'] },
+        { audience: ['https://x'] },
+        { scopes: ['a', 'b'] },
+        { scopes: ['a'] },
+      ]
+      expect(new Set(all.map(partition)).size).toBe(all.length)
     })
   })
 

@@ -74,10 +74,7 @@ function openStatic(config: StaticConfig, host: ProviderHost): Provider {
     covers: (granted, asked) => staticScope.safeParse(granted).success && granted['about'] === asked['about'],
     partition: aboutOf,
     describe: aboutOf,
-    asks: (scope) => ({
-      about: aboutOf(scope),
-      upstream: 'nothing is asked: the whole key is used, and only the request rules narrow what for',
-    }),
+    asks: () => ({ nothing: 'the whole key is used, and only the request rules narrow what for' }),
     async prove() {
       const { length } = readKey()
       return {

@@ -600,6 +600,8 @@ describe('what leaves the provider', () => {
     expect(provider.origin).toBe(standIn.url)
     expect(provider.describe(webPath)).toBe('read web/data/app/db')
     expect(provider.partition({ policies: ['b', 'a'] })).toBe(provider.partition({ policies: ['a', 'b'], uses: 2 }))
+    expect(provider.partition(webPath)).toBe('read web/data/app/db')
+    expect(provider.partition({ dynamic: 'database/creds/readonly' })).toBe('database/creds/readonly')
     expect(provider.partition(webPath)).not.toBe(provider.partition({ paths: [{ path: 'web/data/app/other', capabilities: ['read'] }] }))
   })
 })
