@@ -1,4 +1,4 @@
-import { JitError, neverSent, type ProviderHost, quote, Secret } from '../../src/provider/index.ts'
+import { JitError, jitErrorBehind, neverSent, type ProviderHost, quote, Secret } from '../../src/provider/index.ts'
 import { type AwsConfig, stsEndpointOf } from './config.ts'
 import { failureOf } from './failure.ts'
 import { fetchHandler } from './fetch-handler.ts'
@@ -132,7 +132,8 @@ function explain(error: unknown, host: ProviderHost, [source, remedy]: readonly 
   const { status, throttled } = failureOf(error)
   if (signal.aborted || neverSent(error) || throttled || (status !== undefined && status >= 500)) {
     return new JitError('provider.unavailable', `provider ${host.name} could not get its own identity from ${source} now`, {
-      hint: remedy,
+      // The network's own advice (`network.hosts`, `network.ca`) is about what failed; a new login would fail in the same way.
+      hint: jitErrorBehind(error)?.hint ?? remedy,
       details: { sent: false },
     })
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { duration } from '../../src/provider/index.ts'
 
 /** A role's ARN: partition, account and path with name. */
 export const rolePattern = /^arn:(aws[a-z-]*):iam::(\d{12}):role\/((?:[\w+=,.@-]+\/)*[\w+=,.@-]{1,64})$/
@@ -35,6 +36,7 @@ export const awsConfig = z
     tags: z.boolean().default(true),
     /** Longest session in seconds; the role's own maximum may be more. Default: 3600. */
     maximumDuration: z.int().min(900).max(43_200).default(3600),
+    maxTtl: duration.optional().describe('no lease is used for longer; sessions themselves last 15 minutes at least'),
     /** `deny-policy` keeps an inline policy on the role that denies revoked sessions. Default: none. */
     revocation: z.enum(['none', 'deny-policy']).default('none'),
   })

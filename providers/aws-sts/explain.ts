@@ -1,4 +1,4 @@
-import { JitError, neverSent, type ProviderHost, quote } from '../../src/provider/index.ts'
+import { JitError, noAnswer, type ProviderHost, quote, redact } from '../../src/provider/index.ts'
 import type { Base, BaseIdentity } from './base.ts'
 import { type AwsConfig, roleOf } from './config.ts'
 import { type Failure, failureOf } from './failure.ts'
@@ -20,22 +20,22 @@ const trustActions = ['sts:SetSourceIdentity', 'sts:TagSession', 'sts:AssumeRole
 
 /** Any failure of a request as an error of the provider contract. Keeps no cause: the SDK's errors hold the whole answer. */
 export function explain(error: unknown, attempt: Attempt): JitError {
-  if (error instanceof JitError) return error
-  return explainFailure(failureOf(error), neverSent(error), attempt)
+  const failure = failureOf(error)
+  if (error instanceof JitError || (failure.status === undefined && !failure.throttled))
+    return noAnswer(`AWS gave no proper answer to ${attempt.call}`, error, attempt.identity.secrets)
+  return explainFailure(failure, attempt)
 }
 
-export function explainFailure(failure: Failure, unsent: boolean, attempt: Attempt): JitError {
+export function explainFailure(failure: Failure, attempt: Attempt): JitError {
   const { base, host, call } = attempt
   const { code, status } = failure
-  const said = quote(redact(code === '' ? failure.message : `${code}: ${failure.message}`, attempt.identity), 400)
+  const said = quote(redact(code === '' ? failure.message : `${code}: ${failure.message}`, attempt.identity.secrets), 400)
   if (failure.throttled) {
     return new JitError('provider.unavailable', `AWS limits the rate of ${call}: ${said}`, {
       details: { ...(status === undefined ? {} : { status }), retryAfter: failure.retryAfter ?? 1000, sent: false },
     })
   }
-  if (status === undefined) {
-    return new JitError('provider.unavailable', `AWS gave no proper answer to ${call}: ${said}`, unsent ? { details: { sent: false } } : {})
-  }
+  if (status === undefined) return new JitError('provider.unavailable', `AWS gave no proper answer to ${call}: ${said}`)
   const details = { status, ...(failure.retryAfter === undefined ? {} : { retryAfter: failure.retryAfter }) }
   if (status >= 500 || status < 400) return new JitError('provider.unavailable', `AWS answered ${status} to ${call}: ${said}`, { details })
   if (identityRefused.test(code) || status === 401) {
@@ -101,9 +101,4 @@ function hintFor({ code, message }: Failure, { config }: Attempt): string {
   if (code.startsWith('MalformedPolicyDocument'))
     return 'AWS does not understand the session policy: correct the scope of this tool (`jit explain` shows it).'
   return 'Check `roleArn`, `region` and `externalId` of this provider.'
-}
-
-/** Whoever echoes a credential does so to people, to the trail and to the agent. */
-function redact(text: string, { secrets }: BaseIdentity): string {
-  return secrets.reduce((safe, secret) => safe.replaceAll(secret.reveal(), '[redacted by jit]'), text)
 }

@@ -52,7 +52,7 @@ interface Answered {
 
 function succeeded({ attempt, status, retryAfter, text }: Answered): string {
   if (status === 200) return text
-  throw explainFailure(failure(element('Code', text) ?? '', element('Message', text) ?? '', status, retryAfter), false, attempt)
+  throw explainFailure(failure(element('Code', text) ?? '', element('Message', text) ?? '', status, retryAfter), attempt)
 }
 
 /** IAM answers a policy in the escapes of a URL. */

@@ -43,6 +43,7 @@ export const awsSts: ProviderPlugin<AwsConfig> = {
     },
     { name: 'sessionToken', label: 'Session token', help: 'for keys that start with ASIA', secret: true, required: false, type: 'text' },
   ],
+  example: 'prod --region eu-west-1 --role-arn arn:aws:iam::123456789012:role/agents --profile jit',
   placeholder: placeholderOf,
   checkField(path, value) {
     const field = path.replace(/^statements\.\d+\./, '')

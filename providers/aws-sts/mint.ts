@@ -64,6 +64,7 @@ export function openAws(config: AwsConfig, host: ProviderHost): Provider {
 
   return {
     origin: new URL(stsEndpointOf(config)).origin,
+    maxTtl: config.maxTtl ?? config.maximumDuration * 1000,
     async mint(request, signal): Promise<Credential> {
       const { Credentials, AssumedRoleUser } = await assume(request, sessionPolicy(request.scope), signal)
       return {

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto'
 import type { Octokit } from '@octokit/rest'
 import { SignJWT } from 'jose'
 import { z } from 'zod'
-import { JitError, neverSent, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import { JitError, noAnswer, type ProviderHost, quote, redact, Secret } from '../../src/provider/index.ts'
 import type { GithubAppConfig } from './config.ts'
 
 type Authorization = { readonly app: true } | { readonly token: Secret }
@@ -18,19 +18,19 @@ export type GithubApi = (
 export function createApi(config: GithubAppConfig, host: ProviderHost): GithubApi {
   let client: Promise<Octokit> | undefined
   return async (route, parameters, authorization, signal) => {
-    const value = 'app' in authorization ? await appToken(config, host) : authorization.token.reveal()
+    const carried = 'app' in authorization ? new Secret(await appToken(config, host)) : authorization.token
     client ??= openClient(config, host)
     try {
       const octokit = await client
       const { status, data, headers } = await octokit.request(route, {
         ...parameters,
-        headers: { authorization: `Bearer ${value}`, 'x-github-api-version': '2022-11-28' },
+        headers: { authorization: `Bearer ${carried.reveal()}`, 'x-github-api-version': '2022-11-28' },
         request: { signal },
       })
       if (status < 200 || status > 299) throw new JitError('provider.unavailable', `GitHub answered ${status} to ${route}`)
       return { status, data, date: headers.date }
     } catch (error) {
-      throw explain(error, route, host, value)
+      throw explain(error, route, host, carried)
     }
   }
 }
@@ -70,19 +70,12 @@ const failure = z.object({
 })
 
 /** `credential`: what the request carried. Whoever echoes it does so to people, to the trail and to the agent. */
-function explain(error: unknown, route: string, host: ProviderHost, credential: string): JitError {
-  if (error instanceof JitError) return error
+function explain(error: unknown, route: string, host: ProviderHost, credential: Secret): JitError {
   const parsed = failure.safeParse(error)
   const response = parsed.success ? parsed.data.response : undefined
-  if (!parsed.success || response === undefined) {
-    return new JitError(
-      'provider.unavailable',
-      `GitHub gave no proper answer to ${route}: ${quote(without(credential, error instanceof Error ? error.message : String(error)))}`,
-      neverSent(error) ? { details: { sent: false } } : {},
-    )
-  }
+  if (!parsed.success || response === undefined) return noAnswer(`GitHub gave no proper answer to ${route}`, error, [credential])
   const { status } = parsed.data
-  const said = quote(without(credential, messageOf(response.data)))
+  const said = quote(redact(messageOf(response.data), [credential]))
   const wait = retryAfter(response.headers, host.clock.now())
   if (status === 429 || (status === 403 && wait !== undefined)) {
     return new JitError('provider.unavailable', `GitHub limits the rate of requests: ${said}`, {
@@ -107,10 +100,6 @@ const hints: Record<number, string> = {
   403: 'The installation may be suspended: look under the account’s Settings → GitHub Apps.',
   404: 'The App is not installed there, or the repository is not among those of the installation.',
   422: 'The installation does not have this repository or permission: change it under the account’s Settings → GitHub Apps → Configure.',
-}
-
-function without(credential: string, text: string): string {
-  return text.replaceAll(credential, '[redacted by jit]')
 }
 
 function messageOf(data: unknown): string {

@@ -47,6 +47,7 @@ export const githubApp: ProviderPlugin<GithubAppConfig> = {
       pattern: '[^]*-----BEGIN (RSA )?PRIVATE KEY-----\\s[^]+-----END (RSA )?PRIVATE KEY-----\\s*',
     },
   ],
+  example: 'acme --app-id 123456 --installation acme --private-key key.pem',
   placeholder: (random) => `ghs_${random.slice(0, 36)}`,
   checkField(path, value) {
     if (!path.startsWith('repositories')) return 'only repositories take values from a call'

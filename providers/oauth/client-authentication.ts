@@ -4,17 +4,12 @@ import { JitError, type ProviderHost, Secret } from '../../src/provider/index.ts
 import type { OauthConfig } from './config.ts'
 import type { Form } from './http.ts'
 
-export interface ClientProof extends Form {
-  /** What of it may not be echoed. */
-  readonly secrets: readonly Secret[]
-}
-
 /** Seconds that an assertion is good for, and that the server's clock may be behind. */
 const assertionLife = 60
 const clockSkew = 10
 
 /** How the client proves itself in one request. Throws `provider.login` or `store.sealed`. */
-export async function proveClient(config: OauthConfig, host: ProviderHost, audience: string): Promise<ClientProof> {
+export async function proveClient(config: OauthConfig, host: ProviderHost, audience: string): Promise<Form> {
   const { authentication, clientId } = config
   if (authentication === 'private_key_jwt') {
     const assertion = await signAssertion(config, host, audience)

@@ -1,18 +1,11 @@
 import { z } from 'zod'
+import { duration } from '../../src/provider/index.ts'
 import { isSafeEndpoint } from './endpoint.ts'
 import { oauthScope } from './scope.ts'
 
 const endpoint = z
   .string()
   .refine(isSafeEndpoint, 'an address is https://…, or http:// on this machine, without a user, a password and "#"')
-
-const units = { s: 1000, m: 60_000, h: 3_600_000 } as const
-
-/** `90s`, `5m`, `1h`, in milliseconds. */
-const duration = z
-  .string()
-  .regex(/^[1-9]\d{0,5}[smh]$/, 'a duration is a number and s, m or h, e.g. 5m')
-  .transform((text) => Number(text.slice(0, -1)) * (text.endsWith('s') ? units.s : text.endsWith('m') ? units.m : units.h))
 
 /** On a command line: scopes with spaces between, or a whole scope as JSON. */
 const proofText = z.string().transform((text, context) => {

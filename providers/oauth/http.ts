@@ -1,4 +1,13 @@
-import { isJsonObject, JitError, type JsonObject, neverSent, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import {
+  isJsonObject,
+  JitError,
+  type JsonObject,
+  noAnswer,
+  type ProviderHost,
+  quote,
+  redact,
+  type Secret,
+} from '../../src/provider/index.ts'
 import { nameOf } from './endpoint.ts'
 
 export interface Answer {
@@ -11,6 +20,8 @@ export interface Answer {
 export interface Form {
   readonly parameters: readonly (readonly [name: string, value: string])[]
   readonly headers: Readonly<Record<string, string>>
+  /** What of it may not be repeated, whoever says it. */
+  readonly secrets: readonly Secret[]
 }
 
 /** Bytes; metadata of large servers have some 10 KiB, tokens in an answer up to as much. */
@@ -31,12 +42,7 @@ export async function send(host: ProviderHost, endpoint: string, form: Form | un
     const response = await host.fetch(endpoint, { ...init, redirect: 'manual', signal })
     return { status: response.status, headers: response.headers, body: parse(await readText(response)) }
   } catch (error) {
-    if (error instanceof JitError) throw error
-    throw new JitError(
-      'provider.unavailable',
-      `no proper answer from ${nameOf(endpoint)}: ${quote(error instanceof Error ? error.message : String(error))}`,
-      neverSent(error) ? { details: { sent: false } } : {},
-    )
+    throw noAnswer(`no proper answer from ${nameOf(endpoint)}`, error, form?.secrets)
   }
 }
 
@@ -100,7 +106,7 @@ const ofTheRequest = new Set([
 export function failureOf(answer: Answer, endpoint: string, host: ProviderHost, sent: readonly Secret[]): JitError {
   const { status, headers, body } = answer
   const code = typeof body?.['error'] === 'string' ? body['error'] : ''
-  const said = quote(without(sent, `${code} ${typeof body?.['error_description'] === 'string' ? body['error_description'] : ''}`.trim()))
+  const said = quote(redact(`${code} ${typeof body?.['error_description'] === 'string' ? body['error_description'] : ''}`.trim(), sent))
   const where = nameOf(endpoint)
   if (status === 429 || status >= 500 || code === 'temporarily_unavailable' || code === 'server_error') {
     const retryAfter = retryDelay(headers.get('retry-after'), host.clock.now())
@@ -137,12 +143,6 @@ const hints: Record<string, string> = {
   invalid_authorization_details: 'The server does not know this type of authorization detail, or not these values.',
   invalid_request: 'In a token exchange this also means a subject or actor token that the server does not accept.',
   unsupported_grant_type: 'The server does not know this grant: change `grant` in the config.',
-}
-
-export function without(secrets: readonly Secret[], text: string): string {
-  let clean = text
-  for (const secret of secrets) clean = clean.replaceAll(secret.reveal(), '[redacted by jit]')
-  return clean
 }
 
 /** Milliseconds, from seconds or a date. */

@@ -27,6 +27,8 @@ export const oauth: ProviderPlugin<OauthConfig> = {
     { ...setting('privateKey', 'Private key', 'a .pem file, for private_key_jwt'), secret: true, type: 'file' },
     { ...setting('subjectToken', 'Subject token', 'the token that an exchange starts from'), secret: true },
   ],
+  example:
+    'tracker --issuer https://login.example.com --client-id jit --client-secret secret.txt --origin https://api.example.com --proof issues:read',
   placeholder: (random) => `jit_${random.slice(0, 43)}`,
   checkField,
   open: openOauth,

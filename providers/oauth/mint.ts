@@ -8,6 +8,7 @@ import {
   type Provider,
   type ProviderHost,
   quote,
+  redact,
   type RevokeOutcome,
   Secret,
 } from '../../src/provider/index.ts'
@@ -15,7 +16,7 @@ import { proveClient } from './client-authentication.ts'
 import type { OauthConfig } from './config.ts'
 import { createEndpoints, type Endpoints } from './endpoints.ts'
 import { covers, grantedBy, widening } from './granted.ts'
-import { type Answer, failureOf, nothingMinted, send, without } from './http.ts'
+import { type Answer, failureOf, nothingMinted, send } from './http.ts'
 import { nameOf } from './endpoint.ts'
 import { describeScope, parametersOf, parseScope, partitionOf } from './request.ts'
 import type { OauthScope } from './scope.ts'
@@ -56,9 +57,10 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
     const proof = await proveClient(config, host, config.issuer ?? endpoint).catch((error: unknown) => {
       throw nothingMinted(error)
     })
-    const answer = await send(host, endpoint, { headers: proof.headers, parameters: [...proof.parameters, ...parameters] }, signal)
+    const secrets = [...proof.secrets, ...carried]
+    const answer = await send(host, endpoint, { headers: proof.headers, parameters: [...proof.parameters, ...parameters], secrets }, signal)
     if (answer.status === 200) return answer
-    throw failureOf(answer, endpoint, host, [...proof.secrets, ...carried])
+    throw failureOf(answer, endpoint, host, secrets)
   }
 
   const findEndpoints = async (signal: AbortSignal): Promise<Endpoints> => {
@@ -134,7 +136,7 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
    */
   const refuse = async (credential: Credential, reason: string, token: string): Promise<Credential> => {
     const ended = await revoke(credential, AbortSignal.timeout(undoTimeout)).catch(() => undefined)
-    const said = without([new Secret(token)], reason).slice(0, maxRefusal)
+    const said = redact(reason, [new Secret(token)]).slice(0, maxRefusal)
     if (ended?.outcome === 'revoked')
       throw new JitError(
         'provider.scope',
@@ -167,10 +169,11 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
     const value = token.reveal()
     const proof = await proveClient(config, host, config.issuer ?? endpoint)
     const parameters = [...proof.parameters, ['token', value], ['token_type_hint', kind]] as const
-    const answer = await send(host, endpoint, { headers: proof.headers, parameters }, signal)
+    const secrets = [...proof.secrets, token]
+    const answer = await send(host, endpoint, { headers: proof.headers, parameters, secrets }, signal)
     if (answer.body?.['error'] === 'unsupported_token_type') return false
     if (answer.status === 200 || answer.status === 204) return true
-    throw failureOf(answer, endpoint, host, [...proof.secrets, token])
+    throw failureOf(answer, endpoint, host, secrets)
   }
 
   /** Undefined when the server does not tell: whether a client may ask is its own affair. */

@@ -9,6 +9,7 @@ import { createNetwork } from '../../src/network/network.ts'
 import { type Credential, JitError, type JsonObject, type Provider, type ProviderHost } from '../../src/provider/index.ts'
 import { describeProviderContract } from '../../test/conformance/provider-contract.ts'
 import { createTestAuthority } from '../../test/support/certificates.ts'
+import { expectNoTrace, inAllSpellings } from '../../test/support/echo.ts'
 import { testHost } from '../../test/support/provider-host.ts'
 import { oauthConfig } from './config.ts'
 import { type Front, startFront } from './fake/front.ts'
@@ -107,6 +108,10 @@ for (const { name, config, scope, tooMuch, byEndpoint } of [
         { resource: ['https://api.example.com/#x'] },
         { audience: ['*'] },
         { audience: [''] },
+        { audience: ['api\u200b'] },
+        { resource: ['https://api.example.com/\u2060x'] },
+        { authorization_details: [{ type: 'repository', identifier: 'acme/web\u200d' }] },
+        { authorization_details: [{ type: 'repository', 'identifier\u200b': 'acme/web' }] },
         { authorization_details: [] },
         { authorization_details: [{}] },
         { authorization_details: [{ type: '' }] },
@@ -403,13 +408,22 @@ describe('oauth', () => {
           front.twist({
             path: '/token',
             status: 400,
-            text: JSON.stringify({ error: 'invalid_request', error_description: `you said ${echo}` }),
+            text: JSON.stringify({ error: 'invalid_request', error_description: inAllSpellings(`you said ${echo}`) }),
           }),
         )
         const failure = await failureOf(mint(using, readIssues))
         expect(failure).toMatchObject({ message: expect.stringContaining('[redacted by jit]') })
-        expect(JSON.stringify([failure, String(failure)])).not.toContain(echo)
+        expectNoTrace(JSON.stringify([failure, String(failure)]), echo)
       }
+    })
+
+    it('nor one that stands in a failure of the way there', async () => {
+      const fetch: ProviderHost['fetch'] = async (_url, init) => {
+        throw new TypeError(`${new Headers(init?.headers).get('authorization')} is no header`)
+      }
+      const failure = await failureOf(mint(open({ tokenEndpoint: `${front.issuer}/token` }, { ...host, fetch }), readIssues))
+      expect(failure).toMatchObject({ code: 'provider.unavailable', message: expect.stringContaining('[redacted by jit]') })
+      expectNoTrace(JSON.stringify([failure, String(failure)]), clientSecret)
     })
 
     it.each([
@@ -534,6 +548,9 @@ describe('oauth', () => {
       ['authorization_details.0.identifier', 'facebook/react', true],
       ['authorization_details.0.type', 'repository', false],
       ['authorization_details.0.title', 'x'.repeat(513), false],
+      ['authorization_details.0.title', 'größe 日本', true],
+      ['authorization_details.0.title', 'find\u200bme', false],
+      ['authorization_details.0.title', '\u{e0041}', false],
     ])('a call may give %s the value %j: %s', (path, value, good) => {
       expect(oauth.checkField(path, value) === undefined).toBe(good)
     })
@@ -546,6 +563,38 @@ describe('oauth', () => {
       expect(partition(scope('facebook/react', 'read'))).toBe(partition(scope('facebook/react', 'write')))
       expect(partition(scope('facebook/react', 'read'))).not.toBe(partition(scope('facebook/jest', 'read')))
       expect(partition({ scopes: ['a'] })).not.toBe(partition({ scopes: ['b'] }))
+      expect(partition(scope('facebook/react', 'read'))).toBe('repository(identifier=facebook/react)')
+      expect(partition({ resource: ['https://api.example.com/'], audience: ['api'] })).toBe(
+        'resource=https://api.example.com/ audience=api',
+      )
+    })
+
+    it('no two things look alike to a lane, however they are spelt', () => {
+      const { partition } = fresh()
+      const detail = (more: JsonObject): JsonObject => ({ authorization_details: [{ type: 'issue', ...more }] })
+      const all = [
+        detail({ number: 42 }),
+        detail({ number: '42' }),
+        detail({ open: true }),
+        detail({ open: 'true' }),
+        detail({ a: 'b, c=d' }),
+        detail({ a: 'b', c: 'd' }),
+        detail({ a: '"b"' }),
+        detail({ a: ['b'] }),
+        detail({ a: '["b"]' }),
+        detail({ a: 'b) audience=x' }),
+        { ...detail({ a: 'b' }), audience: ['x'] },
+        { authorization_details: [{ type: 'issue(a=b)' }] },
+        detail({ a: 'b' }),
+        { authorization_details: [{ type: 'issue', a: 'b' }, { type: 'issue' }] },
+        { scopes: ['audience=x'] },
+        { audience: ['x'] },
+        { resource: ['https://x'] },
+        { audience: ['https://x'] },
+        { scopes: ['a', 'b'] },
+        { scopes: ['a'] },
+      ]
+      expect(new Set(all.map(partition)).size).toBe(all.length)
     })
   })
 

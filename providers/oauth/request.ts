@@ -1,4 +1,4 @@
-import { canonicalJson, JitError, type JsonObject, quote } from '../../src/provider/index.ts'
+import { canonicalJson, JitError, type Json, type JsonObject, quote } from '../../src/provider/index.ts'
 import type { OauthConfig } from './config.ts'
 import { type OauthScope, oauthScope } from './scope.ts'
 
@@ -25,16 +25,30 @@ export function parseScope(scope: JsonObject): OauthScope & JsonObject {
   return parsed.data
 }
 
-/** What is touched and not how: reading and writing one thing may share a child process, two things may not. */
+/**
+ * What is touched and not how: reading and writing one thing may share a child process, two things may not. Parts hold no
+ * space but in quotes, and each says what it is, so that two different things never look alike.
+ */
 export function partitionOf(scope: JsonObject): string {
-  const { scopes, resource, audience, authorization_details: details } = parseScope(scope)
-  const target = [resource ?? [], audience ?? [], (details ?? []).map(thing)]
-  return canonicalJson(target.every((part) => part.length === 0) ? [...(scopes ?? [])].sort() : target)
+  const { scopes = [], resource = [], audience = [], authorization_details: details = [] } = parseScope(scope)
+  const target = [...resource.map((text) => `resource=${text}`), ...audience.map((text) => `audience=${text}`), ...details.map(thing)]
+  return (target.length > 0 ? target : [...scopes].sort().map((text) => `scope=${text}`)).join(' ')
 }
 
-/** A detail without what is done to the thing. */
-function thing(detail: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(detail).filter(([key]) => key !== 'actions' && key !== 'privileges'))
+/** `repository(identifier=facebook/react, issue="42")`: a detail without what is done to the thing. */
+function thing({ type, ...detail }: JsonObject): string {
+  const fields = Object.entries(detail)
+    .filter(([key]) => key !== 'actions' && key !== 'privileges')
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([key, value]) => `${word(key)}=${word(value)}`)
+  return `${word(type ?? null)}(${fields.join(', ')})`
+}
+
+/** A plain name as it is, anything else as JSON, which the number 42 is and the name "42" is not. */
+function word(value: Json): string {
+  return typeof value === 'string' && /^[A-Za-z][\w.:/@~-]*$/.test(value) && !/^(true|false|null)$/.test(value)
+    ? value
+    : canonicalJson(value)
 }
 
 /** For people: what the details name, else the resources and audiences, else the scopes. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Json, JsonObject } from '../../src/provider/index.ts'
+import { holdsInvisible, type Json, type JsonObject } from '../../src/provider/index.ts'
 
 /** RFC 6749 §3.3, without what some servers read as "all". */
 const scopeToken = z.string().regex(/^[!#-)+-[\]-~]{1,256}$/, 'a scope has no spaces, quotes, backslashes and "*"')
@@ -7,9 +7,15 @@ const scopeToken = z.string().regex(/^[!#-)+-[\]-~]{1,256}$/, 'a scope has no sp
 const resource = z
   .string()
   .max(1024)
-  .refine((text) => URL.canParse(text) && !/[#*\s\p{Cc}]/u.test(text), 'a resource is an absolute address without "#" and "*"')
+  .refine(
+    (text) => URL.canParse(text) && !/[#*\s]/u.test(text) && !holdsInvisible(text),
+    'a resource is an absolute address without "#" and "*"',
+  )
 
-const audience = z.string().regex(/^[^*\s\p{Cc}]{1,1024}$/u, 'an audience has no spaces and no "*"')
+const audience = z
+  .string()
+  .regex(/^[^*\s]{1,1024}$/u, 'an audience has no spaces and no "*"')
+  .refine((text) => !holdsInvisible(text), 'an audience has no invisible characters')
 
 const maxDepth = 6
 const maxValues = 200
@@ -57,6 +63,7 @@ export function checkField(path: string, value: string): string | undefined {
   const [field, , key] = path.split('.')
   if (field === 'authorization_details') {
     if (key === 'type') return 'the type of an authorization detail says what a server checks, and does not come from a call'
+    if (holdsInvisible(value)) return 'it holds an invisible character'
     return value.length <= 512 ? undefined : 'longer than 512 characters'
   }
   return name.test(value) ? undefined : 'not a plain name: letters, digits, ".", "_", "~" and "-"'
@@ -66,10 +73,12 @@ function unusable(value: Json, depth: number, budget: { left: number }): string 
   budget.left -= 1
   if (depth > maxDepth || budget.left < 0) return 'an authorization detail is nested too deeply, or has too many values'
   if (value === '' || value === null) return 'an authorization detail has an empty value'
-  if (typeof value === 'string') return /[*\p{Cc}]/u.test(value) ? 'an authorization detail has a "*" or a control character' : undefined
+  if (typeof value === 'string')
+    return value.includes('*') || holdsInvisible(value) ? 'an authorization detail has a "*" or an invisible character' : undefined
   if (typeof value !== 'object') return undefined
   const parts = Object.values(value)
   if (parts.length === 0) return 'an authorization detail has an empty value'
+  if (Object.keys(value).some(holdsInvisible)) return 'an authorization detail has a field with an invisible character'
   for (const part of parts) {
     const reason = unusable(part, depth + 1, budget)
     if (reason !== undefined) return reason

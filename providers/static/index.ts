@@ -1,5 +1,6 @@
 import {
   type Credential,
+  holdsInvisible,
   JitError,
   type JsonObject,
   type Provider,
@@ -38,8 +39,9 @@ export const staticKey: ProviderPlugin<StaticConfig> = {
     { name: 'note', label: 'Note', help: 'whose key it is, where it is rotated', secret: false, required: false, type: 'text' },
     { name: 'key', label: 'Key', help: 'a file with the key, or - for stdin', secret: true, required: true, type: 'text' },
   ],
+  example: 'gitlab --origin https://gitlab.example.com --placeholder-prefix glpat- --key key.txt',
   placeholder: placeholderOf,
-  checkField: () => undefined,
+  checkField: (_, value) => (holdsInvisible(value) ? 'it holds an invisible character' : undefined),
   open: openStatic,
 }
 
@@ -60,6 +62,7 @@ function openStatic(config: StaticConfig, host: ProviderHost): Provider {
   }
   return {
     origin: config.origin,
+    maxTtl: config.maxTtl,
     placeholder: (random) => placeholderOf(random, config.placeholderPrefix),
     async mint({ scope, ttl }, signal): Promise<Credential> {
       signal.throwIfAborted()
@@ -71,10 +74,7 @@ function openStatic(config: StaticConfig, host: ProviderHost): Provider {
     covers: (granted, asked) => staticScope.safeParse(granted).success && granted['about'] === asked['about'],
     partition: aboutOf,
     describe: aboutOf,
-    asks: (scope) => ({
-      about: aboutOf(scope),
-      upstream: 'nothing is asked: the whole key is used, and only the request rules narrow what for',
-    }),
+    asks: () => ({ nothing: 'the whole key is used, and only the request rules narrow what for' }),
     async prove() {
       const { length } = readKey()
       return {

@@ -34,7 +34,18 @@ describeProviderContract('static', async () => {
     provider: open({ ...host, fetch }),
     scope,
     tooMuch: { about: 'acme/secret' },
-    malformed: [{}, { about: '' }, { about: ' ' }, { about: '*' }, { about: 'acme/*' }, { about: 'a\nb' }, { about: 'a', more: 1 }],
+    malformed: [
+      {},
+      { about: '' },
+      { about: ' ' },
+      { about: '*' },
+      { about: 'acme/*' },
+      { about: 'a\nb' },
+      { about: 'acme\u200b/web' },
+      { about: 'acme/\u{e0041}web' },
+      { about: 'a\u3164b' },
+      { about: 'a', more: 1 },
+    ],
     isAlive: (secret) => secret === key,
     unreachable: {},
     upstream: false,
@@ -95,7 +106,18 @@ describe('static', () => {
   })
 
   it('what it asks for upstream is nothing, and that is said', () => {
-    expect(open().asks?.(scope)).toMatchObject({ upstream: expect.stringContaining('only the request rules') })
+    expect(open().asks?.(scope)).toEqual({ nothing: expect.stringContaining('only the request rules') })
+  })
+
+  it('a value of a call that holds what nobody sees is refused, and says why', () => {
+    expect(staticKey.checkField('about', 'acme/web: größe 日本')).toBeUndefined()
+    for (const value of ['acme\u200b', 'acme\u00ad', '\u2066acme', 'acme\ufe0f', 'acme\u2028'])
+      expect(staticKey.checkField('about', value)).toContain('invisible')
+  })
+
+  it('says how long a lease may be used at most', () => {
+    expect([open().maxTtl, open(undefined, { maxTtl: '5m' }).maxTtl]).toEqual([3_600_000, 300_000])
+    expect(staticConfig.safeParse({ origin: 'https://gitlab.example.com', maxTtl: '0m' }).success).toBe(false)
   })
 
   it('two things are two partitions', () => {

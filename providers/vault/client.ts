@@ -1,5 +1,5 @@
 import type { client as NodeVaultClient } from 'node-vault'
-import { JitError, type JsonObject, neverSent, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import { JitError, type JsonObject, noAnswer, type ProviderHost, quote, redact, type Secret } from '../../src/provider/index.ts'
 import type { VaultConfig } from './config.ts'
 import { isSegment } from './path.ts'
 
@@ -42,17 +42,13 @@ export function createClient(config: VaultConfig, host: ProviderHost): VaultSend
   let loading: Promise<NodeVaultClient> | undefined
   return async (request, signal) => {
     const path = joinSegments(request.path)
-    const hidden = [request.token, ...(request.hide ?? [])].filter((secret) => secret !== undefined).map((secret) => secret.reveal())
+    const carried = [request.token, ...(request.hide ?? [])]
     try {
       loading ??= load(config, host)
       const answer = await ask(await loading, path, request, signal)
-      return { ...answer, said: without(hidden, saidBy(answer.body)) }
+      return { ...answer, said: redact(saidBy(answer.body), carried) }
     } catch (error) {
-      throw new JitError(
-        'provider.unavailable',
-        `Vault gave no proper answer to ${request.method} ${path}: ${quote(without(hidden, textOf(error)))}`,
-        neverSent(error) ? { details: { sent: false } } : {},
-      )
+      throw noAnswer(`Vault gave no proper answer to ${request.method} ${path}`, error, carried)
     }
   }
 }
@@ -112,15 +108,6 @@ function joinSegments(segments: readonly string[]): string {
 function saidBy(body: unknown): string {
   if (typeof body !== 'object' || body === null || !('errors' in body) || !Array.isArray(body.errors)) return ''
   return body.errors.map((error: unknown) => (typeof error === 'string' ? error : JSON.stringify(error))).join('; ')
-}
-
-function textOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error && error.cause.message !== '' ? `${error.message}: ${error.cause.message}` : error.message
-}
-
-function without(hidden: readonly string[], text: string): string {
-  return hidden.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '[redacted by jit]')), text)
 }
 
 function parseJson(text: string): unknown {

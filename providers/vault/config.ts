@@ -1,10 +1,10 @@
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
+import { duration } from '../../src/provider/index.ts'
 import { isPath, isPolicyName, isSegment } from './path.ts'
 
 const segment = z.string().refine(isSegment, 'letters, digits and ._@:~=- only')
 const path = z.string().refine(isPath, 'segments of letters, digits and ._@:~=-, separated by one "/"; no wildcard, no ".."')
-const duration = z.string().regex(/^\d{1,6}[smh]$/, 'a number and a unit: 90s, 15m, 1h')
 
 /** What stands under `providers.<name>` for `kind: vault`; token, secret id, password and JWT are in the sealed store. */
 export const vaultConfig = z
@@ -24,7 +24,7 @@ export const vaultConfig = z
     /** Child tokens are made through `auth/token/create/<tokenRole>`. */
     tokenRole: segment.optional(),
     ephemeralPolicies: z.boolean().default(false),
-    maxTtl: duration.default('1h'),
+    maxTtl: duration.prefault('1h').describe('no lease and no token is asked for longer'),
   })
   .superRefine(({ method, role, username }, context) => {
     const needed = { token: undefined, approle: 'role', userpass: 'username', jwt: 'role', kubernetes: 'role' } as const
@@ -77,12 +77,6 @@ export const vaultScope = z.union([policies, dynamic, paths])
 
 export type VaultScope = z.output<typeof vaultScope>
 export type PathsScope = z.output<typeof paths>
-
-/** Milliseconds of `90s`, `15m`, `1h`. */
-export function readDuration(text: string): number {
-  const unit = { s: 1000, m: 60_000, h: 3_600_000 }[text.slice(-1)] ?? Number.NaN
-  return Number(text.slice(0, -1)) * unit
-}
 
 function isOrigin(url: URL): boolean {
   return url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === ''

@@ -36,6 +36,7 @@ export const vault: ProviderPlugin<VaultConfig> = {
   scope: vaultScope,
   revocation: 'immediate',
   login,
+  example: 'team --address https://vault.example.com:8200 --method approle --role ROLE_ID --secret-id secret-id --token-role jit',
   // Of a service token's length; its inside is no token of any Vault.
   placeholder: (random) => `hvs.CAESI${random}`,
   checkField,

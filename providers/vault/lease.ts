@@ -7,6 +7,14 @@ import { endOf, leftBehind, receipt } from './token.ts'
 const leased = z.object({ lease_id: z.string(), lease_duration: z.number(), data: z.record(z.string(), z.unknown()).nullish() })
 const leaseOnly = z.object({ lease_id: z.string().min(1) })
 
+/** Parts that engines answer beside the secret ones: who it is and until when. What stands in no list is taken for a secret. */
+const names: ReadonlySet<string> = new Set(
+  (
+    'username arn account_id service_account_name service_account_namespace installation_id org_name consul_namespace organization ' +
+    'key_type key_algorithm ttl token_ttl expires_at expires_at_seconds last_vault_rotation rotation_period'
+  ).split(' '),
+)
+
 /** Milliseconds for taking back what came and cannot be used. */
 const undoTimeout = 10_000
 
@@ -35,6 +43,7 @@ export async function readDynamic(
   session.bore(lease, own)
   return {
     secrets: { ...secrets, leaseId: new Secret(lease) },
+    notSecret: Object.keys(secrets).filter((name) => names.has(name)),
     expiresAt: endOf(now, seconds, own),
     // The lease's id begins with the path that made it.
     granted: { dynamic: lease.slice(0, Math.max(0, lease.lastIndexOf('/'))), ...(parameters === undefined ? {} : { parameters }) },

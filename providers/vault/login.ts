@@ -72,7 +72,7 @@ export async function renew(own: OwnToken, host: ProviderHost, send: VaultSend, 
 
 /** A sealed token: how long it lives is asked, not guessed. */
 async function lookUp(host: ProviderHost, send: VaultSend, signal: AbortSignal): Promise<OwnToken> {
-  const token = host.secret('token')
+  const token = sealed(host, 'token')
   const now = host.clock.now()
   const request: VaultRequest = { method: 'GET', path: ['auth', 'token', 'lookup-self'], token }
   const answer = await send(request, signal)
@@ -97,7 +97,7 @@ async function loginRequest(
   const { method, role = '', username = '', mount = method } = config
   const path = ['auth', ...mount.split('/'), 'login']
   if (method === 'approle') {
-    const secret = host.secret('secretId')
+    const secret = sealed(host, 'secretId')
     return {
       request: { method: 'POST', path, body: { role_id: role, secret_id: secret.reveal() } },
       secret,
@@ -105,7 +105,7 @@ async function loginRequest(
     }
   }
   if (method === 'userpass') {
-    const secret = host.secret('password')
+    const secret = sealed(host, 'password')
     return {
       request: { method: 'POST', path: [...path, username], body: { password: secret.reveal() } },
       secret,
@@ -116,10 +116,20 @@ async function loginRequest(
   return { request: { method: 'POST', path, body: { role, jwt: secret.reveal() } }, secret, setting: `\`role\` and ${setting}` }
 }
 
+/** A file that holds a secret ends in a line break. */
+function sealed(host: ProviderHost, name: string): Secret {
+  return new Secret(
+    host
+      .secret(name)
+      .reveal()
+      .replace(/\r?\n$/, ''),
+  )
+}
+
 /** A projected token is replaced every hour or so: the file's text of now counts. */
 async function readJwt(config: VaultConfig, host: ProviderHost, signal: AbortSignal): Promise<{ secret: Secret; setting: string }> {
   const file = config.jwtFile ?? (config.method === 'kubernetes' && !host.hasSecret('jwt') ? podToken : undefined)
-  if (file === undefined) return { secret: host.secret('jwt'), setting: 'the JWT (--jwt, or `jwtFile`)' }
+  if (file === undefined) return { secret: sealed(host, 'jwt'), setting: 'the JWT (--jwt, or `jwtFile`)' }
   const text = await readFile(file, { encoding: 'utf8', signal }).catch((cause: unknown) => {
     throw new JitError('provider.login', `\`jwtFile\` ${quote(file)} of provider ${host.name} cannot be read`, { cause })
   })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Credential, JitError, type Json, type MintRequest, type Provider, type ProviderHost } from '../../src/provider/index.ts'
 import { createClient, type VaultRequest } from './client.ts'
-import { type PathsScope, readDuration, type VaultConfig } from './config.ts'
+import type { PathsScope, VaultConfig } from './config.ts'
 import { nothingMinted } from './failure.ts'
 import { readDynamic, revokeLease } from './lease.ts'
 import { asks, covers, describe, parseScope, partition, policyText } from './scope.ts'
@@ -20,7 +20,7 @@ const proofTtl = 15_000
 export function openVault(config: VaultConfig, host: ProviderHost): Provider {
   const send = createClient(config, host)
   const session = new Session({ config, host, send })
-  const longest = readDuration(config.maxTtl)
+  const longest = config.maxTtl
 
   const tokenRole = (): string => {
     if (config.tokenRole !== undefined) return config.tokenRole
@@ -119,6 +119,7 @@ export function openVault(config: VaultConfig, host: ProviderHost): Provider {
 
   return {
     origin: new URL(config.address).origin,
+    maxTtl: longest,
     mint: (request, signal) => mint(request, signal),
     revoke,
     covers,

@@ -42,8 +42,8 @@ export function partition(scope: JsonObject): string {
   const parsed = vaultScope.safeParse(scope)
   if (!parsed.success) return 'unknown'
   if ('policies' in parsed.data) return [...new Set(parsed.data.policies)].sort().join(' ')
-  if ('dynamic' in parsed.data) return `${parsed.data.dynamic}${sortedJson(parsed.data.parameters)}`
-  return policyText(parsed.data)
+  if ('dynamic' in parsed.data) return `${parsed.data.dynamic} ${sortedJson(parsed.data.parameters)}`.trim()
+  return [...rulesOf(parsed.data)].map(([path, capabilities]) => `${capabilities.join(',')} ${path}`).join('; ')
 }
 
 export function describe(scope: JsonObject): string {
@@ -66,8 +66,13 @@ export function asks(scope: JsonObject): JsonObject {
   return { token: { policies: ['jit-<lease>'], ...limits(asked.uses) }, policy: document }
 }
 
-/** The policy of one lease, in JSON: nothing in it needs escaping, and a path is an exact one. Rules for one path are joined. */
-export function policyText({ paths }: PathsScope): string {
+/** The policy of one lease, in JSON: nothing in it needs escaping, and a path is an exact one. */
+export function policyText(scope: PathsScope): string {
+  return JSON.stringify({ path: Object.fromEntries([...rulesOf(scope)].map(([path, capabilities]) => [path, { capabilities }])) })
+}
+
+/** Path → capabilities, both in order. Rules for one path are joined. */
+function rulesOf({ paths }: PathsScope): Map<string, string[]> {
   const rules = new Map<string, Set<string>>()
   for (const { path, capabilities } of paths) {
     const known = rules.get(textOf(path)) ?? new Set<string>()
@@ -75,7 +80,7 @@ export function policyText({ paths }: PathsScope): string {
     rules.set(textOf(path), known)
   }
   const sorted = [...rules].sort(([left], [right]) => (left < right ? -1 : 1))
-  return JSON.stringify({ path: Object.fromEntries(sorted.map(([path, rule]) => [path, { capabilities: [...rule].sort() }])) })
+  return new Map(sorted.map(([path, capabilities]) => [path, [...capabilities].sort()]))
 }
 
 /** A value of a call for one place of a scope. Wildcards, `..`, `%` and control characters were refused before. */

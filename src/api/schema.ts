@@ -50,6 +50,7 @@ export const kindView = z.object({
       pattern: z.string().optional(),
     }),
   ),
+  example: z.string().optional(),
 })
 export type KindView = z.infer<typeof kindView>
 

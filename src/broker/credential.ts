@@ -23,13 +23,18 @@ export function isDate(time: number): boolean {
   return Number.isFinite(time) && Math.abs(time) <= lastDate
 }
 
+/** The parts that nobody but who may use them should see. */
+export function secretParts({ secrets, notSecret = [] }: Pick<Credential, 'secrets' | 'notSecret'>): Secret[] {
+  return Object.entries(secrets).flatMap(([name, part]) => (notSecret.includes(name) ? [] : [part]))
+}
+
 /** Never more than asked, never without an end, never a value that would break a header. Throws `provider.scope`. */
 export function checkCredential(provider: Provider, credential: Credential, grant: LeaseGrant, now: number): void {
   const refuse = (what: string): never => {
     throw new JitError('provider.scope', `provider ${grant.provider} ${what}`)
   }
   const parts = Object.entries(credential.secrets)
-  if (parts.length === 0 || parts.some(([, part]) => part.length === 0)) refuse('answered without a credential')
+  if (secretParts(credential).length === 0 || parts.some(([, part]) => part.length === 0)) refuse('answered without a credential')
   for (const [name, part] of parts) {
     if (!part.seal((value) => isHeaderSafe(name, value)))
       refuse(`answered a ${quote(name)} with characters or a length that no header carries`)
@@ -53,7 +58,7 @@ function isHeaderSafe(name: string, value: string): boolean {
 
 /** The first secret's fingerprint stands for the credential in logs and trail. */
 export function fingerprintOf(credential: Credential, key: Uint8Array): string {
-  return (credential.secrets['token'] ?? Object.values(credential.secrets)[0])?.fingerprint(key) ?? ''
+  return (credential.secrets['token'] ?? secretParts(credential)[0])?.fingerprint(key) ?? ''
 }
 
 /** What a restart needs to end a credential, or to keep it. */
@@ -73,6 +78,7 @@ const sealedForm = z.object({
     z.string(),
     z.string().transform((value) => new Secret(value)),
   ),
+  notSecret: z.array(z.string()).optional(),
   expiresAt: z.number(),
   granted: z.record(z.string(), z.json()).transform((granted): JsonObject => granted),
   upstreamHash: z.string().optional(),
@@ -84,8 +90,8 @@ export async function openCredential(sealing: Sealing, lease: string, sealed: st
   const opened = await sealing.open(sealed, purposeOf(lease))
   const parsed = opened.seal((text) => sealedForm.safeParse(parseJson(text)))
   if (!parsed.success) throw new JitError('store.corrupt', `the sealed credential of ${lease} cannot be read`)
-  const { upstreamHash, ...rest } = parsed.data
-  return upstreamHash === undefined ? rest : { ...rest, upstreamHash }
+  const { upstreamHash, notSecret, ...rest } = parsed.data
+  return { ...rest, ...(upstreamHash === undefined ? {} : { upstreamHash }), ...(notSecret === undefined ? {} : { notSecret }) }
 }
 
 function purposeOf(lease: string): string {

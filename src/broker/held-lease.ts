@@ -89,6 +89,7 @@ export class HeldLease {
       get secrets() {
         return signal.aborted ? nothing : credential.secrets
       },
+      ...(credential.notSecret === undefined ? {} : { notSecret: credential.notSecret }),
       fingerprint: row.fingerprint,
       upstreamHash: row.upstreamHash,
       mintedAt: row.mintedAt,

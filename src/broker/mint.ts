@@ -69,12 +69,12 @@ async function attemptMint(
 ): Promise<MintResult> {
   let row: LeaseRow
   try {
-    row = openRow(deps, flight.first)
+    row = openRow(deps, flight.first, ttlOf(flight.first, provider))
   } catch (error) {
     return { kind: 'failed', error: toJitError(error) }
   }
   flight.lease = row.id
-  const answer = ask(provider, requestOf(row.id, flight.first), signal)
+  const answer = ask(provider, requestOf(row.id, flight.first, ttlOf(flight.first, provider)), signal)
   let credential: Credential
   try {
     credential = await raceSignal(answer, signal)
@@ -87,7 +87,7 @@ async function attemptMint(
 }
 
 /** Nothing is asked of the upstream before both are written; nor while the store is sealed. */
-function openRow({ ledger, audit, clock, sealer }: MintDeps, ask: LeaseAsk): LeaseRow {
+function openRow({ ledger, audit, clock, sealer }: MintDeps, ask: LeaseAsk, ttl: number): LeaseRow {
   const startedAt = clock.now()
   const row: LeaseRow = {
     id: newId('lease'),
@@ -103,8 +103,8 @@ function openRow({ ledger, audit, clock, sealer }: MintDeps, ask: LeaseAsk): Lea
     upstreamHash: '',
     startedAt,
     mintedAt: 0,
-    expiresAt: startedAt + ask.grant.ttl,
-    validUntil: startedAt + Math.max(longestLife, ask.grant.ttl),
+    expiresAt: startedAt + ttl,
+    validUntil: startedAt + Math.max(longestLife, ttl),
     attempts: 0,
     error: '',
   }
@@ -124,9 +124,14 @@ async function ask(provider: Provider, request: MintRequest, signal: AbortSignal
   return provider.mint(request, signal)
 }
 
-function requestOf(lease: string, { grant, principal, server, tool }: LeaseAsk): MintRequest {
+/** Milliseconds that a lease may be used: the policy's, or the provider's own limit. */
+function ttlOf({ grant }: LeaseAsk, { maxTtl = Number.POSITIVE_INFINITY }: Provider): number {
+  return Math.min(grant.ttl, maxTtl)
+}
+
+function requestOf(lease: string, { grant, principal, server, tool }: LeaseAsk, ttl: number): MintRequest {
   const { human, agent, session } = principal
-  return { lease, scope: grant.scope, ttl: grant.ttl, principal: { human, agent: agent.name, session, server, tool } }
+  return { lease, scope: grant.scope, ttl, principal: { human, agent: agent.name, session, server, tool } }
 }
 
 /** No credential came. Whether one exists is known only when the upstream answered, or was never asked. */
@@ -188,7 +193,7 @@ async function take(
       validUntil: credential.expiresAt,
       fingerprint: fingerprintOf(credential, sealer.fingerprintKey),
       upstreamHash: credential.upstreamHash ?? '',
-      expiresAt: Math.min(mintedAt + grant.ttl, credential.expiresAt - expirySkew),
+      expiresAt: Math.min(mintedAt + ttlOf(flight.first, provider), credential.expiresAt - expirySkew),
       sealed: await sealCredential(sealer, row.id, { ...credential, lifetime: grant.lifetime }),
     }
     flight.unwanted.throwIfAborted()

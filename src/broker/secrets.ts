@@ -1,6 +1,7 @@
 import type { Secret } from '../core/secret.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Credential } from '../provider/contract.ts'
+import { secretParts } from './credential.ts'
 import type { Schedule } from './schedule.ts'
 
 /** How long a dead secret is still removed from late answers. */
@@ -31,7 +32,7 @@ export class LiveSecrets {
   }
 
   learn(credential: Credential): void {
-    for (const secret of Object.values(credential.secrets)) this.#secrets.add(secret)
+    for (const secret of secretParts(credential)) this.#secrets.add(secret)
     this.#changed()
   }
 
@@ -39,7 +40,7 @@ export class LiveSecrets {
   forget(credential: Credential, validUntil: number): void {
     const remaining = Math.min(Math.max(validUntil - this.#clock.now(), 0), longestMemory)
     this.#schedule.after(Math.max(remaining, scrubAfterDeath), () => {
-      for (const secret of Object.values(credential.secrets)) this.#secrets.delete(secret)
+      for (const secret of secretParts(credential)) this.#secrets.delete(secret)
       this.#changed()
     })
   }

@@ -19,6 +19,8 @@ export interface Lease {
   readonly partition: string
   /** Named parts of the credential. */
   readonly secrets: Readonly<Record<string, Secret>>
+  /** Which of them are only names. */
+  readonly notSecret?: readonly string[]
   readonly fingerprint: string
   readonly upstreamHash: string
   /** When the lease was minted and when the broker stops using it, milliseconds since 1970. */

@@ -44,6 +44,7 @@ export function explainIssues(error: z.ZodError, schema: z.ZodType, value: unkno
         return
       }
       case 'invalid_type': {
+        if (!isOwnWord(issue.message)) return problems.add(path, issue.message)
         const found = valueAt(value, inner)
         problems.add(
           path,
@@ -92,6 +93,11 @@ function article(expected: string): string {
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return 'nothing'
   return article(Array.isArray(value) ? 'array' : typeof value)
+}
+
+/** Whether the schema library said it, and not one of our schemas. */
+function isOwnWord(message: string): boolean {
+  return message.startsWith('Invalid input')
 }
 
 function shown(value: unknown): string {

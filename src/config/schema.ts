@@ -106,7 +106,12 @@ export const server = z.strictObject({
   provider: instanceName.optional(),
   preset: z.string().optional(),
   inject: injection.prefault({}),
-  where: z.record(z.string(), matcher).default({}),
+  where: z
+    .record(z.string(), matcher, {
+      error: ({ input }) =>
+        input === 'none' ? '`where: none` belongs to the row of one tool (`tools.NAME.where`); a server leaves `where` out' : undefined,
+    })
+    .default({}),
   allow: z.array(z.string()).default([]),
   ask: z.array(z.string()).default([]),
   deny: z.array(z.string()).default([]),

@@ -1,3 +1,4 @@
+import { secretParts } from '../broker/credential.ts'
 import type { Lease } from '../broker/types.ts'
 import { createScrubber, type Scrubber } from '../core/scrub.ts'
 import type { Secret } from '../core/secret.ts'
@@ -22,8 +23,8 @@ export function createScrubbers(secrets: LiveSecrets): (lease: Lease | undefined
       shared = createScrubber([...live])
       own = new WeakMap()
     }
-    if (lease === undefined || Object.values(lease.secrets).every((secret) => live.has(secret))) return shared
-    const made = own.get(lease.secrets) ?? createScrubber([...live, ...Object.values(lease.secrets)])
+    if (lease === undefined || secretParts(lease).every((secret) => live.has(secret))) return shared
+    const made = own.get(lease.secrets) ?? createScrubber([...live, ...secretParts(lease)])
     own.set(lease.secrets, made)
     return made
   }

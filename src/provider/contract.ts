@@ -28,6 +28,8 @@ export interface ProviderPlugin<Config = unknown> {
   readonly longLived?: boolean
   /** What `jit login` asks for, in this order. Secret fields are sealed, the others go to the config file. */
   readonly login: readonly LoginField[]
+  /** What may stand behind `jit login KIND`, for its help: `acme --app-id 123456 …`. */
+  readonly example?: string
   /**
    * A value of the real credential's shape for a server to hold, made from `random` (80 letters and digits).
    * It must never be valid upstream.
@@ -83,6 +85,8 @@ export interface ProviderHost {
 export interface Provider {
   /** Origin that request rules without a host mean, e.g. `https://api.github.com`. */
   readonly origin: string
+  /** Milliseconds from its mint after which no lease is used, whatever the policy says and however long the upstream lets it live. */
+  readonly maxTtl?: number
   /** Where it depends on the upstream, and not on the kind alone: as far as it is known. The plugin's when absent. */
   readonly revocation?: ProviderPlugin['revocation']
   /** Where its shape depends on the config; the plugin's when absent. */
@@ -145,6 +149,8 @@ export interface MintRequest {
 export interface Credential {
   /** Named parts; `token` for bearer tokens. */
   readonly secrets: Readonly<Record<string, Secret>>
+  /** Which of these parts are names, and prove nothing: a user, an account, a namespace. They are not scrubbed from anything. */
+  readonly notSecret?: readonly string[]
   /** Milliseconds since 1970, as the upstream said. */
   readonly expiresAt: number
   /** What the upstream really granted, in the form of a scope. */

@@ -166,6 +166,9 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
           .catch((thrown: unknown) => thrown)
         expect(error, why).toMatchObject({ code: 'provider.unavailable', details: { sent: false } })
         expect(error instanceof JitError && mayHaveMinted(error), why).toBe(false)
+        if (why !== 'untrusted certificate') continue
+        expect(error, 'the network knows what to do').toMatchObject({ hint: expect.stringContaining('network.ca') })
+        expect(String(error).match(/[\w.]+:\d+"/g), 'and is quoted once').toHaveLength(1)
       }
     })
 

@@ -3,10 +3,11 @@ import { type ExplainView, explainView, routes } from '../../api/schema.ts'
 import { JitError } from '../../core/errors.ts'
 import { action, command } from '../context.ts'
 import { card } from '../output/layout.ts'
+import { isFlat, outline } from '../output/outline.ts'
 import { scopeText } from '../output/scope.ts'
 import { readStdin } from '../stdin.ts'
 import { colours, print, printJson } from '../output/terminal.ts'
-import { plain, plainJson } from '../output/text.ts'
+import { plain } from '../output/text.ts'
 import { span } from '../output/time.ts'
 
 export function explainCommand(): Command {
@@ -56,8 +57,8 @@ function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonl
   if (grant.credential === 'none') return [['credential', 'none: this tool gets no credential']]
   return [
     ['credential', plain(`from ${grant.provider}`)],
-    ['scope', scopeText(grant.scope)],
-    ...Object.entries(grant.asks ?? {}).map(([name, asked]) => ['asks for', `${plain(name)} ${text(asked)}`] as const),
+    ['scope', isFlat(grant.scope) || 'permissions' in grant.scope ? scopeText(grant.scope) : outline(grant.scope)],
+    ['asks for', outline(grant.asks ?? {})],
     [
       'requests',
       grant.handedOver === true
@@ -72,11 +73,6 @@ function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonl
     ],
     ['lane', plain(grant.partition)],
   ]
-}
-
-/** A policy in the form in which people read policies. */
-function text(asked: unknown): string {
-  return typeof asked === 'string' ? plain(asked) : plainJson(JSON.stringify(asked, null, 2))
 }
 
 function parseArguments(text: string): unknown {

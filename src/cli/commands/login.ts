@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { type KindView, kindView, providerView, routes } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { action, command } from '../context.ts'
+import { builtInKinds } from '../kinds.ts'
 import { flagOf, readLogin } from '../login-fields.ts'
+import { kindList, loginPage } from '../login-page.ts'
 import { fillLogin, type Login } from '../login-values.ts'
 import { card } from '../output/layout.ts'
 import { withProgress } from '../output/progress.ts'
@@ -12,8 +14,28 @@ import { colours, isInteractive, note, print, printJson } from '../output/termin
 import { plain } from '../output/text.ts'
 
 const deadline = 90_000
+const widestPage = 100
 
 export function loginCommand(): Command {
+  return withPages(generalCommand())
+}
+
+/** `jit login KIND --help` is the page of that kind. */
+function withPages(general: Command): Command {
+  const help = general.outputHelp.bind(general)
+  const outputHelp = (): void => {
+    const kind = builtInKinds().find((known) => known.kind === general.args[0])
+    if (kind === undefined) return help()
+    general.configureOutput().writeOut?.(loginPage(kind, widthOf(general)))
+  }
+  return Object.assign(general, { outputHelp })
+}
+
+function widthOf(used: Command): number {
+  return Math.min(widestPage, used.configureOutput().getOutHelpWidth?.() ?? 80)
+}
+
+function generalCommand(): Command {
   return command(
     'login',
     'register once where credentials come from: a real mint proves it, the secret is sealed',
@@ -23,22 +45,7 @@ export function loginCommand(): Command {
     .argument('[kind]', 'kind of provider, e.g. github-app')
     .argument('[name]', 'name of this registration; the account or the kind when absent')
     .option('--replace', 'register anew under a name that exists')
-    .addHelpText(
-      'after',
-      `
-Each kind has options of its own. A secret is taken from a file, or from stdin
-with "-", never from the command line:
-  github-app  --app-id N --installation ACCOUNT --private-key FILE
-              [--api-url URL]
-  aws-sts     --region REGION --role-arn ARN [--profile NAME]
-              [--access-key-id FILE --secret-access-key FILE]
-  vault       --address URL --method METHOD [--role R | --username U]
-              [--token FILE | --secret-id FILE | --password FILE | --jwt FILE]
-  oauth       --client-id ID --origin URL --proof SCOPES --issuer URL
-              --client-secret FILE
-  static      --origin URL --key FILE [--placeholder-prefix TEXT]
-              [--note TEXT]`,
-    )
+    .addHelpText('after', ({ command: used }) => `\n${kindList(builtInKinds(), widthOf(used))}`)
     .allowUnknownOption()
     .allowExcessArguments()
     .action(

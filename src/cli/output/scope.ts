@@ -17,7 +17,8 @@ export function pairs(value: object): string {
     .join(', ')
 }
 
-function fields(scope: object): string {
+/** `policies: a, b; uses: 3` */
+export function fields(scope: object): string {
   return Object.entries(scope)
     .map(
       ([name, value]) => `${name}: ${isFlat(value) ? value.join(', ') : typeof value === 'object' ? JSON.stringify(value) : String(value)}`,

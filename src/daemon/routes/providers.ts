@@ -29,7 +29,14 @@ export function providerRoutes(daemon: Daemon): Routes {
     }))
   return {
     kinds: () =>
-      registry.kinds.map(({ kind, summary, revocation, login, longLived = false }) => ({ kind, summary, revocation, login, longLived })),
+      registry.kinds.map(({ kind, summary, revocation, login, longLived = false, example }) => ({
+        kind,
+        summary,
+        revocation,
+        login,
+        longLived,
+        example,
+      })),
     providers: views,
     /** Proved by a real mint first; then sealed secret, config and running provider change together, or nothing does. */
     registerProvider: async (request) => {

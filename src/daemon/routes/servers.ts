@@ -93,6 +93,7 @@ function explain(daemon: Daemon, server: string, tool: string, args: JsonObject)
       resource: decision.resource,
       grant: { credential: 'none', provider: '', scope: {}, requests: [], ttl: 0, lifetime: 'call', partition: '' },
     }
+  const provider = daemon.registry.get(grant.provider)
   return {
     ...shared,
     reason: '',
@@ -101,10 +102,10 @@ function explain(daemon: Daemon, server: string, tool: string, args: JsonObject)
       credential: 'lease',
       provider: grant.provider,
       scope: { ...grant.scope },
-      asks: daemon.registry.get(grant.provider)?.asks?.(grant.scope),
+      asks: provider?.asks?.(grant.scope),
       requests: grant.requests.map((rule) => rule.text),
       handedOver: /^(env|credentials)$/.test(daemon.configuration.current.loaded.config.servers[server]?.inject.mode ?? ''),
-      ttl: grant.ttl,
+      ttl: Math.min(grant.ttl, provider?.maxTtl ?? Number.POSITIVE_INFINITY),
       lifetime: grant.lifetime,
       partition: daemon.broker.partition(grant),
     },

@@ -24,6 +24,21 @@ describe('expiry', () => {
     expect(store.rows.get(lease.id)).toMatchObject({ state: 'expired', sealed: '' })
   })
 
+  it('comes no later than its provider allows, which asks its upstream for no more', async () => {
+    const world = bench()
+    for (const [maxTtl, used] of [
+      [2 * minute, 2 * minute],
+      [hour, 5 * minute],
+    ] as const) {
+      world.providers.set('acme', { ...world.upstream.provider(), maxTtl })
+      const lease = await world.broker.acquire(ask({ scope: { repository: `acme/${maxTtl}` } }), patient)
+      expect(lease.expiresAt - lease.mintedAt).toBe(used)
+      expect(world.upstream.mints.at(-1)?.ttl).toBe(used)
+      await world.clock.advance(used)
+      expect(lease.signal.aborted).toBe(true)
+    }
+  })
+
   it('does not slide: use does not make it longer', async () => {
     const { broker, clock } = bench()
     const lease = await broker.acquire(ask(), patient)

@@ -16,6 +16,7 @@ describe('an answer that cannot be used is revoked, and its row says why', () =>
     ['an endless expiry', { expiresAt: Number.POSITIVE_INFINITY }, /without an end/],
     ['an expiry that no date can hold', { expiresAt: 1e300 }, /without an end/],
     ['no secrets', { secrets: {} }, /without a credential/],
+    ['names alone', { secrets: { username: 'v-reader' }, notSecret: ['username'] }, /without a credential/],
     ['an empty token', { secrets: { token: '' } }, /without a credential/],
     ['one empty part of two', { secrets: { token: 'abc', extra: '' } }, /without a credential/],
     ['a token with a line break', { secrets: { token: 'abc\r\nx-evil: 1' } }, /no header carries/],

@@ -27,6 +27,17 @@ describe('after a crash', () => {
     expect(broker.leases()).toEqual([])
   })
 
+  it('a part that is only a name is scrubbed from nothing, before and after', async () => {
+    const world = bench()
+    const secrets = { service_account_namespace: 'production', service_account_token: 'eyJ.canary.4242' }
+    world.upstream.mintScripts.push({ secrets, notSecret: ['service_account_namespace'] })
+    const lease = await world.broker.acquire(ask(), patient)
+    expect([lease.notSecret, lease.secrets['service_account_namespace']?.reveal()]).toEqual([['service_account_namespace'], 'production'])
+    expect(world.broker.liveSecrets().map((secret) => secret.reveal())).toEqual(['eyJ.canary.4242'])
+    await crash(world)
+    expect(world.broker.liveSecrets().map((secret) => secret.reveal())).toEqual(['eyJ.canary.4242'])
+  })
+
   it('a live lease can be revoked, and the receipt knows how long it lived', async () => {
     const world = bench()
     const lease = await world.broker.acquire(ask(), patient)

@@ -26,6 +26,7 @@ export interface MintScript {
   readonly granted?: JsonObject
   readonly expiresAt?: number
   readonly secrets?: Readonly<Record<string, string>>
+  readonly notSecret?: readonly string[]
 }
 
 export interface RevokeScript {
@@ -90,7 +91,13 @@ export class FakeUpstream {
     this.#byHash.set(hash, token)
     if (script.lose !== undefined) throw script.lose()
     const secrets = Object.entries(script.secrets ?? { token: value }).map(([name, text]) => [name, new Secret(text)] as const)
-    return { secrets: Object.fromEntries(secrets), expiresAt, granted: script.granted ?? request.scope, upstreamHash: hash }
+    return {
+      secrets: Object.fromEntries(secrets),
+      ...(script.notSecret === undefined ? {} : { notSecret: script.notSecret }),
+      expiresAt,
+      granted: script.granted ?? request.scope,
+      upstreamHash: hash,
+    }
   }
 
   async #revoke(credential: Credential, signal: AbortSignal): Promise<RevokeOutcome> {

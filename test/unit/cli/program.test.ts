@@ -1,10 +1,13 @@
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
+import { providers } from '../../../providers/index.ts'
+import { flagOf, readLogin } from '../../../src/cli/login-fields.ts'
 import { createProgram } from '../../../src/cli/program.ts'
 import { withoutLines } from '../../../src/cli/commands/add.ts'
 import { failureText, problemText } from '../../../src/cli/output/failure.ts'
 import { displayWidth } from '../../../src/cli/output/text.ts'
 import { JitError, toJitError } from '../../../src/core/errors.ts'
+import { plainKind } from './support.ts'
 
 const promised =
   'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock audit approvals approve deny config doctor'.split(
@@ -49,6 +52,24 @@ describe('the program', () => {
       expect(help.split('\n').filter((line) => displayWidth(line) > 80)).toEqual([])
     },
   )
+
+  it.each(providers)('jit login $kind --help is the page of that kind, on 80 columns', async ({ kind, login, example }) => {
+    let help = ''
+    const program = createProgram()
+    for (const each of all(program)) each.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 80 })
+    await program.parseAsync(['login', kind, '--help'], { from: 'user' }).catch(() => undefined)
+    expect(help).toMatch(new RegExp(`^Usage: jit login ${kind} `))
+    for (const field of login) expect(help).toMatch(new RegExp(`^  ${flagOf(field)} (FILE|TEXT|NUMBER)`, 'm'))
+    for (const other of providers) if (other.kind !== kind) expect(help).not.toContain(`login ${other.kind} `)
+    expect(help.replaceAll(/ \\\n +/g, ' ')).toContain(`$ jit login ${kind} ${example ?? 'with an example'}`)
+    expect(help.split('\n').filter((line) => displayWidth(line) > 80)).toEqual([])
+  })
+
+  it.each(providers)('the example of $kind holds all that is needed, and nothing that is not an option of it', (plugin) => {
+    const words = (plugin.example ?? '').split(' ')
+    const { values } = readLogin(plainKind(plugin), words)
+    expect(plugin.login.filter((field) => field.required && !values.has(field.name))).toEqual([])
+  })
 
   it.each([
     ['an unknown command', ['statsu'], /unknown command 'statsu'/, 'Did you mean status?'],

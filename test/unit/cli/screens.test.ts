@@ -151,8 +151,51 @@ describe('jit explain', () => {
       grant: { ...grant, scope: { actions: ['s3:GetObject'], resources: ['arn:aws:s3:::logs/a'] }, asks },
     })
     expect(text).toContain('scope       actions: s3:GetObject; resources: arn:aws:s3:::logs/a\n')
-    expect(text).toContain('asks for    sessionPolicy {\n              "Statement": [\n                {\n')
+    expect(text).toContain('asks for    sessionPolicy:\n            {\n              "Statement": [\n                {\n')
     expect(text).toContain('"arn:aws:s3:::logs/a\\u009bb"')
+  })
+
+  it.each([
+    [
+      'policies by name',
+      { policies: ['mcp-read-web'], uses: 4 },
+      { token: { policies: ['mcp-read-web'], num_uses: 4 } },
+      ['scope       policies: mcp-read-web; uses: 4', 'asks for    token (policies: mcp-read-web; num_uses: 4)', 'requests'],
+    ],
+    [
+      'a form',
+      { scopes: ['a', 'b'] },
+      { grant_type: 'client_credentials', scope: 'a b', resource: ['https://x.test/', 'https://y.test/'] },
+      [
+        'asks for    grant_type: client_credentials',
+        '            scope: a b',
+        '            resource: https://x.test/, https://y.test/',
+        'requests',
+      ],
+    ],
+    [
+      'details',
+      { authorization_details: [{ type: 'repository', actions: ['read, "all"'], issue: '42' }] },
+      { authorization_details: [{ type: 'repository', actions: ['read, "all"'], issue: '42' }] },
+      [
+        'scope       authorization_details:',
+        '            [',
+        '              {',
+        '                "type": "repository",',
+        '                "actions": ["read, \\"all\\""],',
+        '                "issue": "42"',
+        '              }',
+        '            ]',
+        'asks for    authorization_details:',
+      ],
+    ],
+    ['nothing', { about: 'x' }, { nothing: 'the whole key is used' }, ['asks for    nothing: the whole key is used', 'requests']],
+  ])('says once that it asks for %s, in lines that people read', (_, asked, asks, lines) => {
+    const { grant } = view
+    if (grant === undefined) throw new TypeError('the view has a grant')
+    const text = explanation({ ...view, grant: { ...grant, scope: asked, asks } })
+    expect(text).toContain(lines.join('\n'))
+    expect(text.match(/^asks for/gm)).toHaveLength(1)
   })
 
   it('shows why a call is denied', () => {

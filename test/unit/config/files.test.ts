@@ -9,6 +9,7 @@ import { loadPresets } from '../../../src/config/presets.ts'
 import { configSchema } from '../../../src/config/schema.ts'
 import { compilePolicy } from '../../../src/policy/compile.ts'
 import { providers } from '../../../providers/index.ts'
+import type { ProviderPlugin } from '../../../src/provider/contract.ts'
 import type { ProviderFacts } from '../../../src/policy/types.ts'
 import { leaseOf, toolCall } from '../policy/support.ts'
 
@@ -50,6 +51,13 @@ describe('the config files that are shipped', () => {
 
   it('jit.schema.json is what the code says: npm run reference writes it', () => {
     expect(text('jit.schema.json')).toBe(`${JSON.stringify(configJsonSchema(kinds), null, 2)}\n`)
+  })
+
+  it('kinds.json is what the code says: npm run reference writes it', () => {
+    const known = JSON.parse(text('kinds.json'))
+    expect(known.map(({ kind, login, example }: ProviderPlugin) => ({ kind, login, example }))).toEqual(
+      providers.map(({ kind, login, example }) => ({ kind, login, example })),
+    )
   })
 
   it('the JSON Schema describes each kind of provider by its own schema', () => {

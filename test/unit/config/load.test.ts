@@ -131,6 +131,18 @@ describe('loading a config', () => {
       'servers.tracker.pass[0] 9:12',
       /filled by `inject`/,
     ],
+    [
+      '`where: none` for a whole server',
+      good.replace('    allow:', '    where: none\n    allow:'),
+      'servers.tracker.where 9:5',
+      /^`where: none` belongs to the row of one tool/,
+    ],
+    [
+      'a text as `where`',
+      good.replace('    allow:', '    where: acme\n    allow:'),
+      'servers.tracker.where 9:5',
+      /must be a map, not a text/,
+    ],
     ['__proto__ as a key', good.replace('    allow:', '    __proto__: {}\n    allow:'), ' 9:5', /not allowed/],
     ['a tag', good.replace('[read]', '!!js/function "x"'), ' 9:12', /tag/i],
     ['a number as a key', good.replace('    allow:', '    1: x\n    allow:'), 'servers.tracker.1 9:5', /not an option/],
