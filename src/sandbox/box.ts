@@ -24,6 +24,7 @@ export interface BubblewrapDeps extends BoxDeps {
 
 /** Where things of ours stand inside: no system has that folder. */
 const inside = '/.jit'
+const insideRelay = '/.jit-relay.mjs'
 const relayFile = join(import.meta.dirname, 'relay.js')
 
 /** A box of bubblewrap for one lane. */
@@ -58,9 +59,12 @@ function enter(deps: BubblewrapDeps, program: Program, given: Readonly<Record<st
     { kind: 'processes', target: '/proc' },
     ...devices.map((name): Mount => ({ kind: 'device', source: `/dev/${name}`, target: `/dev/${name}` })),
     ...Object.entries(deviceLinks).map(([name, text]): Mount => ({ kind: 'link', text, target: `/dev/${name}` })),
-    ...['/dev/shm', '/tmp', '/run', '/var/tmp', home].map((target): Mount => ({ kind: 'empty', target })),
+    ...['/dev/shm', '/tmp', home].map((target): Mount => ({ kind: 'empty', target })),
+    { kind: 'link', text: '../tmp', target: '/var/tmp' },
+    { kind: 'folder', target: '/run' },
+    { kind: 'read', source: deps.folder, target: inside },
     ...madeFiles(deps, accountFiles(account)),
-    ...(network === undefined ? [] : networkMounts(deps, network, doors)),
+    ...(network === undefined ? [] : networkMounts(deps, network)),
   ]
   const cwd = follow(program.cwd)?.real ?? program.cwd
   const mounts = [
@@ -72,7 +76,7 @@ function enter(deps: BubblewrapDeps, program: Program, given: Readonly<Record<st
   ]
   const command = [program.command, ...program.args]
   const drop = drops ? [bubblewrap.setpriv ?? '', '--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs', '--'] : []
-  const relay = [process.execPath, '--no-warnings', `${inside}/relay.mjs`]
+  const relay = [process.execPath, '--no-warnings', insideRelay]
   const args = bubblewrapArguments({
     mounts,
     cwd,
@@ -95,26 +99,23 @@ function machine(network: BoxNetwork | undefined): Path[] {
   return readable([...systemPaths, ...versioned, ...tlsPaths, ...(network === undefined ? networkPaths : [process.execPath])])
 }
 
-/** Private files of the box under their names in /etc. */
+/** Files of the box under their names in /etc: links, since each mount costs time. */
 function madeFiles({ folder }: BubblewrapDeps, files: Readonly<Record<string, string>>): Mount[] {
   return Object.entries(files).map(([name, content]) => {
-    const source = join(folder, `etc-${name}`)
-    writeFileSync(source, content, { mode: 0o644 })
-    return { kind: 'read', source, target: `/etc/${name}` }
+    writeFileSync(join(folder, name), content, { mode: 0o644 })
+    return { kind: 'link', text: `${inside}/${name}`, target: `/etc/${name}` }
   })
 }
 
-/** The broker's doors, the names that lead there, and the one authority that there is. */
-function networkMounts(deps: BubblewrapDeps, network: BoxNetwork, doors: BoxNetwork['doors']): Mount[] {
-  const truststore = join(deps.folder, 'truststore')
-  writeFileSync(truststore, javaTruststore(readFileSync(network.caFile, 'utf8'), deps.now()), { mode: 0o644 })
+/** The names that lead to the broker's doors, and the one authority that there is. */
+function networkMounts(deps: BubblewrapDeps, network: BoxNetwork): Mount[] {
   const { caFile } = network
+  writeFileSync(join(deps.folder, 'truststore'), javaTruststore(readFileSync(caFile, 'utf8'), deps.now()), { mode: 0o644 })
   return [
     ...madeFiles(deps, nameFiles(network)),
-    ...[caFile, ...authorityFiles].map((target): Mount => ({ kind: 'read', source: caFile, target })),
-    { kind: 'read', source: truststore, target: `${inside}/truststore` },
-    { kind: 'read', source: relayFile, target: `${inside}/relay.mjs` },
-    ...doors.map(({ port, socket }): Mount => ({ kind: 'read', source: socket, target: `${inside}/${port}` })),
+    { kind: 'read', source: caFile, target: caFile },
+    ...authorityFiles.map((target): Mount => ({ kind: 'link', text: caFile, target })),
+    { kind: 'read', source: relayFile, target: insideRelay },
   ]
 }
 

@@ -30,7 +30,8 @@ export function bubblewrapArguments({ mounts, cwd, sharesNetwork, lowPorts, user
     ...(lowPorts ? ['--cap-add', 'CAP_NET_BIND_SERVICE'] : []),
     ...(user === undefined ? [] : ['--uid', String(user.uid), '--gid', String(user.gid)]),
     ...ordered.flatMap(({ mount }) => argumentsOf(mount)),
-    ...['--chdir', cwd, '--'],
+    // Folders that only lead to others: nothing is to be left there.
+    ...['--remount-ro', '/', '--chdir', cwd, '--'],
     ...command,
   ]
 }

@@ -1,12 +1,11 @@
 /** What programs of the machine need of it, where it is there; read-only. */
 export const systemPaths = [
   ...['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/nix/store', '/gnu/store', '/run/current-system/sw'],
-  ...['alternatives', 'fonts', 'gai.conf', 'host.conf', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'localtime', 'magic'],
-  ...['mime.types', 'os-release', 'debian_version', 'protocols', 'services', 'timezone', 'inputrc', 'terminfo', 'ImageMagick-6'],
+  ...['alternatives', 'fonts', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'localtime', 'mime.types', 'os-release', 'protocols', 'services'],
 ].map((path) => (path.startsWith('/') ? path : `/etc/${path}`))
 
-/** Runtimes that keep a version in the name of their folder below /etc. */
-export const versionedFolders = /^(java|jvm|php|perl|python|ruby)/
+/** Java keeps what it cannot start without below /etc, with a version in the name. */
+export const versionedFolders = /^(java|jvm)/
 
 /** Settings of TLS that hold no key. */
 export const tlsPaths = ['/etc/ssl/openssl.cnf', '/etc/pki/tls/openssl.cnf', '/etc/crypto-policies']
