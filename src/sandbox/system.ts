@@ -1,7 +1,18 @@
 /** What programs of the machine need of it, where it is there; read-only. */
 export const systemPaths = [
   ...['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/nix/store', '/gnu/store', '/run/current-system/sw'],
-  ...['alternatives', 'fonts', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'localtime', 'mime.types', 'os-release', 'protocols', 'services'],
+  ...[
+    'alternatives',
+    'fonts',
+    'ld.so.cache',
+    'ld.so.conf',
+    'ld.so.conf.d',
+    'localtime',
+    'mime.types',
+    'os-release',
+    'protocols',
+    'services',
+  ],
 ].map((path) => (path.startsWith('/') ? path : `/etc/${path}`))
 
 /** Java keeps what it cannot start without below /etc, with a version in the name. */
