@@ -44,10 +44,14 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
     if (machine.kind === 'none' && machine.reason.endsWith('is not installed')) known = undefined
     return machine
   }
-  const judge = async (server: ServerConfig, again = false): Promise<Verdict> => verdictOf(server, await look(again))
   rmSync(deps.folder, { recursive: true, force: true })
   return {
-    judge,
+    async machine(again = false) {
+      const machine = await look(again)
+      if (machine.kind === 'none') return { ...machine, used: false }
+      return { used: true, kind: machine.kind, ...explain(machine, 'broker') }
+    },
+    judge: async (server) => verdictOf(server, await look(false)),
     async open(name) {
       const { servers } = deps.config()
       const config = servers[name]
@@ -82,7 +86,7 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
 export function verdictOf(server: ServerConfig, machine: Machine): Verdict {
   const network = server.provider !== undefined && /^(env|credentials)$/.test(server.inject.mode) ? 'machine' : 'broker'
   const without = { used: false, kind: 'none', network: 'machine' } as const
-  if (server.run === undefined) return { ...without, reason: 'it is a remote server', advice: '' }
+  if (server.run === undefined) return { ...without, kind: 'remote', reason: 'it is a remote server', advice: '' }
   if (server.sandbox === 'off')
     return {
       ...without,

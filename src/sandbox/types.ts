@@ -3,7 +3,8 @@ import type { ServerConfig } from '../config/schema.ts'
 /** What a server's `sandbox` comes to on this machine. */
 export interface Verdict {
   readonly used: boolean
-  readonly kind: 'bubblewrap' | 'seatbelt' | 'none'
+  /** `remote`: there is no process to confine. */
+  readonly kind: 'bubblewrap' | 'seatbelt' | 'none' | 'remote'
   /**
    * `broker`: no way out but the broker's; `machine`: as without a sandbox, since the server holds its credential and makes its
    * own connections.
@@ -60,8 +61,9 @@ export interface Box {
 }
 
 export interface Sandbox {
-  /** Asks the machine the first time, and with `again` anew. */
-  judge(server: ServerConfig, again?: boolean): Promise<Verdict>
+  /** What this machine can do; asks it the first time, and with `again` anew. */
+  machine(again?: boolean): Promise<Pick<Verdict, 'used' | 'kind' | 'reason' | 'advice'>>
+  judge(server: ServerConfig): Promise<Verdict>
   /** Undefined: the server runs without one. Throws JitError `server.start` where it must have one and cannot. */
   open(server: string): Promise<Box | undefined>
 }
