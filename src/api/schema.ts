@@ -8,6 +8,17 @@ import { z } from 'zod'
 const json = z.json()
 const jsonObject = z.record(z.string(), json)
 
+/** Whether a server runs in a sandbox on this machine; `network`: its only way out is the broker, or the machine's own. */
+export const sandboxView = z.object({
+  used: z.boolean(),
+  /** `remote`: there is no process to confine. */
+  kind: z.enum(['bubblewrap', 'seatbelt', 'none', 'remote']),
+  network: z.enum(['broker', 'machine']),
+  reason: z.string(),
+  advice: z.string(),
+})
+export type SandboxView = z.infer<typeof sandboxView>
+
 export const statusView = z.object({
   version: z.string(),
   pid: z.number(),
@@ -27,6 +38,7 @@ export const statusView = z.object({
       lanes: z.array(z.object({ lane: z.string(), pid: z.number(), partition: z.string(), inFlight: z.number(), startedAt: z.number() })),
       pin: z.string(),
       lastError: z.string(),
+      sandbox: sandboxView,
     }),
   ),
   warnings: z.array(z.string()),
@@ -106,6 +118,7 @@ export const serverView = z.object({
   allow: z.array(z.string()),
   ask: z.array(z.string()),
   pin: z.string(),
+  sandbox: sandboxView,
 })
 export type ServerView = z.infer<typeof serverView>
 

@@ -15,12 +15,15 @@ export function diffServer(path: string, before: ServerConfig, after: ServerConf
     ...diffWhere(`${path}.where`, before.where, after.where),
     // With or without a row of its own, a tool falls back on the preset's: which of the two is wider cannot be told.
     ...diffEntries(`${path}.tools`, before.tools, after.tools, diffRow, { added: 'wider', removed: 'wider' }),
-    ...(['pass', 'resources', 'prompts', 'open'] as const).flatMap((key) => diffSet(`${path}.${key}`, before[key], after[key], 'wider')),
+    ...(['pass', 'resources', 'prompts', 'open', 'readable', 'writable'] as const).flatMap((key) =>
+      diffSet(`${path}.${key}`, before[key], after[key], 'wider'),
+    ),
     ...diffRank(`${path}.sampling`, ['deny', 'allow'], before.sampling, after.sampling),
     ...(ownTtl ? diffNumber(`${path}.ttl`, before.ttl ?? from.ttl, after.ttl ?? to.ttl, formatDuration) : []),
     ...(ownLifetime ? diffRank(`${path}.lifetime`, ['call', 'ttl'], before.lifetime ?? from.lifetime, after.lifetime ?? to.lifetime) : []),
     ...diffNumber(`${path}.lanes`, before.lanes, after.lanes, String),
     ...diffRank(`${path}.isolation`, ['partition', 'none'], before.isolation, after.isolation),
+    ...diffRank(`${path}.sandbox`, ['on', 'auto', 'off'], before.sandbox, after.sandbox),
     ...differing(`${path}.queueTimeout`, before.queueTimeout, after.queueTimeout, 'other'),
     ...diffEntries(path, startupEntry(before), startupEntry(after), (startupPath, old, now) => differing(startupPath, old, now, 'wider')),
   ]

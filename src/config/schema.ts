@@ -125,6 +125,18 @@ export const server = z.strictObject({
   isolation: z.enum(['partition', 'none']).default('partition'),
   queueTimeout: duration.prefault('30s'),
   startup: z.strictObject({ scope: scopeTemplate, requests: z.array(requestRule).min(1), ttl: duration.optional() }).optional(),
+  sandbox: z
+    .enum(['on', 'off', 'auto'])
+    .default('auto')
+    .describe('on: refuses to start where it cannot be had; auto: uses it where it works, as `jit doctor` says'),
+  readable: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('files and folders that a server in the sandbox may read, beside its own program'),
+  writable: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('folders that a server in the sandbox may write to; its home and /tmp are private and go with it'),
   open: z.array(origin).default([]).describe('origins that may be reached without a credential, e.g. signed downloads'),
 })
 

@@ -124,6 +124,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     approvals,
     children,
     launch: (server) => launcher.launch(server),
+    sandbox: parts.sandbox,
     handover: emptyFolder(join(paths.runtime, 'handover')),
     standIn: (provider) => registry.standIn(provider),
     identify(socket, hello) {

@@ -50,6 +50,7 @@ interface Resolved {
   readonly environment: Readonly<Record<string, string>>
   /** `spec folder` of an installed package; empty for a file. */
   readonly source: string
+  readonly folder?: string
   release(): void
 }
 
@@ -129,6 +130,7 @@ export function createLauncher(deps: LaunchDeps): Launcher {
         pin: resolved.pin,
         cwd: server.cwd === undefined ? deps.baseFolder : resolve(deps.baseFolder, server.cwd),
         environment: { ...environmentOf(server), ...resolved.environment },
+        ...(resolved.folder === undefined ? {} : { folder: resolved.folder }),
         release() {
           resolved.release()
           prune()
@@ -173,6 +175,7 @@ async function resolveProgram(
     environment: found.start.environment,
     pin: found.pin,
     source: `${spec} ${found.folder}`,
+    folder: found.place,
     release: () => found.release(),
   }
 }

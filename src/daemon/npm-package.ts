@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { JitError, quote } from '../core/errors.ts'
 import { findCommand } from './find-command.ts'
+import { hashUnchanged } from './folder-hash.ts'
 import { type InstallerFailure, type InstallerWords, runInstaller, type PackageContent, type PackageSource } from './package-source.ts'
 
 const npmOptions = [
@@ -29,8 +30,8 @@ const manifest = z.object({ version: z.string(), bin: z.union([z.string(), z.rec
 const lockFile = z.object({ packages: z.record(z.string(), z.looseObject({ integrity: z.string().optional() })) })
 
 /**
- * A package of npm, pinned by the integrity of its tarball, its entry file and its lock, which names the integrity of all it
- * needs. Throws `server.start` for what is not a package of a registry.
+ * A package of npm, pinned by the integrity of its tarball, by every file of it and of all it needs, and by its lock, which
+ * names the integrity of these. Throws `server.start` for what is not a package of a registry.
  */
 export function npmPackage(spec: string): PackageSource {
   const name = packageOf(spec)
@@ -78,7 +79,7 @@ async function read(place: string, name: string, spec: string): Promise<PackageC
   const integrity = lockFile.parse(JSON.parse(lock)).packages[`node_modules/${name}`]?.integrity ?? ''
   const entry = join(home, file)
   const content = createHash('sha256')
-    .update(await readFile(join(place, entry)))
+    .update(await hashUnchanged(join(place, 'node_modules'), 'npm', () => false))
     .update(lock)
     .digest('hex')
   return { version, entry, pin: `npm:${name}@${version} ${integrity} sha256:${content}` }

@@ -9,6 +9,8 @@ import type { PackageContent, PackageSource, PackageStart } from './package-sour
 export interface Installed {
   /** Name of its folder, which says version and content: another version has another one. */
   readonly folder: string
+  /** Its whole path. */
+  readonly place: string
   readonly pin: string
   readonly start: PackageStart
   release(): void
@@ -41,6 +43,7 @@ export function createPackages(deps: { readonly folder: string; readonly log: Lo
   }
   const installed = (folder: string, source: PackageSource, content: PackageContent, release: () => void): Installed => ({
     folder,
+    place: join(deps.folder, folder),
     pin: content.pin,
     start: source.start(join(deps.folder, folder), content.entry),
     release,

@@ -1,4 +1,5 @@
-import { dirname } from 'node:path'
+import { userInfo } from 'node:os'
+import { dirname, join } from 'node:path'
 import { createApprovals } from '../approval/queue.ts'
 import { createBroker } from '../broker/broker.ts'
 import { loadConfig } from '../config/load.ts'
@@ -14,6 +15,7 @@ import { createLockState } from './lock.ts'
 import { createPackages } from './packages.ts'
 import { createPrincipalTokens } from './principal-keys.ts'
 import { Registry } from './registry.ts'
+import { createSandbox } from '../sandbox/sandbox.ts'
 import { createSigning } from './signing.ts'
 import type { Daemon } from './types.ts'
 import { createVault } from './vault.ts'
@@ -25,7 +27,7 @@ export interface PartsDeps extends Ground {
   readonly presets: PresetSource
 }
 
-type Made = 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'registry' | 'vault' | 'launcher' | 'onUnsealed'
+type Made = 'sandbox' | 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'registry' | 'vault' | 'launcher' | 'onUnsealed'
 
 export interface Parts extends Ground, Pick<Daemon, Made> {
   /** The one of the config in force. */
@@ -94,6 +96,13 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     signing,
     registry,
     vault,
+    sandbox: createSandbox({
+      folder: join(paths.runtime, 'box'),
+      places: { home: userInfo().homedir, hidden: [paths.state, paths.runtime], fixed: [dirname(paths.configFile)] },
+      baseFolder: dirname(paths.configFile),
+      clock,
+      config,
+    }),
     launcher: createLauncher({ store, audit, packages, baseFolder: dirname(paths.configFile), config }),
     network: () => builder.network,
     attach: (gateway) => void (endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)),

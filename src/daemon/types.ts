@@ -5,6 +5,7 @@ import type { Paths } from '../config/types.ts'
 import type { Surroundings } from '../core/types.ts'
 import type { Gateway } from '../gateway/types.ts'
 import type { Sessions } from '../identity/sessions.ts'
+import type { Sandbox } from '../sandbox/types.ts'
 import type { Sealer } from '../store/sealer.ts'
 import type { Store } from '../store/store.ts'
 import type { Configuration } from './configuration.ts'
@@ -32,6 +33,7 @@ export interface Daemon extends Surroundings {
   readonly gateway: Gateway
   readonly sessions: Sessions
   readonly launcher: Launcher
+  readonly sandbox: Sandbox
   readonly hardening: Hardening
   /** The kernel tells who connects. */
   readonly peerKnown: boolean

@@ -2,7 +2,7 @@ import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { JitError, quote } from '../core/errors.ts'
 import { findCommand } from './find-command.ts'
-import { hashFolder } from './hash-folder.ts'
+import { hashUnchanged } from './folder-hash.ts'
 import {
   type InstallerFailure,
   type InstallerRun,
@@ -103,7 +103,7 @@ async function read(place: string, request: UvxRequest): Promise<PackageContent>
   const kind = await scriptKind(folder, request)
   const others = request.others.map((other) => normalName(/^[A-Za-z0-9._-]+/.exec(other)?.[0] ?? ''))
   const more = others.map((name) => ` +${name}@${versions.get(name) ?? ''}`).join('')
-  const hash = await hashFolder(folder, (name) => name === '__pycache__')
+  const hash = await hashUnchanged(folder, 'uv', (name) => name === '__pycache__')
   return { version, entry: `${kind} ${request.command}`, pin: `pypi:${request.name}@${version}${more} sha256:${hash}` }
 }
 

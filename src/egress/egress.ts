@@ -6,6 +6,7 @@ import type { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
 import type { Network } from '../network/network.ts'
 import { type Authority, createAuthorities } from './authority.ts'
+import { openDoors } from './doors.ts'
 import { openEndpoint } from './endpoint.ts'
 import { createInner } from './inner.ts'
 import { heldByAll, Lane, socketsPerLane } from './lane.ts'
@@ -55,9 +56,14 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
       const lane = new Lane(options, nonce, createRefusals({ audit, clock, log }, options), limits.perLane, room)
       const authority = await authorities.get(hostsOf(options))
       const endpoint = options.endpoint === undefined ? undefined : await openEndpoint(inner, lane, options.endpoint)
+      const doors =
+        options.doors === undefined
+          ? undefined
+          : await openDoors({ folder: options.doors, lane, authority, proxyPort, endpoint, inner, clock, mostWaiting: limits.waiting })
       const end = (): void => {
         lanes.delete(options.lane)
         endpoint?.close()
+        doors?.close()
         lane.close()
       }
       lanes.set(options.lane, { lane, authority, end })
@@ -65,6 +71,7 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
         proxyUrl: `http://${options.lane}:${lane.nonce}@127.0.0.1:${proxyPort}`,
         caFile: authority.caFile,
         endpointUrl: endpoint?.url,
+        doors: doors?.doors ?? [],
         begin: (call) => lane.begin(call),
         close: end,
       }

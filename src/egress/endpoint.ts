@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import type { Inner } from './inner.ts'
 import type { Lane } from './lane.ts'
 import { listenOnLoopback } from './listen.ts'
@@ -7,6 +7,9 @@ import type { LaneEgress } from './types.ts'
 export interface Endpoint {
   /** `http://127.0.0.1:port`, of this lane alone. */
   readonly url: string
+  readonly port: number
+  /** Serves a connection that came another way. */
+  accept(socket: Socket): void
   close(): void
 }
 
@@ -16,11 +19,13 @@ export interface Endpoint {
  */
 export async function openEndpoint(inner: Inner, lane: Lane, options: NonNullable<LaneEgress['endpoint']>): Promise<Endpoint> {
   let host = ''
-  const server: Server = createServer({ noDelay: true }, (socket) => {
+  const accept = (socket: Socket): void => {
     if (lane.keep(socket, true) !== undefined) return void socket.destroy()
     const origin = new URL(options.upstream).origin
     inner.attach(socket, { lane, origin, host, misdirected: false, endpoint: { prefix: options.prefix, url: `http://${host}` } })
-  })
-  host = `127.0.0.1:${await listenOnLoopback(server)}`
-  return { url: `http://${host}`, close: () => server.close() }
+  }
+  const server: Server = createServer({ noDelay: true }, accept)
+  const port = await listenOnLoopback(server)
+  host = `127.0.0.1:${port}`
+  return { url: `http://${host}`, port, accept, close: () => server.close() }
 }

@@ -12,3 +12,14 @@ export function listenOnLoopback(server: Server): Promise<number> {
     })
   })
 }
+
+/** Listens on a unix socket that nothing stands at yet. */
+export function listenOnPath(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}

@@ -18,7 +18,7 @@ export interface ProxyDeps {
   readonly mostWaiting: number
 }
 
-const handshakeTimeout = 10_000
+export const handshakeTimeout = 10_000
 const lingering = 1000
 /** Connections that have shown no lane's nonce yet. */
 export const mostWaiting = 512

@@ -10,10 +10,18 @@ export interface LaneNetwork {
   readonly caFile: string
   /** `http://127.0.0.1:port` of this lane's own base-URL listener, when asked for. */
   readonly endpointUrl: string | undefined
+  /** Where a sandboxed child's connections come in; none without a folder for them. */
+  readonly doors: readonly Door[]
   /** Registers a call while it runs; the answer ends the registration. Throws nothing. */
   begin(call: InFlightCall): () => void
   /** Ends the lane: its nonce and placeholder are dead, its sockets destroyed. */
   close(): void
+}
+
+/** Connections to `port` of the child's own loopback belong on `socket`, a unix socket of this lane alone. */
+export interface Door {
+  readonly port: number
+  readonly socket: string
 }
 
 /** How a credential goes into a request: in the placeholder's place, or as a signature that is made anew. */
@@ -32,6 +40,8 @@ export interface LaneEgress {
   readonly open: ReadonlySet<string>
   /** Base-URL mode: where requests go (those to AWS to the service that they were signed for), and which path prefix is taken off. */
   readonly endpoint?: { readonly upstream: string; readonly prefix: string }
+  /** Private folder, for a child that has no network but doors: unix sockets are made there, and gone when the lane ends. */
+  readonly doors?: string
 }
 
 export interface InFlightCall {

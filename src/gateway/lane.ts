@@ -2,6 +2,8 @@ import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
+import type { Box } from '../sandbox/types.ts'
+import { boxLaunch, nobody } from './boxed.ts'
 import { Ending } from './ending.ts'
 import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
 import { injectedEnvironment } from './inject/environment.ts'
@@ -55,6 +57,7 @@ export class Lane {
   #pauses = 0
   #upstream: Upstream | undefined
   #credentials: CredentialsEndpoint | undefined
+  #box: Box | undefined
   #ended: JitError | undefined
 
   constructor(deps: GatewayDeps, options: LaneOptions) {
@@ -166,26 +169,44 @@ export class Lane {
     const launch = await this.#deps.launch(server)
     try {
       this.#throwIfEnded()
-      const standIn = config.provider === undefined ? undefined : this.#deps.standIn(config.provider)
+      const box = await this.#openBox()
+      const closed = box?.network === 'broker'
+      const standIn = config.provider !== undefined ? this.#deps.standIn(config.provider) : closed ? nobody() : undefined
       const { mode } = config.inject
-      const redirected = mode === 'egress' || mode === 'endpoint'
-      if (standIn !== undefined && redirected) await this.wire.open(config, standIn)
+      const redirected = closed || mode === 'egress' || mode === 'endpoint'
+      if (standIn !== undefined && redirected) await this.wire.open(config, standIn, closed ? box?.folder : undefined)
       if (mode === 'credentials' && lease !== undefined) await this.#openCredentials(lease)
       const injected = standIn === undefined ? {} : injectedEnvironment(config.inject, standIn, this.wire.network, lease)
       const provided = { ...standIn?.environment(redirected), ...this.#credentials?.environment }
-      const child = this.#startChild(launch, { ...provided, ...launch.environment, ...injected })
+      const whole = { ...provided, ...launch.environment, ...injected }
+      const boxed = boxLaunch(this.#deps, { name: server, config }, box, this.wire.network, launch, whole)
+      const child = this.#startChild(boxed.launch, boxed.environment)
       this.#upstream = child
       this.#deps.audit.append({
         type: 'server.started',
         server,
         lane: this.id,
-        detail: { pid: child.pid, pin: launch.pin, mode: config.provider === undefined ? 'none' : config.inject.mode },
+        detail: {
+          pid: child.pid,
+          pin: launch.pin,
+          mode: config.provider === undefined ? 'none' : config.inject.mode,
+          sandbox: box?.kind ?? 'none',
+        },
       })
       return launch.pin
     } catch (error) {
       launch.release?.()
       throw error
     }
+  }
+
+  /** Must not stay when the lane ended meanwhile. */
+  async #openBox(): Promise<Box | undefined> {
+    const box = await this.#deps.sandbox.open(this.#options.server)
+    if (this.ended) box?.close()
+    this.#throwIfEnded()
+    this.#box = box
+    return box
   }
 
   async #openCredentials(lease: Lease): Promise<void> {
@@ -255,6 +276,7 @@ export class Lane {
     this.#ending.end(error)
     this.wire.close()
     this.#credentials?.close()
+    this.#box?.close()
     this.#requests.end(error)
     try {
       this.#deps.audit.append({ type: 'server.stopped', server: this.#options.server, lane: this.id, detail: { reason: error.message } })

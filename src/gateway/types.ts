@@ -7,6 +7,7 @@ import type { JitError } from '../core/errors.ts'
 import type { Principal, Surroundings } from '../core/types.ts'
 import type { Authentication, Egress } from '../egress/types.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
+import type { Sandbox } from '../sandbox/types.ts'
 import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
 
@@ -18,6 +19,10 @@ export interface LaunchSpec {
   readonly environment: Readonly<Record<string, string>>
   /** What was pinned, for the trail: `npm:name@version …` or `pypi:name@version …`, with a hash. */
   readonly pin: string
+  /** Of an installed package: all that its program needs stands there. */
+  readonly folder?: string
+  /** Written to the child's file descriptor 3. */
+  readonly handed?: string
   /** The child has ended: what it was started from may be removed. */
   readonly release?: () => void
 }
@@ -32,6 +37,7 @@ export interface GatewayDeps extends Surroundings {
   readonly children: ChildTable
   /** Throws JitError `server.start` or `server.pin`. */
   launch(server: string): Promise<LaunchSpec>
+  readonly sandbox: Pick<Sandbox, 'open'>
   /** Private folder for what is handed to children by file, of the runtime folder. */
   readonly handover: string
   /** What a lane's child holds in place of that provider's credential; another one each time. */

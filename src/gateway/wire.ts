@@ -35,8 +35,11 @@ export class Wire {
     return this.#network
   }
 
-  /** Opens the network, with what the server may do before any call. Throws the lane's reason when that ends meanwhile. */
-  async open({ inject, open }: ServerConfig, { placeholder, origin, authentication }: StandIn): Promise<void> {
+  /**
+   * Opens the network, with what the server may do before any call; `doors` is a folder for the sockets of a child that has no
+   * other network. Throws the lane's reason when that ends meanwhile.
+   */
+  async open({ inject, open }: ServerConfig, { placeholder, origin, authentication }: StandIn, doors?: string): Promise<void> {
     const { server, lane } = this.#options
     const compiled = this.#deps.policy().servers.get(server)
     if (compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
@@ -49,6 +52,7 @@ export class Wire {
       origins: compiled.origins,
       open: new Set(open),
       ...(endpoint === undefined ? {} : { endpoint }),
+      ...(doors === undefined ? {} : { doors }),
     })
     const ended = this.#options.ended()
     if (ended !== undefined) {

@@ -18,7 +18,8 @@ const layers: Record<string, readonly string[]> = {
   policy: ['core', 'config'],
   broker: ['core', 'provider', 'store', 'audit'],
   egress: ['core', 'audit', 'broker', 'network'],
-  gateway: ['core', 'api', 'config', 'policy', 'store', 'broker', 'egress', 'audit', 'approval', 'identity'],
+  sandbox: ['core', 'config'],
+  gateway: ['core', 'api', 'sandbox', 'config', 'policy', 'store', 'broker', 'egress', 'audit', 'approval', 'identity'],
   daemon: [
     'core',
     'api',
@@ -32,6 +33,7 @@ const layers: Record<string, readonly string[]> = {
     'policy',
     'broker',
     'egress',
+    'sandbox',
     'gateway',
   ],
   shim: ['api', 'core'],

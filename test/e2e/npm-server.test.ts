@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { root, runJit } from '../support/command.ts'
@@ -87,6 +87,13 @@ describe('a server from an npm registry', () => {
     await must(stage, ['stop'])
     await expect(started(stage, 'greeter')).rejects.toThrow(/1703|pinned/)
     writeFileSync(file, text)
+    await started(stage, 'greeter')
+    // Not its entry: any file of the installation counts.
+    const beside = join(dirname(file), 'beside.js')
+    writeFileSync(beside, '')
+    await must(stage, ['stop'])
+    await expect(started(stage, 'greeter')).rejects.toThrow(/1703|pinned/)
+    rmSync(beside)
     await started(stage, 'greeter')
   })
 

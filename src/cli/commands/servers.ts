@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { routes, serverView } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
 import { table } from '../output/layout.ts'
+import { sandboxNotes, sandboxWord } from '../output/sandbox.ts'
 import { print, printJson } from '../output/terminal.ts'
 
 export function serversCommand(): Command {
@@ -11,15 +12,18 @@ export function serversCommand(): Command {
       const found = z.array(serverView).parse(await client.call(routes.servers))
       if (json) return printJson(found)
       if (found.length === 0) return print('No server is behind jit. `jit add --help` says how to put one there.')
-      const rows = found.map(({ name, provider, mode, allow, ask, url, run }) => [
+      const rows = found.map(({ name, provider, mode, allow, ask, url, run, sandbox }) => [
         name,
         provider || '-',
         mode || '-',
         String(allow.length),
         String(ask.length),
+        sandboxWord(sandbox),
         url || run.join(' '),
       ])
-      print(table(['name', 'provider', 'mode', 'allowed', 'ask', 'command'], rows))
+      print(table(['name', 'provider', 'mode', 'allowed', 'ask', 'sandbox', 'command'], rows))
+      const notes = sandboxNotes(found)
+      if (notes !== '') print(`\n${notes}`)
     }),
   )
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { routes, type StatusView, statusView } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
 import { card, table } from '../output/layout.ts'
+import { sandboxNotes, sandboxWord } from '../output/sandbox.ts'
 import { colours, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 import { since } from '../output/time.ts'
@@ -24,6 +25,7 @@ export function statusScreen(status: StatusView, now = Date.now()): string {
     daemonCard(status, now),
     sessionTable(status),
     serverTable(status, now),
+    sandboxNotes(status.servers),
     lastErrors(status),
   ]
   return blocks.filter((block) => block !== '').join('\n\n')
@@ -57,18 +59,19 @@ function sessionTable({ sessions }: StatusView): string {
 
 function serverTable({ servers }: StatusView, now: number): string {
   if (servers.length === 0) return ''
-  const rows = servers.flatMap(({ name, lanes }) =>
+  const rows = servers.flatMap(({ name, lanes, sandbox }) =>
     lanes.length === 0
-      ? [[name, { text: 'idle', paint: colours.dim }, '', '', '']]
+      ? [[name, { text: 'idle', paint: colours.dim }, '', '', sandboxWord(sandbox), '']]
       : lanes.map(({ pid, startedAt, inFlight, partition }) => [
           name,
           `pid ${pid}`,
           since(startedAt, now),
           String(inFlight),
+          sandboxWord(sandbox),
           partition || '-',
         ]),
   )
-  return table(['server', 'process', 'age', 'in flight', 'lane'], rows)
+  return table(['server', 'process', 'age', 'in flight', 'sandbox', 'lane'], rows)
 }
 
 function lastErrors({ servers }: StatusView): string {

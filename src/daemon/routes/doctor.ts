@@ -1,6 +1,8 @@
 import { existsSync, lstatSync } from 'node:fs'
 import { formatProblem } from '../../config/problems.ts'
+import type { ServerConfig } from '../../config/schema.ts'
 import type { DoctorView } from '../../api/schema.ts'
+import type { Verdict } from '../../sandbox/types.ts'
 import type { Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
@@ -66,12 +68,7 @@ export function doctorRoutes(daemon: Daemon): Routes {
             'answered from the command line',
             'Any program of this account can run `jit approve`: that a person is there is not checked yet.',
           ),
-          check(
-            'local servers',
-            'warn',
-            'run as you, without a sandbox',
-            'jit keeps credentials from them, but not your files: a sandbox is not built yet.',
-          ),
+          ...(await sandboxChecks(daemon)),
         ],
       }
     },
@@ -80,6 +77,34 @@ export function doctorRoutes(daemon: Daemon): Routes {
 
 function check(name: string, state: Check['state'], found: string, advice: string): Check {
   return { name, state, found, advice: state === 'ok' ? '' : advice }
+}
+
+/** What the machine can do, then each local server that runs without. */
+async function sandboxChecks({ sandbox, configuration }: Daemon): Promise<Check[]> {
+  const machine = await sandbox.machine(true)
+  const found = machine.used
+    ? `${machine.kind}: ${machine.reason}`
+    : `${machine.reason}, so local servers can read your files, use the network and look at your other programs`
+  const servers = Object.entries(configuration.current.loaded.config.servers)
+  const each = await Promise.all(servers.map(async ([name, server]) => ({ name, server, verdict: await sandbox.judge(server) })))
+  // Without a sandbox on the machine that one line says it for all, but for a server that must have one.
+  const weak = each.filter(
+    ({ server, verdict }) =>
+      server.run !== undefined && (!verdict.used || verdict.network === 'machine') && (machine.used || server.sandbox === 'on'),
+  )
+  return [
+    check('sandbox', machine.used && machine.advice === '' ? 'ok' : 'warn', found, machine.advice),
+    ...weak.map(({ name, server, verdict }) =>
+      check(`sandbox: ${name}`, server.sandbox === 'on' && !verdict.used ? 'fail' : 'warn', sandboxOf(verdict, server), verdict.advice),
+    ),
+  ]
+}
+
+function sandboxOf({ used, reason }: Verdict, { sandbox }: ServerConfig): string {
+  if (used) return reason
+  return sandbox === 'on'
+    ? `it must have one and does not start: ${reason}`
+    : `runs without one: ${reason}; it can read your files and use the network`
 }
 
 function configState(daemon: Daemon): Check['state'] {

@@ -1,4 +1,5 @@
 import { addServer, explainRequest, type ServerView, updateServer } from '../../api/schema.ts'
+import type { ServerConfig } from '../../config/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { makeOperation } from '../../policy/operation.ts'
@@ -8,18 +9,19 @@ import type { Daemon } from '../types.ts'
 export function serverRoutes(daemon: Daemon): Routes {
   const { configuration, launcher } = daemon
   const entries = () => configuration.current.loaded.config.servers
-  const views = (): ServerView[] =>
-    Object.entries(entries()).map(([name, server]) => ({
-      name,
-      run: server.run ?? [],
-      url: server.url ?? '',
-      provider: server.provider ?? '',
-      preset: server.preset ?? '',
-      mode: server.provider === undefined ? '' : server.inject.mode,
-      allow: server.allow,
-      ask: server.ask,
-      pin: launcher.pin(name),
-    }))
+  const view = async (name: string, server: ServerConfig): Promise<ServerView> => ({
+    name,
+    run: server.run ?? [],
+    url: server.url ?? '',
+    provider: server.provider ?? '',
+    preset: server.preset ?? '',
+    mode: server.provider === undefined ? '' : server.inject.mode,
+    allow: server.allow,
+    ask: server.ask,
+    pin: launcher.pin(name),
+    sandbox: await daemon.sandbox.judge(server),
+  })
+  const views = (): Promise<ServerView[]> => Promise.all(Object.entries(entries()).map(([name, server]) => view(name, server)))
   const known = (name: string): void => {
     if (entries()[name] === undefined) throw new JitError('not-found', `there is no server ${quote(name)}`)
   }
@@ -50,7 +52,7 @@ export function serverRoutes(daemon: Daemon): Routes {
       } finally {
         pinning.done()
       }
-      return views().find((view) => view.name === asked.name)
+      return (await views()).find(({ name }) => name === asked.name)
     },
     updateServer: async (request) => {
       const name = nameIn(request)

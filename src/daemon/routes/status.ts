@@ -7,7 +7,7 @@ export function statusRoutes(daemon: Daemon): Routes {
   return { status: () => readStatus(daemon) }
 }
 
-function readStatus(daemon: Daemon): StatusView {
+async function readStatus(daemon: Daemon): Promise<StatusView> {
   const { paths, configuration, sealer, broker, audit, gateway } = daemon
   const leases = broker.leases()
   const count = (...states: string[]): number => leases.filter((lease) => states.includes(lease.state)).length
@@ -33,12 +33,15 @@ function readStatus(daemon: Daemon): StatusView {
     sessions: daemon.sessions
       .list()
       .map(({ session, agent, human, connections }) => ({ session, agent: agent.name, pid: agent.pid, human, connections })),
-    servers: Object.keys(configuration.current.loaded.config.servers).map((name) => ({
-      name,
-      lanes: gateway.lanes(name),
-      pin: daemon.launcher.pin(name),
-      lastError: gateway.lastError(name),
-    })),
+    servers: await Promise.all(
+      Object.entries(configuration.current.loaded.config.servers).map(async ([name, server]) => ({
+        name,
+        lanes: gateway.lanes(name),
+        pin: daemon.launcher.pin(name),
+        lastError: gateway.lastError(name),
+        sandbox: await daemon.sandbox.judge(server),
+      })),
+    ),
     warnings: warningsOf(daemon, problems.length, count('lost', 'irrevocable'), count('live', 'revoking')),
   }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import type { Readable, Writable } from 'node:stream'
+import { type Readable, Writable } from 'node:stream'
 import { Outlet } from '../../api/outlet.js'
 import type { Clock } from '../../core/clock.ts'
 import { JitError } from '../../core/errors.ts'
@@ -175,15 +175,24 @@ function start({ launch, environment, server }: ChildOptions): Started {
     const child: ChildProcess = spawn(launch.command, [...launch.args], {
       cwd: launch.cwd,
       env: { ...environment },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', ...(launch.handed === undefined ? [] : ['pipe' as const])],
       detached: true,
     })
+    if (launch.handed !== undefined) hand(child, launch.handed)
     if (hasPipes(child)) return child
     child.on('error', () => undefined)
     throw new Error('no file descriptors are left for its pipes')
   } catch (error) {
     throw new JitError('server.start', `server ${server} could not be started: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+/** One that ends before it has read it has its own words about that. */
+function hand(child: ChildProcess, text: string): void {
+  const pipe = child.stdio[3]
+  if (!(pipe instanceof Writable)) return
+  pipe.on('error', () => undefined)
+  pipe.end(text)
 }
 
 /** Against its type, Node gives none when the process is out of file descriptors. */

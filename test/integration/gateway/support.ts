@@ -121,6 +121,7 @@ export async function openBench(servers = plain): Promise<Bench> {
       authentication: 'token',
       environment: (held) => ({ API_REGION: 'north', API_HOME: 'none', ...(held ? { API_OTHER_HALF: 'held' } : {}) }),
     }),
+    sandbox: { open: () => Promise.resolve(undefined) },
     handover: folder,
     identify: () => ({
       principal: { human: 'ada(1000)', agent: { name: 'agent', pid: 7, startTime: 1, evidence: 'peer' }, session: 'session_1' },

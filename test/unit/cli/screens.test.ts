@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ExplainView, StatusView } from '../../../src/api/schema.ts'
+import type { SandboxView, ExplainView, StatusView } from '../../../src/api/schema.ts'
 import { pick } from '../../../src/cli/answer.ts'
 import { type Approval, approvalCard } from '../../../src/cli/approval-card.ts'
 import { explanation } from '../../../src/cli/commands/explain.ts'
@@ -259,6 +259,8 @@ describe('jit status', () => {
 
   it('begins with what needs attention, and names idle servers and last errors', () => {
     const lane = { lane: 'lane_1', pid: 9, partition: 'acme/web', inFlight: 1, startedAt: 0 }
+    const sandbox: SandboxView = { used: true, kind: 'bubblewrap', network: 'broker', reason: 'fine', advice: '' }
+    const none: SandboxView = { used: false, kind: 'none', network: 'machine', reason: 'bubblewrap is missing', advice: 'Install it.' }
     const text = statusScreen(
       {
         ...status,
@@ -267,8 +269,8 @@ describe('jit status', () => {
         leases: { live: 0, minting: 1, outstanding: 2, lost: 3 },
         sessions: [{ session: 'session_1', agent: 'claude', pid: 5, human: 'ada(1000)', connections: 2 }],
         servers: [
-          { name: 'github', lanes: [lane], pin: '', lastError: '' },
-          { name: 'files', lanes: [], pin: '', lastError: 'it ended with code 3\u001b[2J' },
+          { name: 'github', lanes: [lane], pin: '', lastError: '', sandbox },
+          { name: 'files', lanes: [], pin: '', lastError: 'it ended with code 3\u001b[2J', sandbox: none },
         ],
       },
       60_000,
@@ -284,6 +286,7 @@ describe('jit status', () => {
       'acme/web',
       'idle',
       '✗ files: it ended with code 3\\u001b[2J',
+      '! files: no sandbox: bubblewrap is missing; it can read your files and use the network by itself. Install it.',
     ])
       expect(text).toContain(part)
   })
