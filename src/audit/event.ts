@@ -38,6 +38,12 @@ export type AuditEvent =
       readonly by?: string
     }
   | {
+      /** A server asked the client for its model, its user or its folders (`asked`, allowed or not), and what came of it. */
+      readonly type: 'client.asked' | 'client.answered'
+      readonly server: string
+      readonly detail: JsonObject
+    }
+  | {
       readonly type:
         | 'daemon.started'
         | 'daemon.stopped'
@@ -53,6 +59,7 @@ export type AuditEvent =
         | 'trail.repaired'
         | 'revoke.asked'
         | 'message.refused'
+        | 'message.passed'
       readonly detail: JsonObject
       readonly by?: string
     }

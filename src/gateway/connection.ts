@@ -10,8 +10,9 @@ import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import type { ClientLink } from './link.ts'
 import { filterList, isList } from './lists.ts'
-import { fromClient, fromServer, unknownMethod } from './methods.ts'
+import { fromClient, fromServer, isVendor, unknownMethod } from './methods.ts'
 import { runCall } from './pipeline.ts'
+import { Questions } from './questions.ts'
 import { refuseReference } from './reference.ts'
 import { Refusals } from './refusals.ts'
 import { currentScrubber } from './scrubbing.ts'
@@ -72,9 +73,12 @@ export class Connection {
       server,
       lanes: () => this.lanes.all,
       isPrimary: (lane) => this.lanes.isPrimary(lane),
-      mayAskModel: () => deps.config().servers[server]?.sampling === 'allow',
+      questions: new Questions(deps, { server, connection: this.id, session: principal.session }),
+      passes: (message) => this.#passes('server', message),
       refused: (error) => this.#refusals.note('server', error),
       progressOf: (token) => this.#inFlightWith(token),
+      isProgressOfTask: () => false,
+      ofTask: () => false,
       write: (line, about) => this.#flow.message(line, about),
     })
     this.#context = {
@@ -116,7 +120,7 @@ export class Connection {
       return
     }
     if (message.kind === 'notification') {
-      if (fromClient.notifications.has(message.method)) return this.#notify(message, bytes)
+      if (fromClient.notifications.has(message.method) || this.#passes('client', message)) return this.#notify(message, bytes)
       // Some server might take it for a request all the same; nobody would have decided on it.
       const isRequest = fromClient.requests.has(message.method) || fromServer.requests.has(message.method)
       return this.#refusals.note(
@@ -132,7 +136,7 @@ export class Connection {
       this.#noteProgress(message)
       return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
     }
-    if (!fromClient.requests.has(message.method)) {
+    if (!fromClient.requests.has(message.method) && !this.#passes('client', message)) {
       const error = this.#unknown(message.method)
       this.#refusals.note('client', error)
       return this.#fail(message.id, error)
@@ -217,8 +221,25 @@ export class Connection {
       return this.#inFlight.get(JSON.stringify(id))?.end(new JitError('cancelled', 'the client cancelled the call'))
     }
     if (message.method === 'notifications/progress') return this.#serverMessages.progress(message)
+    if (message.method === 'notifications/tasks/status') {
+      if (!this.#serverMessages.taskStatus(message))
+        this.#refusals.note('client', new JitError('message.foreign', `no server asked for the task ${quote(message.params['taskId'])}`))
+      return
+    }
     if (message.method === 'notifications/initialized') this.#handshake.initialized = true
     this.#flow.toServers(bytes)
+  }
+
+  /** Beside MCP's own methods those that the config names pass, on the record. */
+  #passes(from: 'client' | 'server', { kind, method }: Message & { kind: 'request' | 'notification' }): boolean {
+    if (!isVendor(method, this.#deps.config().servers[this.server]?.methods ?? [])) return false
+    try {
+      this.#refusals.passed(from, kind, method)
+      return true
+    } catch (failure) {
+      this.#deps.log.error('message of a vendor not recorded, and refused', { error: String(failure) })
+      return false
+    }
   }
 
   #unknown(method: string): JitError {

@@ -28,7 +28,7 @@ export function parseMessage(bytes: Buffer, limits: ScanLimits & { readonly mess
   try {
     value = JSON.parse(text)
   } catch {
-    return refuse('message.malformed', 'the message is not JSON', null)
+    return { ok: false, id: null, error: new JitError('message.malformed', 'the message is not JSON', { details: { unreadable: true } }) }
   }
   const message = classify(value)
   if (message === undefined)
@@ -53,9 +53,15 @@ export function classify(value: unknown): Message | undefined {
   return id === null || isId(id) ? { kind: 'response', id: id ?? null, value } : undefined
 }
 
-/** A method that jit does not know has JSON-RPC's own code: clients try methods, and look for it. */
+/** What JSON-RPC and MCP have a code of their own for: the other end looks for it. */
+const protocolCodes: Partial<Record<ErrorCode, number>> = {
+  'message.unknown': -32601,
+  'message.malformed': -32600,
+  'message.foreign': -32602,
+}
+
 export function errorAnswer(id: Id | null, error: JitError): JsonObject {
-  const code = error.code === 'message.unknown' ? -32601 : error.rpcCode
+  const code = error.details['unreadable'] === true ? -32700 : (protocolCodes[error.code] ?? error.rpcCode)
   return {
     jsonrpc: '2.0',
     id,

@@ -3,6 +3,7 @@ import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
 import { Ending } from './ending.ts'
+import { type Asked, ClientTasks } from './client-tasks.ts'
 import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
 import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
@@ -41,8 +42,9 @@ const startTimeout = 30_000
 export class Lane {
   readonly id = newId('lane')
   readonly startedAt: number
-  /** What the server asked the client: JSON of its id → JSON of its progress token. */
-  readonly asked = new Map<string, string>()
+  /** What the server asked the client, by the JSON of its id. */
+  readonly asked = new Map<string, Asked>()
+  readonly clientTasks = new ClientTasks()
   key: string | undefined
   inUse = 0
   lastUsed = 0
