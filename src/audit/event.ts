@@ -7,7 +7,7 @@ import type { Effect, Principal, RuleReference } from '../core/types.ts'
  */
 export type AuditEvent =
   | CallIntent
-  | (CallFields & { readonly type: 'call.release' })
+  | (CallFields & { readonly type: 'call.release'; readonly task?: string })
   | (CallFields & CloseFields & { readonly type: 'call.close' })
   | {
       readonly type: 'lease.minting' | 'lease.issued' | 'lease.failed' | 'lease.ended'
@@ -89,6 +89,8 @@ export interface CloseFields {
   readonly result: 'ok' | 'tool-error' | 'denied' | 'error' | 'aborted' | 'revoked'
   readonly error?: { readonly code: string; readonly message: string }
   readonly lease?: LeaseFields
+  /** The server's id of the task that the call became. */
+  readonly task?: string
   readonly requests: readonly UpstreamRequest[]
   /** Milliseconds from the call's arrival to this record. */
   readonly took: number
