@@ -7,7 +7,7 @@ import type { Effect, Principal, RuleReference } from '../core/types.ts'
  */
 export type AuditEvent =
   | CallIntent
-  | (CallFields & { readonly type: 'call.release' })
+  | (CallFields & { readonly type: 'call.release'; readonly task?: string })
   | (CallFields & CloseFields & { readonly type: 'call.close' })
   | {
       readonly type: 'lease.minting' | 'lease.issued' | 'lease.failed' | 'lease.ended'
@@ -38,6 +38,12 @@ export type AuditEvent =
       readonly by?: string
     }
   | {
+      /** A server asked the client for its model, its user or its folders (`asked`, allowed or not), and what came of it. */
+      readonly type: 'client.asked' | 'client.answered'
+      readonly server: string
+      readonly detail: JsonObject
+    }
+  | {
       readonly type:
         | 'daemon.started'
         | 'daemon.stopped'
@@ -53,6 +59,7 @@ export type AuditEvent =
         | 'trail.repaired'
         | 'revoke.asked'
         | 'message.refused'
+        | 'message.passed'
       readonly detail: JsonObject
       readonly by?: string
     }
@@ -82,6 +89,8 @@ export interface CloseFields {
   readonly result: 'ok' | 'tool-error' | 'denied' | 'error' | 'aborted' | 'revoked'
   readonly error?: { readonly code: string; readonly message: string }
   readonly lease?: LeaseFields
+  /** The server's id of the task that the call became. */
+  readonly task?: string
   readonly requests: readonly UpstreamRequest[]
   /** Milliseconds from the call's arrival to this record. */
   readonly took: number

@@ -15,10 +15,12 @@ export function diffServer(path: string, before: ServerConfig, after: ServerConf
     ...diffWhere(`${path}.where`, before.where, after.where),
     // With or without a row of its own, a tool falls back on the preset's: which of the two is wider cannot be told.
     ...diffEntries(`${path}.tools`, before.tools, after.tools, diffRow, { added: 'wider', removed: 'wider' }),
-    ...(['pass', 'resources', 'prompts', 'open', 'readable', 'writable'] as const).flatMap((key) =>
+    ...(['pass', 'resources', 'prompts', 'open', 'readable', 'writable', 'methods'] as const).flatMap((key) =>
       diffSet(`${path}.${key}`, before[key], after[key], 'wider'),
     ),
-    ...diffRank(`${path}.sampling`, ['deny', 'allow'], before.sampling, after.sampling),
+    ...(['sampling', 'elicitation', 'roots'] as const).flatMap((key) =>
+      diffRank(`${path}.${key}`, ['deny', 'allow'], before[key], after[key]),
+    ),
     ...(ownTtl ? diffNumber(`${path}.ttl`, before.ttl ?? from.ttl, after.ttl ?? to.ttl, formatDuration) : []),
     ...(ownLifetime ? diffRank(`${path}.lifetime`, ['call', 'ttl'], before.lifetime ?? from.lifetime, after.lifetime ?? to.lifetime) : []),
     ...diffNumber(`${path}.lanes`, before.lanes, after.lanes, String),

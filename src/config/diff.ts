@@ -23,6 +23,7 @@ function diffSettings(before: Config, after: Config): Change[] {
     ...differing('approvals', before.approvals, after.approvals, 'other'),
     ...diffRank('audit.sync', ['each', 'batch'], before.audit.sync, after.audit.sync),
     ...diffRank('audit.arguments', ['full', 'digest', 'none'], before.audit.arguments, after.audit.arguments),
+    ...differing('audit.meta', before.audit.meta, after.audit.meta, 'other'),
     ...differing('audit.segmentBytes', before.audit.segmentBytes, after.audit.segmentBytes, 'other'),
     ...limits,
     ...differing('network.hosts', before.network.hosts, after.network.hosts, 'wider'),

@@ -10,6 +10,19 @@ const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name
 const origin = z.string().regex(/^https?:\/\/[^/?#\s@]+$/, 'an origin is https://host[:port], without a path')
 const lifetime = z.enum(['call', 'ttl'])
 
+/** A method beside MCP's own; the names that MCP has, or may come to have, are not for it. */
+const vendorMethod = z
+  .string()
+  .regex(/^[A-Za-z][\w.-]*(\/[\w.-]+)+$/, 'a method is like vendor/name')
+  .max(128)
+  .refine(
+    (name) =>
+      !/^(notifications\/)?(tools|resources|prompts|completion|logging|tasks|sampling|elicitation|roots|server|subscriptions)(\/|$)/i.test(
+        name,
+      ) && !/^notifications\/[^/]*$/i.test(name),
+    'the protocol’s own methods are not named here',
+  )
+
 /** Tool, resource and prompt names as MCP servers may use them. */
 export const toolName = /^[A-Za-z0-9_.-]{1,128}$/
 
@@ -118,7 +131,10 @@ export const server = z.strictObject({
   tools: z.record(z.string(), toolRow).default({}),
   resources: z.array(z.string()).default([]).describe('URIs that may be read; a trailing * matches the rest'),
   prompts: z.array(z.string()).default([]),
-  sampling: z.enum(['allow', 'deny']).default('deny'),
+  sampling: z.enum(['allow', 'deny']).default('deny').describe('may it ask the client’s model?'),
+  elicitation: z.enum(['allow', 'deny']).default('allow').describe('may it ask the person who uses the client?'),
+  roots: z.enum(['allow', 'deny']).default('allow').describe('may it ask for the client’s folders?'),
+  methods: z.array(vendorMethod).default([]).describe('methods beside MCP’s own that may pass, in both directions, e.g. acme/reindex'),
   ttl: duration.optional(),
   lifetime: lifetime.optional(),
   lanes: z.int().min(1).max(64).default(4),
@@ -154,6 +170,11 @@ export const configSchema = z.strictObject({
     .strictObject({
       sync: z.enum(['batch', 'each']).default('batch').describe('each: survives a power cut, about 0.15 ms a record'),
       arguments: z.enum(['full', 'digest', 'none']).default('digest'),
+      meta: z
+        .array(z.string().min(1).max(128))
+        .max(32)
+        .default([])
+        .describe('keys of a call’s `_meta` that are recorded beside the trace and the ids of turns that are known'),
       segmentBytes: z
         .int()
         .min(4096)

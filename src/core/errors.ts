@@ -113,7 +113,13 @@ export const errorTable = {
     http: 400,
     rpc: 1803,
     exit: 65,
-    hint: 'jit passes on the methods of the MCP revisions 2024-11-05 to 2025-11-25, and no others.',
+    hint: 'jit passes on the methods of the MCP revisions 2024-11-05 to 2026-07-28, those that `methods` of the server names, and no others.',
+  },
+  'message.foreign': {
+    http: 404,
+    rpc: 1804,
+    exit: 65,
+    hint: 'A task or a request state is only good for the connection and the call that it was given to: make the call again.',
   },
 
   'egress.refused': {

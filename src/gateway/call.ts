@@ -1,3 +1,4 @@
+import type { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Scrubber } from '../core/scrub.ts'
@@ -6,6 +7,9 @@ import { makeOperation } from '../policy/operation.ts'
 import { Ending } from './ending.ts'
 import type { Id } from './jsonrpc.ts'
 import type { LanePool } from './lanes.ts'
+import type { Questions } from './questions.ts'
+import type { Rounds } from './rounds.ts'
+import type { Tasks } from './tasks.ts'
 import type { GatewayDeps } from './types.ts'
 
 /** A request that policy governs, as it came. */
@@ -26,6 +30,15 @@ export interface CallContext {
   /** SHA-256 of the tool's definition as last listed. */
   definition(tool: string): string
   scrubber(): Scrubber
+  readonly questions: Questions
+  readonly rounds: Rounds
+  readonly tasks: Tasks
+  /** Revision of the protocol that a request is of: its own word, or else what was agreed on; empty before that. */
+  revision(params: JsonObject): string
+  /** A tool that may be used and names this page of its own, `ui://…`. */
+  toolOfPage(uri: string): string | undefined
+  /** A message of the client goes no further: for the trail. */
+  refused(error: JitError): void
   /** Registers a request, to be ended from outside (cancel, disconnect, lock); the returned function forgets it. */
   track(id: Id, ending: Ending): () => void
   answer(id: Id, line: string): void
@@ -57,6 +70,11 @@ export class Call {
     this.policy = context.deps.policy().digest
     this.rules = rulesOf(context)
     this.#untrack = context.track(request.id, this.ending)
+  }
+
+  /** Its request has been answered, and the call goes on. */
+  detach(): void {
+    this.#untrack()
   }
 
   /** Nothing ends it any more. */

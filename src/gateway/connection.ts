@@ -2,20 +2,28 @@ import { JitError, quote, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
+import { Batches, batchRevision } from './batches.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
 import { Ending } from './ending.ts'
-import { errorAnswer, type Id, type Message, parseMessage } from './jsonrpc.ts'
+import { type Id, type Message, errorAnswer, parseMessage } from './jsonrpc.ts'
 import { Flow } from './flow.ts'
-import type { Handshake } from './lane.ts'
+import type { Handshake, Lane } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import type { ClientLink } from './link.ts'
-import { filterList, isList } from './lists.ts'
-import { fromClient, fromServer, unknownMethod } from './methods.ts'
+import { listening } from './listening.ts'
+import { filterList, isList, shortestTtl } from './lists.ts'
+import { fromClient, fromServer, isVendor, unknownMethod } from './methods.ts'
+import { Pages } from './pages.ts'
 import { runCall } from './pipeline.ts'
+import { Questions } from './questions.ts'
 import { refuseReference } from './reference.ts'
 import { Refusals } from './refusals.ts'
+import { Rounds } from './rounds.ts'
 import { currentScrubber } from './scrubbing.ts'
 import { ServerMessages } from './server-messages.ts'
+import { specialOf } from './special.ts'
+import { runTaskLeg } from './task-legs.ts'
+import { Tasks } from './tasks.ts'
 import type { GatewayDeps } from './types.ts'
 
 const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
@@ -39,13 +47,15 @@ export class Connection {
   readonly #deps: GatewayDeps
   readonly #flow: Flow
   readonly #refusals: Refusals
-  readonly #handshake: Handshake = { initialize: undefined, initialized: false }
+  readonly #handshake: Handshake = { initialize: undefined, initialized: false, revision: '', level: undefined }
   readonly #inFlight = new Map<string, Ending>()
   /** Id of a request in flight → its progress token, both as JSON. */
   readonly #progress = new Map<string, string>()
   readonly #definitions = new Map<string, string>()
   readonly #context: CallContext
   readonly #serverMessages: ServerMessages
+  readonly #batches: Batches
+  readonly #pages = new Pages()
   #pin = ''
   #closed = false
 
@@ -68,13 +78,18 @@ export class Connection {
       },
       onLaneEnd: (error) => events.onServerError(server, error),
     })
+    const questions = new Questions(deps, { server, connection: this.id, session: principal.session })
+    const tasks = new Tasks({ clock: deps.clock, questions, release: (lease) => deps.broker.release(lease) })
     this.#serverMessages = new ServerMessages({
       server,
       lanes: () => this.lanes.all,
       isPrimary: (lane) => this.lanes.isPrimary(lane),
-      mayAskModel: () => deps.config().servers[server]?.sampling === 'allow',
+      questions,
+      passes: (message) => this.#passes('server', message),
       refused: (error) => this.#refusals.note('server', error),
       progressOf: (token) => this.#inFlightWith(token),
+      isProgressOfTask: (lane, token) => tasks.hasProgress(lane, token),
+      ofTask: (lane, message, line) => this.#newsOfTask(lane, message, line),
       write: (line, about) => this.#flow.message(line, about),
     })
     this.#context = {
@@ -86,17 +101,32 @@ export class Connection {
       pin: () => this.#pin,
       definition: (tool) => this.#definitions.get(tool) ?? '',
       scrubber,
+      questions,
+      rounds: new Rounds(questions),
+      tasks,
+      revision: (params) => this.#revisionOf(params),
+      toolOfPage: (uri) => this.#toolOfPage(uri),
+      refused: (error) => this.#refusals.note('client', error),
       track: (id, ending) => {
         const key = scalarJson(id)
         this.#inFlight.set(key, ending)
         return () => {
+          // The id may be another request's by now.
+          if (this.#inFlight.get(key) !== ending) return
           this.#inFlight.delete(key)
           this.#progress.delete(key)
         }
       },
       answer: (id, line) => this.#answer(id, line),
-      forget: (id) => this.#flow.answer(scalarJson(id), ''),
+      forget: (id) => this.#answer(id, ''),
     }
+    this.#batches = new Batches({
+      isInFlight: (id) => this.#inFlight.has(id),
+      deliver: (message) => this.#receive(message, Buffer.from(JSON.stringify(message.value))),
+      answer: (id, line) => this.#flow.answer(id, line),
+      refused: (error) => this.#refusals.note('client', error),
+      cap: () => deps.config().limits.resultBytes,
+    })
   }
 
   /** One message of the client. */
@@ -104,19 +134,23 @@ export class Connection {
     if (this.#closed) return
     const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
+      if (parsed.batch !== undefined && this.#handshake.revision === batchRevision) return this.#batches.receive(parsed.batch)
       this.#refusals.note('client', parsed.error)
       return this.#answer(parsed.id, JSON.stringify(errorAnswer(parsed.id, parsed.error)))
     }
     const { message } = parsed
     // A line break between tokens would make a second message, which nobody looked at, of what stands behind it.
-    const bytes = payload.includes(10) || payload.includes(13) ? Buffer.from(JSON.stringify(message.value)) : payload
+    this.#receive(message, payload.includes(10) || payload.includes(13) ? Buffer.from(JSON.stringify(message.value)) : payload)
+  }
+
+  #receive(message: Message, bytes: Buffer): void {
     if (message.kind === 'response') {
       if (!this.#serverMessages.fromClient(message))
         this.#deps.log.warn('answer of a client to no request dropped', { server: this.server })
       return
     }
     if (message.kind === 'notification') {
-      if (fromClient.notifications.has(message.method)) return this.#notify(message, bytes)
+      if (fromClient.notifications.has(message.method) || this.#passes('client', message)) return this.#notify(message, bytes)
       // Some server might take it for a request all the same; nobody would have decided on it.
       const isRequest = fromClient.requests.has(message.method) || fromServer.requests.has(message.method)
       return this.#refusals.note(
@@ -132,14 +166,16 @@ export class Connection {
       this.#noteProgress(message)
       return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
     }
-    if (!fromClient.requests.has(message.method)) {
+    if (!fromClient.requests.has(message.method) && !this.#passes('client', message)) {
       const error = this.#unknown(message.method)
       this.#refusals.note('client', error)
       return this.#fail(message.id, error)
     }
-    const refusal = refuseReference(message.id, message.method, message.params, this.#deps.policy().servers.get(this.server))
+    const refusal = refuseReference(message, this.#deps.policy().servers.get(this.server), this.#revisionOf(message.params))
     if (refusal !== undefined) return this.#answer(message.id, JSON.stringify(refusal))
     this.#noteProgress(message)
+    if (message.method.startsWith('tasks/')) return void runTaskLeg(this.#context, message)
+    if (message.method === 'subscriptions/listen') return this.#listen(message, bytes)
     void this.#pass(message, bytes)
   }
 
@@ -155,11 +191,14 @@ export class Connection {
   async restart(reason: JitError): Promise<void> {
     this.abortAll(reason)
     this.#definitions.clear()
+    this.#pages.clear()
+    this.#context.tasks.forget()
     await this.lanes.restart(reason)
   }
 
   abortAll(reason: JitError): void {
     for (const ending of this.#inFlight.values()) ending.end(reason)
+    this.#context.tasks.endAll(reason)
   }
 
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
@@ -167,16 +206,18 @@ export class Connection {
     this.#flow.end(error)
   }
 
-  /** What policy has no say in travels byte for byte; lists are filtered on their way back. */
-  async #pass(message: Message & { kind: 'request' }, bytes: Buffer): Promise<void> {
+  /** What policy has no say in travels byte for byte; lists are filtered on their way back. `lane`: the first, unless given. */
+  async #pass(message: Message & { kind: 'request' }, bytes: Buffer, lane?: Lane): Promise<void> {
     const { id, method } = message
     const ending = new Ending()
     const untrack = this.#context.track(id, ending)
     if (method === 'initialize') this.#handshake.initialize = undefined
     try {
-      const lane = await this.lanes.primary(ending)
-      const answer = await lane.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending)
-      if (method === 'initialize') this.#handshake.initialize = message.value
+      const chosen = lane ?? (await this.lanes.primary(ending))
+      const answer = await chosen.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending)
+      if (specialOf(answer.value, false)?.kind === 'input') throw this.#unasked(method)
+      if (method === 'initialize') this.#agree(message.value, answer.value)
+      if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)
       const line = isList(method) ? this.#filtered(method, answer.value) : answer.line
       untrack()
       this.#answer(id, this.#context.scrubber().scrubText(line))
@@ -188,17 +229,74 @@ export class Connection {
     }
   }
 
+  #listen(message: Message & { kind: 'request' }, bytes: Buffer): void {
+    const { params, lane } = listening(message.params, {
+      first: this.lanes.all.find((known) => this.lanes.isPrimary(known)),
+      resourceVisible: (uri) => this.#deps.policy().servers.get(this.server)?.resourceVisible(uri) === true,
+      laneOf: (task) => this.#context.tasks.laneOf(task),
+    })
+    void this.#pass(message, params === message.params ? bytes : Buffer.from(JSON.stringify({ ...message.value, params })), lane)
+  }
+
+  #agree(request: JsonObject, { result }: JsonObject): void {
+    this.#handshake.initialize = request
+    const revision = isJsonObject(result) ? result['protocolVersion'] : undefined
+    this.#handshake.revision = typeof revision === 'string' ? revision : ''
+  }
+
+  /** What holds for one lane's log holds for the others, and for those that start later. */
+  #setLevel(request: JsonObject, done: Lane): void {
+    this.#handshake.level = request
+    for (const lane of this.lanes.all) if (lane !== done) lane.setLevel(request)
+  }
+
+  #unasked(method: string): JitError {
+    const error = new JitError('message.malformed', `the server asks for input in answer to ${method}, which has no such answer`)
+    this.#refusals.note('server', error)
+    return error
+  }
+
+  /** News of a task of that lane; false when it has none of that id. They wait for the record of the task's end. */
+  #newsOfTask(lane: Lane, { params, value }: Message & { kind: 'notification' }, line: string): boolean {
+    const { tasks } = this.#context
+    const task = tasks.of(lane, params['taskId'])
+    if (task === undefined) return false
+    const meta = params['_meta']
+    const subscription = isJsonObject(meta) ? JSON.stringify(meta['io.modelcontextprotocol/subscriptionId']) : undefined
+    const about = subscription !== undefined && lane.serves(subscription) ? subscription : undefined
+    const whole = JSON.stringify({ ...value, params: { ...params } })
+    tasks.heard(task, params).then(
+      () => this.#flow.message(line.includes('"inputRequests"') ? this.#context.scrubber().scrubText(whole) : line, about),
+      (thrown: unknown) => this.#refusals.note('server', toJitError(thrown)),
+    )
+    return true
+  }
+
   #filtered(method: string, value: JsonObject): string {
     const compiled = this.#deps.policy().servers.get(this.server)
     if (compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(this.server)} any more`)
     return JSON.stringify(
-      filterList(method, value, compiled, (tool, definition) => {
-        const before = this.#definitions.get(tool)
-        this.#definitions.set(tool, definition)
-        if (before !== undefined && before !== definition)
-          this.#deps.audit.append({ type: 'server.changed', server: this.server, detail: { tool, before, after: definition } })
+      filterList(method, value, compiled, {
+        ttl: shortestTtl(this.#deps.config(), this.server),
+        isPage: (uri) => this.#toolOfPage(uri) !== undefined,
+        onTool: (tool, definition, entry) => {
+          this.#pages.listed(tool, entry)
+          const before = this.#definitions.get(tool)
+          this.#definitions.set(tool, definition)
+          if (before !== undefined && before !== definition)
+            this.#deps.audit.append({ type: 'server.changed', server: this.server, detail: { tool, before, after: definition } })
+        },
       }),
     )
+  }
+
+  #toolOfPage(uri: string): string | undefined {
+    return this.#pages.toolOf(uri, (tool) => this.#deps.policy().servers.get(this.server)?.visible(tool) === true)
+  }
+
+  #revisionOf({ _meta: meta }: JsonObject): string {
+    const named = isJsonObject(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined
+    return typeof named === 'string' ? named : this.#handshake.revision
   }
 
   #noteProgress({ id, params }: Message & { kind: 'request' }): void {
@@ -217,8 +315,25 @@ export class Connection {
       return this.#inFlight.get(JSON.stringify(id))?.end(new JitError('cancelled', 'the client cancelled the call'))
     }
     if (message.method === 'notifications/progress') return this.#serverMessages.progress(message)
+    if (message.method === 'notifications/tasks/status') {
+      if (!this.#serverMessages.taskStatus(message))
+        this.#refusals.note('client', new JitError('message.foreign', `no server asked for the task ${quote(message.params['taskId'])}`))
+      return
+    }
     if (message.method === 'notifications/initialized') this.#handshake.initialized = true
     this.#flow.toServers(bytes)
+  }
+
+  /** Beside MCP's own methods those that the config names pass, on the record. */
+  #passes(from: 'client' | 'server', { kind, method }: Message & { kind: 'request' | 'notification' }): boolean {
+    if (!isVendor(method, this.#deps.config().servers[this.server]?.methods ?? [])) return false
+    try {
+      this.#refusals.passed(from, kind, method)
+      return true
+    } catch (failure) {
+      this.#deps.log.error('message of a vendor not recorded, and refused', { error: String(failure) })
+      return false
+    }
   }
 
   #unknown(method: string): JitError {
@@ -226,7 +341,9 @@ export class Connection {
   }
 
   #answer(id: Id | null, line: string): void {
-    this.#flow.answer(id === null ? 'null' : scalarJson(id), line)
+    const key = id === null ? 'null' : scalarJson(id)
+    if (this.#batches.size > 0 && this.#batches.answered(key, line)) return
+    this.#flow.answer(key, line)
   }
 
   #fail(id: Id, error: JitError): void {

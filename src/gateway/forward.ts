@@ -5,19 +5,18 @@ import type { JsonObject } from '../core/json.ts'
 import type { Permission, RequestRule } from '../core/types.ts'
 import type { InFlightCall } from '../egress/types.ts'
 import { type Call, type CallContext, rulesOf } from './call.ts'
+import type { Lane } from './lane.ts'
+import type { LanePool } from './lanes.ts'
 import type { Trail } from './record.ts'
 
-/**
- * inject and forward: takes the lane of the call's partition, registers the call with egress while it runs, and sends the
- * server what policy saw: the frozen arguments, serialised anew.
- */
-export async function forward(
+/** inject: takes the lane of the call's partition, and registers the call with egress until the passage is left. */
+export async function board(
   context: CallContext,
   call: Call,
   permission: Permission,
   lease: Lease | undefined,
   trail: Trail,
-): Promise<{ line: string; value: JsonObject }> {
+): Promise<Passage> {
   const { lanes } = context
   const partition = partitionOf(context, permission, lease)
   const startedFor = injectsAtStart(context) ? lease : undefined
@@ -26,13 +25,45 @@ export async function forward(
       ? undefined
       : new OnWire(context, call, lease, permission.grant.requests, trail)
   const lane = lanes.takeNow(partition, startedFor, wire) ?? (await lanes.take(partition, startedFor, call.ending, wire))
-  try {
-    // A lease would have ended the call; one without has only this.
-    if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
-    if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
-    return await lane.request(call.request.id, governedLine(call), call.ending, lease)
-  } finally {
-    lanes.release(lane, wire)
+  return new Passage(lanes, lane, wire)
+}
+
+/** forward: sends the server what policy saw, the frozen arguments, serialised anew. */
+export async function forward(
+  context: CallContext,
+  call: Call,
+  { lane }: Passage,
+  lease: Lease | undefined,
+): Promise<{ line: string; value: JsonObject }> {
+  // A lease would have ended the call; one without has only this.
+  if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
+  if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
+  return lane.request(call.request.id, governedLine(call), call.ending, lease)
+}
+
+/** A call's place in its lane and on that lane's wire. */
+export class Passage {
+  readonly lane: Lane
+  readonly #lanes: LanePool
+  #wire: InFlightCall | undefined
+  #left = false
+
+  constructor(lanes: LanePool, lane: Lane, wire: InFlightCall | undefined) {
+    this.#lanes = lanes
+    this.lane = lane
+    this.#wire = wire
+  }
+
+  /** From here on nothing of the lane is taken for the call's; the lane stays. */
+  leaveWire(): void {
+    if (this.#wire !== undefined) this.lane.wire.leave(this.#wire)
+    this.#wire = undefined
+  }
+
+  leave(): void {
+    if (this.#left) return
+    this.#left = true
+    this.#lanes.release(this.lane, this.#wire)
   }
 }
 

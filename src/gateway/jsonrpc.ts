@@ -12,7 +12,8 @@ export type Message =
 
 export type Parsed =
   | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly id: Id | null; readonly error: JitError }
+  /** `batch`: it is an array, of messages that nobody has looked at yet. */
+  | { readonly ok: false; readonly id: Id | null; readonly error: JitError; readonly batch?: readonly unknown[] }
 
 /** One line of a client: bounded, unambiguous, and of JSON-RPC's form, or the error to answer with. */
 export function parseMessage(bytes: Buffer, limits: ScanLimits & { readonly messageBytes: number }): Parsed {
@@ -28,16 +29,13 @@ export function parseMessage(bytes: Buffer, limits: ScanLimits & { readonly mess
   try {
     value = JSON.parse(text)
   } catch {
-    return refuse('message.malformed', 'the message is not JSON', null)
+    return { ok: false, id: null, error: new JitError('message.malformed', 'the message is not JSON', { details: { unreadable: true } }) }
   }
   const message = classify(value)
-  if (message === undefined)
-    return refuse(
-      'message.malformed',
-      Array.isArray(value) ? 'batches are not supported' : 'the message is not JSON-RPC 2.0',
-      idNear(bytes),
-    )
-  return { ok: true, message }
+  if (message !== undefined) return { ok: true, message }
+  if (!Array.isArray(value)) return refuse('message.malformed', 'the message is not JSON-RPC 2.0', idNear(bytes))
+  const error = new JitError('message.malformed', 'a batch, which only revision 2025-03-26 has')
+  return { ok: false, id: null, error, batch: value }
 }
 
 export function classify(value: unknown): Message | undefined {
@@ -53,9 +51,15 @@ export function classify(value: unknown): Message | undefined {
   return id === null || isId(id) ? { kind: 'response', id: id ?? null, value } : undefined
 }
 
-/** A method that jit does not know has JSON-RPC's own code: clients try methods, and look for it. */
+/** What JSON-RPC and MCP have a code of their own for: the other end looks for it. */
+const protocolCodes: Partial<Record<ErrorCode, number>> = {
+  'message.unknown': -32601,
+  'message.malformed': -32600,
+  'message.foreign': -32602,
+}
+
 export function errorAnswer(id: Id | null, error: JitError): JsonObject {
-  const code = error.code === 'message.unknown' ? -32601 : error.rpcCode
+  const code = error.details['unreadable'] === true ? -32700 : (protocolCodes[error.code] ?? error.rpcCode)
   return {
     jsonrpc: '2.0',
     id,
@@ -63,17 +67,28 @@ export function errorAnswer(id: Id | null, error: JitError): JsonObject {
   }
 }
 
-/** What a hidden tool answers: the same as one that does not exist. */
-export function unknownName(id: Id, kind: 'tool' | 'resource' | 'prompt', name: string): JsonObject {
-  return { jsonrpc: '2.0', id, error: { code: -32602, message: `Unknown ${kind}: ${name}` } }
+/** The revision that made requests stand for themselves: no handshake, and results that say what they are. */
+const stateless = '2026-07-28'
+const resourceNotFound = -32002
+
+export function isStateless(revision: string): boolean {
+  return revision >= stateless
+}
+
+/** What a hidden tool answers: the same as one that does not exist. Until 2025-11-25 a resource had a code of its own for that. */
+export function unknownName(id: Id, kind: 'tool' | 'resource' | 'prompt', name: string, revision: string): JsonObject {
+  if (kind !== 'resource') return { jsonrpc: '2.0', id, error: { code: -32602, message: `Unknown ${kind}: ${name}` } }
+  const code = isStateless(revision) ? -32602 : resourceNotFound
+  return { jsonrpc: '2.0', id, error: { code, message: 'Resource not found', data: { uri: name } } }
 }
 
 /** A visible tool that is denied: a result, so that the model can read why. */
-export function deniedResult(id: Id, error: JitError): JsonObject {
+export function deniedResult(id: Id, error: JitError, revision: string): JsonObject {
+  const text = `Denied by jit: ${error.message}. ${error.hint}`
   return {
     jsonrpc: '2.0',
     id,
-    result: { content: [{ type: 'text', text: `Denied by jit: ${error.message}. ${error.hint}` }], isError: true },
+    result: { ...(isStateless(revision) ? { resultType: 'complete' } : {}), content: [{ type: 'text', text }], isError: true },
   }
 }
 

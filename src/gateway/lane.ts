@@ -5,12 +5,14 @@ import type { JsonObject } from '../core/json.ts'
 import type { Box } from '../sandbox/types.ts'
 import { boxLaunch, nobody } from './boxed.ts'
 import { Ending } from './ending.ts'
+import { batchRevision } from './batches.ts'
+import { type Asked, ClientTasks } from './client-tasks.ts'
 import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
 import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
 import { Requests } from './requests.ts'
-import { ambiguity, readLine, readPlainAnswer } from './server-line.ts'
+import { ambiguity, readBatch, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { Child } from './upstream/stdio.ts'
 import type { Outgoing, Upstream } from './upstream/upstream.ts'
@@ -20,6 +22,10 @@ import { Wire } from './wire.ts'
 export interface Handshake {
   initialize: JsonObject | undefined
   initialized: boolean
+  /** The revision that was agreed on; empty before that. */
+  revision: string
+  /** The client's last `logging/setLevel`. */
+  level: JsonObject | undefined
 }
 
 export interface LaneOptions {
@@ -35,6 +41,7 @@ export interface LaneOptions {
 }
 
 const replayId = 'jit:initialize'
+const levelId = 'jit:level'
 const startupLinger = 5000
 /** Of a child that has the client's handshake replayed; the first child's handshake is the client's own affair. */
 const startTimeout = 30_000
@@ -43,8 +50,9 @@ const startTimeout = 30_000
 export class Lane {
   readonly id = newId('lane')
   readonly startedAt: number
-  /** What the server asked the client: JSON of its id → JSON of its progress token. */
-  readonly asked = new Map<string, string>()
+  /** What the server asked the client, by the JSON of its id. */
+  readonly asked = new Map<string, Asked>()
+  readonly clientTasks = new ClientTasks()
   key: string | undefined
   inUse = 0
   lastUsed = 0
@@ -55,6 +63,7 @@ export class Lane {
   readonly #ending = new Ending()
   readonly #warn: (message: string, text: () => string) => void
   #pauses = 0
+  #levels = 0
   #upstream: Upstream | undefined
   #credentials: CredentialsEndpoint | undefined
   #box: Box | undefined
@@ -96,6 +105,7 @@ export class Lane {
         const { value } = await this.request(replayId, JSON.stringify({ ...handshake.initialize, id: replayId }), this.#ending)
         if ('error' in value) throw new JitError('server.start', `server ${server} refused the handshake in another lane`)
         if (handshake.initialized) this.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+        if (handshake.level !== undefined) await this.request(levelId, JSON.stringify({ ...handshake.level, id: levelId }), this.#ending)
       }
       return { pin }
     } finally {
@@ -107,6 +117,12 @@ export class Lane {
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
   request(id: Id, line: string | Buffer, ending: Ending, lease?: Lease): Promise<{ line: string; value: JsonObject }> {
     return this.#requests.ask({ id, lease }, line, ending)
+  }
+
+  /** The client's `logging/setLevel`, for a lane that did not hear it; whether the server minds is its own affair. */
+  setLevel(request: JsonObject): void {
+    const id = `${levelId}:${(this.#levels += 1)}`
+    this.request(id, JSON.stringify({ ...request, id }), this.#ending).catch(() => undefined)
   }
 
   /** The id (as JSON) of the newest request under way: what a server says unasked is most likely about it. */
@@ -145,6 +161,15 @@ export class Lane {
   resume(): void {
     this.#pauses -= 1
     if (this.#pauses === 0) this.#upstream?.resume()
+  }
+
+  /** Calls back with the reason once the lane ends; at once when it has. */
+  onEnd(listener: (reason: JitError) => void): void {
+    this.#ending.on(listener)
+  }
+
+  offEnd(listener: (reason: JitError) => void): void {
+    this.#ending.off(listener)
   }
 
   async close(reason: JitError): Promise<void> {
@@ -230,7 +255,7 @@ export class Lane {
       cap: this.#deps.config().limits.resultBytes,
       scrub: (text) => this.#options.scrub(text),
       onLine: (line, about) => this.#read(line, about),
-      onTooLong: (bytes, head) => this.#requests.tooLong(bytes, head),
+      onTooLong: (bytes, head, tail) => this.#requests.tooLong(bytes, head, tail),
       onEnd: (how, words) =>
         this.#end(
           new JitError(
@@ -250,6 +275,8 @@ export class Lane {
     let line = bytes.toString('utf8')
     const plain = readPlainAnswer(line)
     const message = plain ?? readLine(line)
+    if (message === undefined && this.#options.handshake.revision === batchRevision && /^\s*\[/.test(line))
+      return this.#readBatch(line, about)
     if (message === undefined)
       return this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
     const problem = plain === undefined ? ambiguity(line) : undefined
@@ -263,6 +290,11 @@ export class Lane {
       // Nested so deeply, for one, that it cannot be written again.
       this.#warn('message of a server dropped', () => String(error))
     }
+  }
+
+  /** Taken apart: each message counts for itself, and travels alone. */
+  #readBatch(line: string, about: string | undefined): void {
+    for (const message of readBatch(line)) this.#read(Buffer.from(JSON.stringify(message.value)), about)
   }
 
   #refuse(message: Message, error: JitError): void {

@@ -72,6 +72,11 @@ export class LanePool {
     return entry.lane
   }
 
+  /** Keeps a lane that is known; `release` gives it back. */
+  hold(lane: Lane): void {
+    lane.inUse += 1
+  }
+
   release(lane: Lane, call?: InFlightCall): void {
     if (call !== undefined) lane.wire.leave(call)
     lane.inUse -= 1

@@ -6,12 +6,14 @@ interface Methods {
 }
 
 /**
- * The methods of the MCP revisions 2024-11-05, 2025-03-26, 2025-06-18 and 2025-11-25 by who sends them. What stands in none of
- * these lists goes nowhere: nobody has thought about what it may do.
+ * The methods of the MCP revisions 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28, and of its tasks extension, by
+ * who sends them. What stands in none of these lists goes nowhere unless the config names it: nobody has thought about what it
+ * may do.
  */
 export const fromClient: Methods = {
   requests: new Set([
     'initialize',
+    'server/discover',
     'ping',
     'tools/list',
     'tools/call',
@@ -24,9 +26,11 @@ export const fromClient: Methods = {
     'prompts/get',
     'completion/complete',
     'logging/setLevel',
+    'subscriptions/listen',
     'tasks/get',
     'tasks/result',
     'tasks/list',
+    'tasks/update',
     'tasks/cancel',
   ]),
   notifications: new Set([
@@ -58,8 +62,19 @@ export const fromServer: Methods = {
     'notifications/tools/list_changed',
     'notifications/prompts/list_changed',
     'notifications/elicitation/complete',
+    'notifications/subscriptions/acknowledged',
     'notifications/tasks/status',
+    'notifications/tasks',
   ]),
+}
+
+const protocol: ReadonlySet<string> = new Set(
+  [fromClient, fromServer].flatMap(({ requests, notifications }) => [...requests, ...notifications].map((name) => name.toLowerCase())),
+)
+
+/** Whether the config lets this method of a vendor pass. What the protocol has, in whatever spelling, is no vendor's. */
+export function isVendor(method: string, allowed: readonly string[]): boolean {
+  return allowed.includes(method) && !protocol.has(method.trim().toLowerCase())
 }
 
 export function unknownMethod(method: string): JitError {

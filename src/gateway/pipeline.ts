@@ -1,11 +1,14 @@
 import type { Lease } from '../broker/types.ts'
 import { JitError, toJitError } from '../core/errors.ts'
-import type { JsonObject } from '../core/json.ts'
+import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Decision, Operation, Permission } from '../core/types.ts'
 import { Call, type CallContext, type GovernedRequest } from './call.ts'
-import { forward } from './forward.ts'
+import { board, forward, type Passage } from './forward.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
 import { Trail } from './record.ts'
+import { askForInputs } from './rounds.ts'
+import { type Special, specialOf } from './special.ts'
+import type { Held, Task } from './tasks.ts'
 
 /**
  * One governed request, from the client's message to its answer:
@@ -22,29 +25,69 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     const decision = decide(context, call.operation)
     trail.decided(decision)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
+    context.rounds.enter(call.operation, request.params)
     await trail.intend()
     const lease = await obtainLease(context, call, permission)
     if (lease !== undefined) {
       call.ending.follow(lease.signal)
       trail.leased(lease)
     }
+    let passage: Passage | undefined
+    let task: Task | undefined
     try {
-      const answer = await forward(context, call, permission, lease, trail)
-      const clean = context.scrubber().scrubText(answer.line)
-      await trail.close(isToolError(answer.value) ? 'tool-error' : 'ok')
+      passage = await board(context, call, permission, lease, trail)
+      const answer = await forward(context, call, passage, lease)
+      const special = specialOf(answer.value, request.params['task'] !== undefined)
+      task = special === undefined ? undefined : goOn(context, special, { call, trail, passage, lease, token: progressTokenOf(request) })
+      if (task === undefined) passage.leave()
+      const clean = context.scrubber().scrubText(special === undefined ? answer.line : JSON.stringify(answer.value))
+      if (task === undefined) await trail.close(isToolError(answer.value) ? 'tool-error' : 'ok')
+      else await context.tasks.begin(task, trail)
       context.answer(request.id, clean)
     } finally {
-      if (lease !== undefined) context.deps.broker.release(lease)
+      if (task === undefined) {
+        passage?.leave()
+        if (lease !== undefined) context.deps.broker.release(lease)
+      }
     }
   } catch (thrown) {
     await refuse(context, call, trail, toJitError(thrown))
   }
 }
 
-/** A pure look-up; a locked daemon denies whatever the policy says. */
-function decide({ deps }: CallContext, operation: Operation): Decision {
-  if (!deps.broker.locked) return deps.policy().decide(operation)
-  return { effect: 'deny', rule: { source: 'lock', path: 'jit lock' }, code: 'locked', reason: 'jit is locked', hidden: false, used: {} }
+/** An answer that is not the end of what was asked: what the server wants of the client is policy, and a task holds its call. */
+function goOn(context: CallContext, special: Special, held: Held): Task | undefined {
+  const { call, passage } = held
+  const about = { lane: passage.lane.id, call: call.id }
+  if (special.kind === 'addresses') {
+    for (const elicitation of special.elicitations) {
+      const params = { ...(isJsonObject(elicitation) ? elicitation : {}), mode: 'url' }
+      context.questions.ask({ method: 'elicitation/create', params, way: 'error', ...about })
+    }
+    return undefined
+  }
+  if (special.kind === 'input') {
+    const asked = askForInputs(context.questions, special.requests, { way: 'input_required', ...about })
+    context.rounds.leave(call.operation, special.state, asked)
+    return undefined
+  }
+  if (call.operation.kind !== 'tool') throw new JitError('message.malformed', 'only a tool call can become a task')
+  const task = context.tasks.keep(special, held)
+  call.detach()
+  return task
+}
+
+/** A pure look-up; a locked daemon denies whatever the policy says. The page of a tool goes with the tool. */
+export function decide(context: CallContext, operation: Operation): Decision {
+  const { deps } = context
+  if (deps.broker.locked)
+    return { effect: 'deny', rule: { source: 'lock', path: 'jit lock' }, code: 'locked', reason: 'jit is locked', hidden: false, used: {} }
+  const decision = deps.policy().decide(operation)
+  if (decision.effect !== 'deny' || operation.kind !== 'resource' || !decision.hidden) return decision
+  const tool = context.toolOfPage(operation.name)
+  if (tool === undefined) return decision
+  const rule = { source: 'config', path: `servers.${operation.server}: page of ${tool}` } as const
+  return { effect: 'allow', rule, grant: { credential: 'none' }, used: {}, resource: operation.name }
 }
 
 /** `ask` waits for a person, `deny` ends the call. Nothing is minted before. */
@@ -75,20 +118,25 @@ async function refuse(context: CallContext, call: Call, trail: Trail, error: Jit
   const closed = await trail.fail(error)
   if (error.code === 'cancelled') return context.forget(id)
   if (!closed) return context.answer(id, JSON.stringify(errorAnswer(id, new JitError('audit.unwritable', 'the trail cannot be written'))))
-  context.answer(id, JSON.stringify(answerFor(call, error)))
+  context.answer(id, JSON.stringify(answerFor(call, error, context.revision(call.request.params))))
 }
 
 /** Hidden: as if it did not exist. Denied by policy or a person: a result that the model reads. Everything else: an error. */
-function answerFor({ operation, request }: Call, error: JitError): JsonObject {
-  if (error.details['hidden'] === true) return unknownName(request.id, operation.kind, operation.name)
+function answerFor({ operation, request }: Call, error: JitError, revision: string): JsonObject {
+  if (error.details['hidden'] === true) return unknownName(request.id, operation.kind, operation.name, revision)
   const readable = /^(policy|approval)\.|^locked$/.test(error.code) && operation.kind === 'tool'
-  return readable ? deniedResult(request.id, error) : errorAnswer(request.id, error)
+  return readable ? deniedResult(request.id, error, revision) : errorAnswer(request.id, error)
 }
 
 function hintFor({ operation }: Call, code: string): string {
   return code === 'locked'
     ? 'Everything is denied until `jit unlock`.'
     : `Ask the person who runs jit: \`jit explain ${operation.server} ${operation.name}\` shows the rule.`
+}
+
+function progressTokenOf({ params }: Call['request']): string {
+  const meta = params['_meta']
+  return isJsonObject(meta) && meta['progressToken'] !== undefined ? JSON.stringify(meta['progressToken']) : ''
 }
 
 function isToolError(value: JsonObject): boolean {

@@ -15,6 +15,7 @@ export class Trail {
   #decision: Decision | undefined
   #intent: CallIntent | undefined
   #lease: LeaseFields | undefined
+  #task: string | undefined
   #closed = false
 
   constructor(context: CallContext, call: Call) {
@@ -40,6 +41,14 @@ export class Trail {
     this.#requests = [...this.#requests, { ...request, took: microseconds(request.took) }]
   }
 
+  /** The call goes on as a task, and the client is told so: before that. Rejects with `audit.unwritable`. */
+  release(task: string): Promise<void> {
+    const intent = this.#intent ?? intentOf(this.#context, this.#call, this.#decision)
+    this.#task = task
+    if (this.#closed) return Promise.resolve()
+    return this.#context.deps.audit.stage({ ...intent, type: 'call.release', task })
+  }
+
   /** Before the answer is released. Rejects with `audit.unwritable`. */
   close(result: CloseFields['result'], error?: JitError): Promise<void> {
     if (this.#closed) return Promise.resolve()
@@ -51,6 +60,7 @@ export class Trail {
       result,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
       ...(this.#lease === undefined ? {} : { lease: this.#lease }),
+      ...(this.#task === undefined ? {} : { task: this.#task }),
       requests: this.#requests,
       took: microseconds(deps.clock.monotonic() - this.#call.started),
     })
@@ -122,7 +132,7 @@ function microseconds(milliseconds: number): number {
 }
 
 function resultOf({ code }: JitError): CloseFields['result'] {
-  if (/^(policy|approval)\.|^locked$/.test(code)) return 'denied'
+  if (/^(policy|approval)\.|^locked$|^message\.foreign$/.test(code)) return 'denied'
   if (code === 'lease.revoked') return 'revoked'
   return code === 'cancelled' ? 'aborted' : 'error'
 }

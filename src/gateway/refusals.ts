@@ -17,6 +17,7 @@ export class Refusals {
   readonly #deps: Pick<GatewayDeps, 'audit' | 'log'>
   readonly #options: RefusalsOptions
   readonly #count: Record<Sender, number> = { client: 0, server: 0 }
+  readonly #passed: Record<Sender, number> = { client: 0, server: 0 }
   /** Those that have no record of their own. */
   readonly #unrecorded: Record<Sender, number> = { client: 0, server: 0 }
 
@@ -29,6 +30,15 @@ export class Refusals {
   note(from: Sender, { code, message }: JitError): void {
     this.#count[from] += 1
     if (this.#count[from] > recordedCap || !this.#record({ from, code, message })) this.#unrecorded[from] += 1
+  }
+
+  /**
+   * A message beside MCP's own passes, since the config names its method. Throws JitError `audit.unwritable` for a request. Of
+   * notifications the first of each end stand in the trail.
+   */
+  passed(from: Sender, kind: 'request' | 'notification', method: string): void {
+    if (kind === 'notification' && (this.#passed[from] += 1) > recordedCap) return
+    this.#deps.audit.append({ type: 'message.passed', detail: { ...this.#options, from, kind, method } })
   }
 
   /** The connection is closed, and nothing of it is read any more. */

@@ -1,7 +1,7 @@
 import { JitError } from '../core/errors.ts'
 import { type JsonObject, scalarJson } from '../core/json.ts'
 import type { Ending } from './ending.ts'
-import type { Id } from './jsonrpc.ts'
+import { errorAnswer, type Id } from './jsonrpc.ts'
 import type { Outgoing } from './upstream/upstream.ts'
 
 export interface RequestsOptions {
@@ -77,15 +77,25 @@ export class Requests {
     this.#settle(id === null ? 'null' : scalarJson(id), error)
   }
 
-  /** A line over the cap: its request gets an error if the id can be seen at its start. */
-  tooLong(bytes: number, head: Buffer): void {
-    const { server, cap, warn } = this.#options
-    const id = /"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")/.exec(head.toString('latin1', 0, 300))?.[1] ?? ''
+  /**
+   * A line over the cap: its request gets an error. Where no id can be seen at either end and it is no message of the server's own,
+   * every request does: one of them would wait for ever.
+   */
+  tooLong(bytes: number, head: Buffer, tail: Buffer = Buffer.alloc(0)): void {
+    const { server, cap, warn, send } = this.#options
     warn('line over the cap dropped', () => `${bytes} bytes`)
-    const error = new JitError('message.too-large', `server ${server} answered with ${bytes} bytes; the cap is ${cap()}`, {
+    const error = new JitError('message.too-large', `server ${server} sent ${bytes} bytes; the cap is ${cap()}`, {
       hint: 'Raise `limits.resultBytes` if it is meant.',
     })
-    this.#settle(id, error)
+    const begins = head.toString('latin1', 0, 300)
+    const id = /"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")/.exec(begins)?.[1]
+    if (/^\s*\{[^{[]{0,280}"method"\s*:/.test(begins)) {
+      if (id !== undefined) send(JSON.stringify(errorAnswer(JSON.parse(id), error)))
+      return
+    }
+    const last = /,\s*"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")\s*\}\s*$/.exec(tail.toString('latin1'))?.[1]
+    for (const own of [id, last]) if (own !== undefined && this.#settle(own, error)) return
+    for (const own of [...this.#waiting.keys()]) this.#settle(own, error)
   }
 
   /** The child is gone: what waits, and whatever is asked from now on, fails with the reason. */

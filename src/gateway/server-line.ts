@@ -42,6 +42,16 @@ export function readLine(line: string): Message | undefined {
   }
 }
 
+/** The messages of a batch; what in it is none is left out. */
+export function readBatch(line: string): Message[] {
+  try {
+    const value: unknown = JSON.parse(line)
+    return Array.isArray(value) ? value.flatMap((element: unknown) => classify(element) ?? []) : []
+  } catch {
+    return []
+  }
+}
+
 /**
  * A key of the envelope that stands there twice, or in another spelling, in a line that `readLine` has read: its client gets
  * the line as it came, and might take it for another answer, or for the answer to another request.

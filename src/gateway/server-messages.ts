@@ -1,8 +1,9 @@
-import { JitError } from '../core/errors.ts'
+import { JitError, quote, toJitError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { errorAnswer, type Message } from './jsonrpc.ts'
 import type { Lane } from './lane.ts'
 import { fromServer, unknownMethod } from './methods.ts'
+import type { Questions } from './questions.ts'
 
 type Request = Message & { readonly kind: 'request' }
 type Notification = Message & { readonly kind: 'notification' }
@@ -15,16 +16,26 @@ const tokenCap = 1024
 
 export interface ServerMessagesOptions {
   readonly server: string
+  readonly questions: Questions
   lanes(): readonly Lane[]
   isPrimary(lane: Lane): boolean
-  mayAskModel(): boolean
+  /** Whether the config lets this method beside MCP's own pass; records that it does. */
+  passes(message: Request | Notification): boolean
   /** A message of a server does not go on. */
   refused(error: JitError): void
   /** JSON of the ids of the client's requests in flight that named this progress token (as JSON). */
   progressOf(token: string): Iterable<string>
+  /** Whether a task in that lane was made by a request that named this progress token (as JSON). */
+  isProgressOfTask(lane: Lane, token: string): boolean
+  /** News of a task; false when it is none of this lane's. It is written once that may be. */
+  ofTask(lane: Lane, message: Notification, line: string): boolean
   /** To the client; `about`: the id (as JSON) of its request that it belongs to, as far as can be told. */
   write(line: string, about: string | undefined): void
 }
+
+/** What a lane may say to the client whatever it is there for; everything else unasked comes from the first lane alone. */
+const fromAnyLane = new Set(['notifications/message', 'notifications/elicitation/complete'])
+const subscriptionKey = 'io.modelcontextprotocol/subscriptionId'
 
 /**
  * What a server says unasked, and what the client says to that. Ids and progress tokens that a server chose mean something in
@@ -41,57 +52,100 @@ export class ServerMessages {
   fromServer(lane: Lane, message: Message, line: string, about = lane.latest): void {
     if (message.kind === 'request') return this.#ask(lane, message, line, about)
     if (message.kind !== 'notification') return
-    if (!fromServer.notifications.has(message.method)) return this.#options.refused(unknown(line))
-    if (message.method === 'notifications/progress') {
-      const token = JSON.stringify(message.params['progressToken'])
-      for (const id of this.#options.progressOf(token)) if (lane.serves(id)) return this.#options.write(line, id)
-    } else if (message.method === 'notifications/cancelled') {
-      const id = JSON.stringify(message.params['requestId'])
-      if (lane.asked.delete(id)) this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }), about)
-      else if (lane.serves(id)) this.#options.write(line, id)
-    } else if (this.#options.isPrimary(lane)) this.#options.write(line, about)
+    const { method, params } = message
+    if (!fromServer.notifications.has(method)) {
+      if (!this.#options.passes(message)) return this.#options.refused(unknown(line))
+    } else if (method === 'notifications/progress') return this.#progress(lane, JSON.stringify(params['progressToken']), line)
+    else if (method === 'notifications/cancelled') return this.#cancelled(lane, JSON.stringify(params['requestId']), line, about)
+    else if (method === 'notifications/tasks/status' || method === 'notifications/tasks') {
+      if (!this.#options.ofTask(lane, message, line)) this.#foreign(`news of a task that it was not given came from server`)
+      return
+    }
+    const subscription = metaOf(message.value)[subscriptionKey]
+    if (subscription !== undefined) {
+      const id = JSON.stringify(subscription)
+      return lane.serves(id)
+        ? this.#options.write(line, id)
+        : this.#foreign('a message for a subscription that nobody has came from server')
+    }
+    if (this.#options.isPrimary(lane) || (fromAnyLane.has(method) && about !== undefined)) this.#options.write(line, about)
   }
 
   /** The client's answer goes to the lane that asked, under that server's own id. False when none did. */
   fromClient(message: Response): boolean {
     const found = this.#find(message.id)
-    if (found === undefined || !found.lane.asked.delete(found.own)) return false
-    found.lane.send(JSON.stringify({ ...message.value, id: JSON.parse(found.own) }))
+    const asked = found?.lane.asked.get(found.own)
+    if (found === undefined || asked === undefined) return false
+    found.lane.asked.delete(found.own)
+    const answer = { ...message.value, id: JSON.parse(found.own) }
+    try {
+      if (asked.question !== undefined) this.#options.questions.answered(asked.question, message.value)
+      found.lane.send(JSON.stringify(found.lane.clientTasks.answer(asked, answer)))
+    } catch (error) {
+      found.lane.send(JSON.stringify(errorAnswer(answer.id, toJitError(error))))
+    }
     return true
   }
 
   /** The client's progress on what a server asked for. */
   progress(message: Notification): void {
     const found = this.#find(message.params['progressToken'])
-    if (found !== undefined && [...found.lane.asked.values()].includes(found.own))
+    if (found !== undefined && [...found.lane.asked.values()].some(({ token }) => token === found.own))
       found.lane.send(withParams(message.value, { progressToken: JSON.parse(found.own) }))
   }
 
+  /** News of a task that the client works on for a server: to that lane alone. False when there is none. */
+  taskStatus(message: Notification): boolean {
+    const lane = this.#options.lanes().find(({ clientTasks }) => clientTasks.has(message.params['taskId']))
+    lane?.send(JSON.stringify(message.value))
+    return lane !== undefined
+  }
+
+  #progress(lane: Lane, token: string, line: string): void {
+    for (const id of this.#options.progressOf(token)) if (lane.serves(id)) return this.#options.write(line, id)
+    if (this.#options.isProgressOfTask(lane, token)) this.#options.write(line, undefined)
+  }
+
+  #cancelled(lane: Lane, id: string, line: string, about: string | undefined): void {
+    const asked = lane.asked.get(id)
+    if (asked !== undefined) {
+      lane.asked.delete(id)
+      if (asked.question !== undefined) this.#options.questions.answered(asked.question, undefined)
+      this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }), about)
+    } else if (lane.serves(id)) this.#options.write(line, id)
+  }
+
   #ask(lane: Lane, message: Request, line: string, about: string | undefined): void {
-    if (!fromServer.requests.has(message.method)) {
+    const { method, params } = message
+    if (!fromServer.requests.has(method) && !this.#options.passes(message)) {
       const error = unknown(line)
       this.#options.refused(error)
       return refuse(lane, message, error)
     }
-    if (message.method === 'sampling/createMessage' && !this.#options.mayAskModel())
-      return refuse(
-        lane,
-        message,
-        new JitError('policy.denied', `server ${this.#options.server} may not use the client's model`, {
-          hint: 'Set `sampling: allow` for this server if it is meant.',
-        }),
-      )
     if (lane.asked.size >= askedCap)
       return refuse(lane, message, new JitError('server.busy', `more than ${askedCap} questions to the client are open`))
     const id = JSON.stringify(message.id)
+    if (lane.asked.has(id)) return refuse(lane, message, new JitError('message.malformed', `the id ${quote(message.id)} is in use already`))
     if (JSON.stringify(metaOf(message.value)['progressToken'] ?? null).length > tokenCap)
       return refuse(lane, message, new JitError('message.malformed', `a progress token of more than ${tokenCap} characters`))
     const value = { ...parse(line), id: nameOf(lane, id) }
-    const meta = metaOf(value)
-    const token = JSON.stringify(meta['progressToken'] ?? null)
-    const named = token === 'null' ? JSON.stringify(value) : withParams(value, { _meta: { ...meta, progressToken: nameOf(lane, token) } })
-    lane.asked.set(id, token)
-    this.#options.write(named, about)
+    try {
+      lane.clientTasks.check(method, params)
+      const question = this.#options.questions.governs(method)
+        ? this.#options.questions.ask({ method, params: paramsOf(value), way: 'request', lane: lane.id })
+        : undefined
+      const meta = metaOf(value)
+      const token = JSON.stringify(meta['progressToken'] ?? null)
+      const named = token === 'null' ? JSON.stringify(value) : withParams(value, { _meta: { ...meta, progressToken: nameOf(lane, token) } })
+      lane.asked.set(id, { method, token, question, makesTask: isJsonObject(params['task']) })
+      this.#options.write(named, about)
+    } catch (error) {
+      refuse(lane, message, toJitError(error))
+    }
+  }
+
+  #foreign(what: string): void {
+    this.#options.refused(new JitError('message.foreign', `${what} ${this.#options.server}`))
   }
 
   #find(name: unknown): { lane: Lane; own: string } | undefined {
@@ -120,12 +174,15 @@ function parse(line: string): JsonObject {
   return isJsonObject(value) ? value : {}
 }
 
-function metaOf({ params }: JsonObject): JsonObject {
-  const meta = isJsonObject(params) ? params['_meta'] : undefined
+function paramsOf({ params }: JsonObject): JsonObject {
+  return isJsonObject(params) ? params : {}
+}
+
+function metaOf(value: JsonObject): JsonObject {
+  const meta = paramsOf(value)['_meta']
   return isJsonObject(meta) ? meta : {}
 }
 
 function withParams(value: JsonObject, params: Readonly<Record<string, Json>>): string {
-  const before = value['params']
-  return JSON.stringify({ ...value, params: { ...(isJsonObject(before) ? before : {}), ...params } })
+  return JSON.stringify({ ...value, params: { ...paramsOf(value), ...params } })
 }

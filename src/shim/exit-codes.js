@@ -41,6 +41,7 @@ export const exitCodes = {
   'message.too-large': 65,
   'message.ambiguous': 65,
   'message.unknown': 65,
+  'message.foreign': 65,
   'egress.refused': 5,
   'egress.upstream': 69,
   'audit.unwritable': 74,

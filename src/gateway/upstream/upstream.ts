@@ -35,8 +35,8 @@ export interface Upstream {
 export interface UpstreamEvents {
   /** `about`: the id (as JSON) of the request whose answer stream it came on, where the transport tells. */
   onLine(line: Buffer, about?: string): void
-  /** A line over the cap: how long it is, and how it begins. */
-  onTooLong(bytes: number, head: Buffer): void
+  /** A line over the cap: how long it is, how it begins, and how it ends where that is known. */
+  onTooLong(bytes: number, head: Buffer, tail?: Buffer): void
   /** Once, when it is gone by itself: how (`exit code 1`), and its last words. */
   onEnd(how: string, lastWords: string): void
 }

@@ -2,7 +2,7 @@
  * An MCP server that does what a test tells it, by its first argument (JSON) and by its tools:
  * `say` answers with a text; `fetch` asks the upstream (API_URL, API_TOKEN); `raw` writes bytes, and then answers, ends or
  * stays silent; `journal` tells what lines came; `self` tells its pid, environment and arguments; `describe` changes the
- * description of the tool `fetch`.
+ * description of the tool `fetch`, the pages of the list, and what other methods answer.
  */
 import { spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
@@ -23,6 +23,8 @@ interface Arguments {
   readonly item?: string
   readonly text?: string
   readonly pages?: string[][]
+  /** Method → what is answered beside `jsonrpc` and `id`; null: nothing is. */
+  readonly answers?: Record<string, object | null>
   readonly write?: string
   readonly to?: 'stdout' | 'stderr'
   readonly times?: number
@@ -40,6 +42,7 @@ const options: Behaviour = JSON.parse(process.argv[2] ?? '{}')
 const journal: string[] = []
 let listed = (): void => undefined
 let description = 'asks the upstream'
+let answers: Record<string, object | null> = {}
 let pages = [['say', 'fetch', 'raw', 'journal', 'self', 'describe', 'hidden']]
 
 if (options.ignoreTerm) process.on('SIGTERM', () => process.stderr.write('SIGTERM is ignored\n'))
@@ -52,7 +55,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   journal.push(line)
   const { id, method, params = {} }: Message = JSON.parse(line)
   if (id === undefined || method === undefined) continue
-  if (method === 'initialize') initialize(id, params.protocolVersion)
+  const scripted = answers[method]
+  if (scripted === null) continue
+  if (scripted !== undefined) write({ jsonrpc: '2.0', id, ...scripted })
+  else if (method === 'initialize') initialize(id, params.protocolVersion)
   else if (method === 'tools/list') list(id, Number(params.cursor ?? 0))
   else if (method === 'tools/call') void call(id, params.name ?? '', params.arguments ?? {})
   else answer(id, {})
@@ -84,6 +90,7 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
   if (name === 'describe') {
     description = args.text ?? description
     pages = args.pages ?? pages
+    answers = args.answers ?? answers
     return text(id, 'described')
   }
   if (name === 'fetch' && args.afterList === true) await new Promise<void>((resolve) => (listed = resolve))

@@ -237,7 +237,7 @@ async function openPool(): Promise<LanePool> {
   return new LanePool(deps, {
     server: 'hostile',
     connection: 'connection_1',
-    handshake: { initialize: undefined, initialized: false },
+    handshake: { initialize: undefined, initialized: false, revision: '', level: undefined },
     scrub: (text) => text,
     onMessage: () => undefined,
     onRefused: () => undefined,

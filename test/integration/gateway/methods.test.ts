@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { fromClient, fromServer } from '../../../src/gateway/methods.ts'
-import { type Bench, type Client, eventually, openBench } from './support.ts'
+import { type Bench, type Client, eventually, openBench, plain } from './support.ts'
 
 let bench: Bench
 let client: Client
@@ -14,7 +14,7 @@ const journal = async (): Promise<string[]> => JSON.parse(await client.call('jou
 const refused = () => bench.audit.ofType('message.refused').map(({ detail }) => detail)
 
 describe('a method that jit does not know', () => {
-  it.each(['tools/execute', 'server/discover', 'subscriptions/listen', 'Tools/Call', 'tools/call ', 'notifications/initialized', ''])(
+  it.each(['tools/execute', 'server/discovery', 'acme/reindex', 'Tools/Call', 'tools/call ', 'notifications/initialized', ''])(
     'as a request of the client (%s) reaches no server: it is answered so that who tries it understands, and recorded',
     async (method) => {
       const { error } = await client.request(method, { name: 'hidden-name' }).answer
@@ -67,24 +67,64 @@ describe('a method that policy has no say in', () => {
     expect(refused()).toEqual([])
   })
 
-  it('travels byte for byte as a notification', async () => {
-    for (const method of ['notifications/roots/list_changed', 'notifications/tasks/status']) {
-      const line = `{ "params":{}, "method":"${method}","jsonrpc":"2.0" }`
-      client.send(line)
-      expect(await journal()).toContain(line)
+  it('of 2026-07-28 reaches the server too, the probe for the revision first: jit answers none itself', async () => {
+    for (const method of ['server/discover', 'subscriptions/listen']) {
+      client.send(`{ "method":"${method}",  "id":"own", "jsonrpc":"2.0","params":{"_meta":{}} }`)
+      await client.until(() => client.strays.length > 0)
+      expect(client.strays.splice(0)).toEqual([{ jsonrpc: '2.0', id: 'own', result: {} }])
     }
+    expect((await journal()).join()).toContain('server/discover')
+  })
+
+  it('travels byte for byte as a notification', async () => {
+    const line = '{ "params":{}, "method":"notifications/roots/list_changed","jsonrpc":"2.0" }'
+    client.send(line)
+    expect(await journal()).toContain(line)
     expect(refused()).toEqual([])
   })
 
   it('travels from the server to the client', async () => {
-    const notes = [...fromServer.notifications].filter((method) => !/progress|cancelled/.test(method))
+    const notes = [...fromServer.notifications].filter((method) => !/progress|cancelled|tasks/.test(method))
     await client.call('raw', { write: notes.map((method) => `{"jsonrpc":"2.0","method":"${method}","params":{}}\n`).join('') })
     expect(client.messages.map(({ method }) => method)).toEqual(notes)
-    const asked = [...fromServer.requests].filter((method) => method !== 'sampling/createMessage')
+    const asked = ['ping', 'elicitation/create', 'roots/list', 'tasks/list']
     await client.call('raw', {
       write: asked.map((method) => `{"jsonrpc":"2.0","id":"${method}","method":"${method}","params":{}}\n`).join(''),
     })
     await eventually(() => client.messages.length === notes.length + asked.length)
     expect(refused()).toEqual([])
+  })
+})
+
+describe('a method beside MCP’s own that the config names', () => {
+  const vendor = `${plain}    methods: [acme/reindex, notifications/acme/done]\n`
+
+  it('passes as a request and a notification of either end, on the record', async () => {
+    bench.configure(vendor)
+    expect(await client.request('acme/reindex', { deep: true }).answer).toMatchObject({ result: {} })
+    client.notify('notifications/acme/done')
+    expect((await journal()).join()).toMatch(/acme.reindex.*notifications.acme.done/)
+    await client.call('raw', {
+      write: '{"jsonrpc":"2.0","id":"q","method":"acme/reindex"}\n{"jsonrpc":"2.0","method":"notifications/acme/done"}\n',
+    })
+    await client.until(() => client.messages.length === 2)
+    expect(bench.audit.ofType('message.passed').map(({ detail }) => [detail['from'], detail['kind'], detail['method']])).toEqual([
+      ['client', 'request', 'acme/reindex'],
+      ['client', 'notification', 'notifications/acme/done'],
+      ['server', 'request', 'acme/reindex'],
+      ['server', 'notification', 'notifications/acme/done'],
+    ])
+    expect(refused()).toEqual([])
+  })
+
+  it('is refused when the config names another one, or no more', async () => {
+    expect(await client.request('acme/reindex').answer).toMatchObject({ error: { code: -32601 } })
+    bench.configure(vendor)
+    expect(await client.request('acme/reindexing').answer).toMatchObject({ error: { code: -32601 } })
+  })
+
+  it('is none of MCP’s, whatever its spelling: the config is refused', () => {
+    for (const name of ['tools/call', 'Tools/Call', 'notifications/tasks/x', 'server/discover', 'notifications/message', 'call', '*'])
+      expect(() => bench.configure(`${plain}    methods: ["${name}"]\n`)).toThrow(/methods/)
   })
 })

@@ -232,9 +232,9 @@ export class Client {
   }
 
   /** Makes the handshake as an MCP client does. */
-  async initialize(): Promise<this> {
+  async initialize(protocolVersion = '2025-06-18'): Promise<this> {
     const { answer } = this.request('initialize', {
-      protocolVersion: '2025-06-18',
+      protocolVersion,
       capabilities: {},
       clientInfo: { name: 'test', version: '1' },
     })

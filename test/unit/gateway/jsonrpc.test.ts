@@ -41,11 +41,25 @@ describe('answers', () => {
   const error = new JitError('policy.denied', 'repo "secret" is not among web', { hint: 'Ask.' })
 
   it('keep a denial readable for the model, and an error apart from the reserved codes', () => {
-    expect(deniedResult(1, error)).toMatchObject({
+    expect(deniedResult(1, error, '2026-07-28')['result']).toMatchObject({ resultType: 'complete' })
+    expect(deniedResult(1, error, '2025-11-25')['result']).not.toHaveProperty('resultType')
+    expect(deniedResult(1, error, '')).toMatchObject({
       id: 1,
       result: { isError: true, content: [{ type: 'text', text: 'Denied by jit: repo "secret" is not among web. Ask.' }] },
     })
     expect(errorAnswer('a', error)).toMatchObject({ id: 'a', error: { code: 1400 } })
-    expect(unknownName(1, 'tool', 'x')).toMatchObject({ error: { code: -32602, message: 'Unknown tool: x' } })
+    expect(unknownName(1, 'tool', 'x', '')).toMatchObject({ error: { code: -32602, message: 'Unknown tool: x' } })
+    expect(unknownName(1, 'resource', 'a://b', '2025-11-25')).toMatchObject({ error: { code: -32002, data: { uri: 'a://b' } } })
+    expect(unknownName(1, 'resource', 'a://b', '2026-07-28')).toMatchObject({ error: { code: -32602, data: { uri: 'a://b' } } })
+  })
+
+  it.each([
+    ['what is not JSON', 'x', -32700],
+    ['what is not JSON-RPC', '{}', -32600],
+    ['a batch where none may be', '[]', -32600],
+    ['a key that stands there twice', '{"jsonrpc":"2.0","id":1,"id":1,"method":"ping"}', 1802],
+  ])('have the protocol’s own code for %s', (_, text, code) => {
+    const parsed = parse(text)
+    expect(parsed.ok || errorAnswer(parsed.id, parsed.error)).toMatchObject({ error: { code } })
   })
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { JsonObject } from '../../../src/core/json.ts'
-import { filterList } from '../../../src/gateway/lists.ts'
+import { filterList, type ListOptions } from '../../../src/gateway/lists.ts'
 import type { CompiledServer } from '../../../src/policy/types.ts'
 
 const server: CompiledServer = {
@@ -23,20 +23,35 @@ describe('filterList', () => {
     ['resources/list', 'resources', [{ uri: 'file:///public/a' }, { uri: 'file:///etc/passwd' }], [{ uri: 'file:///public/a' }]],
     ['resources/templates/list', 'resourceTemplates', [{ uriTemplate: 'file:///{x}' }], []],
   ])('shows of %s what policy admits, and keeps the cursor', (method, field, items, shown) => {
-    const answer = filterList(method, { jsonrpc: '2.0', id: 1, result: { [field]: items, nextCursor: 'more' } }, server, () => undefined)
+    const answer = filterList(method, { jsonrpc: '2.0', id: 1, result: { [field]: items, nextCursor: 'more' } }, server, options())
     expect(answer).toEqual({ jsonrpc: '2.0', id: 1, result: { [field]: shown, nextCursor: 'more' } })
   })
 
-  it('makes a shared cache entry private, since it was filtered for one agent', () => {
-    const answer = filterList('tools/list', page({ tools: [], cacheScope: 'public', ttlMs: 1000 }), server, () => undefined)
-    expect(answer['result']).toEqual({ tools: [], cacheScope: 'private', ttlMs: 1000 })
+  it.each<[string, JsonObject, JsonObject]>([
+    ['private, since it was filtered for one agent', { cacheScope: 'public', ttlMs: 1000 }, { cacheScope: 'private', ttlMs: 1000 }],
+    ['private where only its time is said', { ttlMs: 1000 }, { cacheScope: 'private', ttlMs: 1000 }],
+    ['fresh for no longer than anything is granted', { cacheScope: 'public', ttlMs: 3_600_000 }, { cacheScope: 'private', ttlMs: 60_000 }],
+    ['stale where its time is none', { cacheScope: 'public', ttlMs: -1 }, { cacheScope: 'private', ttlMs: 0 }],
+    ['what it was where it has no hint', {}, {}],
+  ])('makes a list that may be cached %s', (_, hints, shown) => {
+    const answer = filterList('tools/list', page({ tools: [], ...hints }), server, options())
+    expect(answer['result']).toEqual({ tools: [], ...shown })
+  })
+
+  it('shows the page of a tool that is shown, and no other resource for that', () => {
+    const resources = [{ uri: 'ui://page' }, { uri: 'ui://other' }]
+    const answer = filterList('resources/list', page({ resources }), server, { ...options(), isPage: (uri) => uri === 'ui://page' })
+    expect(answer['result']).toEqual({ resources: [{ uri: 'ui://page' }] })
   })
 
   it('tells each tool’s definition, which changes when its description does', () => {
     const seen: string[] = []
     for (const description of ['reads', 'reads', 'writes']) {
-      filterList('tools/list', { result: { tools: [{ name: 'get_issue', description }] } }, server, (_, definition) =>
-        seen.push(definition),
+      filterList(
+        'tools/list',
+        { result: { tools: [{ name: 'get_issue', description }] } },
+        server,
+        options((_, definition) => seen.push(definition)),
       )
     }
     expect(seen[0]).toBe(seen[1])
@@ -54,7 +69,12 @@ describe('filterList', () => {
     ['under a name that is a list', { tools: [{ name: ['get_issue'] }] }],
     ['in a list within the list', { tools: [[{ name: 'get_issue' }]] }],
   ])('hides a tool that policy does not admit: %s', (_, result) => {
-    const answer = filterList('tools/list', page(result), server, () => expect.unreachable())
+    const answer = filterList(
+      'tools/list',
+      page(result),
+      server,
+      options(() => expect.unreachable()),
+    )
     expect(answer['result']).toEqual({ tools: [] })
   })
 
@@ -63,7 +83,7 @@ describe('filterList', () => {
       'tools/list',
       { ...page({ tools: [] }), Result: { tools: [{ name: 'delete_repository' }] } },
       server,
-      () => {},
+      options(),
     )
     expect(answer).toEqual(page({ tools: [] }))
   })
@@ -74,18 +94,28 @@ describe('filterList', () => {
       { name: 'get_issue', description: 'reads' },
       { name: 'get_issue', description: 'writes' },
     ]
-    const answer = filterList('tools/list', page({ tools }), server, (name) => seen.push(name))
+    const answer = filterList(
+      'tools/list',
+      page({ tools }),
+      server,
+      options((name) => seen.push(name)),
+    )
     expect(answer['result']).toEqual({ tools: [tools[0]] })
     expect(seen).toEqual(['get_issue'])
   })
 
   it('remembers no definition of a tool that is hidden', () => {
-    filterList('tools/list', page({ tools: [{ name: 'delete_repository' }] }), server, () => expect.unreachable())
+    filterList(
+      'tools/list',
+      page({ tools: [{ name: 'delete_repository' }] }),
+      server,
+      options(() => expect.unreachable()),
+    )
   })
 
   it('lets an error pass as it is', () => {
     const error = { jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'Method not found' } }
-    expect(filterList('tools/list', error, server, () => undefined)).toEqual(error)
+    expect(filterList('tools/list', error, server, options())).toEqual(error)
   })
 
   it('never shows a name that policy does not admit, whatever the server answers', () => {
@@ -93,7 +123,7 @@ describe('filterList', () => {
     const key = fc.constantFrom('tools', 'Tools', 'TOOLS', 'toolſ', 'nextCursor')
     fc.assert(
       fc.property(fc.dictionary(key, fc.oneof(fc.array(item), fc.jsonValue())), (result) => {
-        const text = JSON.stringify(filterList('tools/list', page(JSON.parse(JSON.stringify(result))), server, () => undefined))
+        const text = JSON.stringify(filterList('tools/list', page(JSON.parse(JSON.stringify(result))), server, options()))
         const { result: shown }: { result: Record<string, unknown> } = JSON.parse(text)
         expect(Object.keys(shown).filter((name) => name !== 'nextCursor')).toEqual(['tools'])
         expect([[], ['get_issue']]).toContainEqual(
@@ -106,6 +136,10 @@ describe('filterList', () => {
     )
   })
 })
+
+function options(onTool: ListOptions['onTool'] = () => undefined): ListOptions {
+  return { ttl: 60_000, isPage: () => false, onTool }
+}
 
 function page(result: JsonObject): JsonObject {
   return { jsonrpc: '2.0', id: 1, result }

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../../src/core/json.ts'
+import type { Message } from '../../../src/gateway/jsonrpc.ts'
 import { refuseReference } from '../../../src/gateway/reference.ts'
 import type { CompiledServer } from '../../../src/policy/types.ts'
 
@@ -20,18 +22,22 @@ describe('a request that names what policy may hide', () => {
     ['a completion for a visible resource', 'completion/complete', { ref: { type: 'ref/resource', uri: 'file:///open' } }],
     ['anything else', 'logging/setLevel', { level: 'info' }],
   ])('passes: %s', (_, method, params) => {
-    expect(refuseReference(1, method, params, server)).toBeUndefined()
+    expect(refuseReference(request(1, method, params), server, '2025-11-25')).toBeUndefined()
   })
 
   it.each([
-    ['a subscription to a hidden resource', 'resources/subscribe', { uri: 'file:///etc/passwd' }, -32602],
-    ['a subscription to nothing', 'resources/subscribe', {}, -32602],
+    ['a subscription to a hidden resource', 'resources/subscribe', { uri: 'file:///etc/passwd' }, -32002],
+    ['a subscription to nothing', 'resources/subscribe', {}, -32002],
     ['a completion for a hidden prompt', 'completion/complete', { ref: { type: 'ref/prompt', name: 'secret' } }, -32602],
-    ['a completion for a hidden resource', 'completion/complete', { ref: { type: 'ref/resource', uri: 'file:///x' } }, -32602],
+    ['a completion for a hidden resource', 'completion/complete', { ref: { type: 'ref/resource', uri: 'file:///x' } }, -32002],
     ['a completion for neither', 'completion/complete', {}, -32602],
-    ['a task of an unknown tool', 'tasks/get', { taskId: 'x' }, -32601],
   ])('is refused: %s', (_, method, params, code) => {
-    expect(refuseReference(7, method, params, server)).toMatchObject({ id: 7, error: { code } })
-    expect(refuseReference(7, method, params, undefined)).toBeDefined()
+    expect(refuseReference(request(7, method, params), server, '2025-11-25')).toMatchObject({ id: 7, error: { code } })
+    expect(refuseReference(request(7, method, params), server, '2026-07-28')).toMatchObject({ id: 7, error: { code: -32602 } })
+    expect(refuseReference(request(7, method, params), undefined, '')).toBeDefined()
   })
 })
+
+function request(id: number, method: string, params: JsonObject): Message & { readonly kind: 'request' } {
+  return { kind: 'request', id, method, params, value: {} }
+}
