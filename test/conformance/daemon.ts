@@ -14,10 +14,12 @@ export interface TestDaemon {
   close(): Promise<void>
 }
 
-/** A daemon in a home of its own; `servers` are the lines of the `servers:` part of its config. */
-export async function startDaemon(servers: readonly string[]): Promise<TestDaemon> {
+/** A daemon in a home of its own; `servers` are the lines of the `servers:` part of its config, `rest` those beside it. */
+export async function startDaemon(servers: readonly string[], rest: readonly string[] = []): Promise<TestDaemon> {
   const home = mkdtempSync(join(tmpdir(), 'jit-conformance-'))
-  writeFileSync(join(home, 'jit.yaml'), ['version: 1', 'servers:', ...servers.map((line) => `  ${line}`), ''].join('\n'), { mode: 0o600 })
+  writeFileSync(join(home, 'jit.yaml'), ['version: 1', ...rest, 'servers:', ...servers.map((line) => `  ${line}`), ''].join('\n'), {
+    mode: 0o600,
+  })
   const child = spawn(process.execPath, [join(root, 'src/daemon/main.ts')], {
     cwd: root,
     env: demoEnvironment(home),

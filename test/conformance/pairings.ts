@@ -1,6 +1,9 @@
+import { z } from 'zod'
+import { jitJson } from '../support/command.ts'
 import { startBridge } from './bridge.ts'
-import { startDaemon } from './daemon.ts'
+import { startDaemon, type TestDaemon } from './daemon.ts'
 import { fixtureProgram, startFixture, type Transport } from './fixture.ts'
+import { startForwarder } from './forwarder.ts'
 import { fixturePrompts, fixtureTools } from './offer.ts'
 import type { Program } from './pipe.ts'
 import type { Suite } from './suites.ts'
@@ -34,17 +37,27 @@ export const pairings: readonly Pairing[] = [
     serves: everySuite,
     start: (suite) => bridged(fixtureProgram(suite, 'stdio')),
   },
-  {
-    name: 'stdio→jit→stdio',
-    against: 'stdio',
-    serves: everySuite,
-    start: (suite) => startThroughJit({ clientTransport: 'stdio', serverTransport: 'stdio', suite }),
-  },
+  ...(['stdio', 'http'] as const).flatMap((clientTransport) =>
+    (['stdio', 'http', 'sse'] as const).map((serverTransport) => throughJit(clientTransport, serverTransport)),
+  ),
 ]
 
+/**
+ * Held against the client's own transport without jit. What stdio and HTTP with SSE cannot say, no proxy can make of them: the
+ * suite counts it as a warning, not as a failure.
+ */
+function throughJit(clientTransport: 'stdio' | 'http', serverTransport: Transport): Pairing {
+  return {
+    name: `${clientTransport}→jit→${serverTransport}`,
+    against: clientTransport,
+    serves: ({ fixture }) => fixture === 'v1' || serverTransport !== 'sse',
+    start: (suite) => startThroughJit({ clientTransport, serverTransport, suite }),
+  }
+}
+
 export interface ThroughJit {
-  readonly clientTransport: 'stdio'
-  readonly serverTransport: 'stdio'
+  readonly clientTransport: 'stdio' | 'http'
+  readonly serverTransport: Transport
   readonly suite: Suite
 }
 
@@ -52,32 +65,63 @@ export interface ThroughJit {
 const server = 'fixture'
 
 /** The fixture of a suite behind a daemon of its own. */
-export async function startThroughJit({ serverTransport, suite }: ThroughJit): Promise<Target> {
-  const daemon = await startDaemon(serverConfig(suite, serverTransport))
-  const bridge = await bridged(daemon.connect(server))
-  return {
-    url: bridge.url,
-    close: async () => {
-      await bridge.close()
-      await daemon.close()
-    },
+export async function startThroughJit({ clientTransport, serverTransport, suite }: ThroughJit): Promise<Target> {
+  const remote = serverTransport === 'stdio' ? undefined : await startFixture(suite, serverTransport)
+  const started: { close(): Promise<void> }[] = remote === undefined ? [] : [remote]
+  const close = async (): Promise<void> => {
+    for (const one of started.reverse()) await one.close()
+  }
+  try {
+    const config = remote === undefined ? localServer(suite) : remoteServer(remote.url, serverTransport)
+    const door = clientTransport === 'http' ? ['http: { port: 0 }'] : []
+    const daemon = await startDaemon([`${server}:`, ...config.server, ...offer(suite)], [...config.rest, ...door])
+    started.push(daemon)
+    const client = clientTransport === 'stdio' ? await bridged(daemon.connect(server)) : await authorized(daemon)
+    started.push(client)
+    return { url: client.url, close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 
-/**
- * A server that needs no credential, with all its tools, prompts and resources allowed, and sampling too, since what is tested is
- * that nothing gets lost.
- */
-function serverConfig(suite: Suite, transport: Transport): string[] {
-  const { command, args } = fixtureProgram(suite, transport)
+interface ServerConfig {
+  readonly server: readonly string[]
+  /** What the rest of the config must say for it. */
+  readonly rest: readonly string[]
+}
+
+function localServer(suite: Suite): ServerConfig {
+  const { command, args } = fixtureProgram(suite, 'stdio')
+  return { server: [`  run: ${JSON.stringify([command, ...args])}`], rest: [] }
+}
+
+/** In clear text jit talks only to loopback addresses that its config names. */
+function remoteServer(url: string, transport: Transport): ServerConfig {
+  const { host } = new URL(url)
+  return {
+    server: [`  url: ${JSON.stringify(url)}`, ...(transport === 'sse' ? ['  transport: sse'] : [])],
+    rest: [`network: { hosts: { ${JSON.stringify(host)}: ${JSON.stringify(host)} } }`],
+  }
+}
+
+/** All that the fixture has is allowed, and sampling too, since what is tested is that nothing gets lost. */
+function offer(suite: Suite): string[] {
   return [
-    `${server}:`,
-    `  run: ${JSON.stringify([command, ...args])}`,
     `  allow: ${JSON.stringify(fixtureTools(suite))}`,
     `  prompts: ${JSON.stringify(fixturePrompts(suite))}`,
     '  resources: ["test://*"]',
     '  sampling: allow',
   ]
+}
+
+const tokenAnswer = z.object({ token: z.string(), address: z.string() })
+
+/** jit's HTTP door, with the token that it wants put in on the way: the suites can send none. */
+async function authorized({ home }: TestDaemon): Promise<Target> {
+  const { token, address } = tokenAnswer.parse(await jitJson(home, ['token', 'add', 'suite', '--server', server]))
+  const forwarder = await startForwarder(new URL(`${address}/mcp/${server}`), { authorization: `Bearer ${token}` })
+  return { url: forwarder.address, close: forwarder.close }
 }
 
 async function bridged(program: Program): Promise<Target> {

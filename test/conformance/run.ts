@@ -20,6 +20,8 @@ export interface Wanted {
   /** Which suites and pairings, by name. */
   suite(name: string): boolean
   pairing(name: string): boolean
+  /** Hold everything against this pairing, instead of each against the one that differs only by jit. Saves a run. */
+  readonly against?: string
 }
 
 /** Runs everything wanted, one after the other; `told` hears of each cell as it is done. */
@@ -29,7 +31,7 @@ export async function runConformance(wanted: Wanted, told: (cell: Cell) => void 
     for (const suite of suites.filter(({ name }) => wanted.suite(name))) {
       const results = new Map<string, SuiteResult>()
       for (const pairing of neededFor(wanted, suite)) {
-        const cell = await runCell(suite, pairing, run, wanted.scenario, results)
+        const cell = await runCell(wanted, suite, pairing, run, results)
         if (cell.result !== undefined) results.set(pairing.name, cell.result)
         cells.push(cell)
         told(cell)
@@ -42,22 +44,27 @@ export async function runConformance(wanted: Wanted, told: (cell: Cell) => void 
 /** The pairings wanted, and those that they are held against. */
 function neededFor(wanted: Wanted, suite: Suite): Pairing[] {
   const chosen = pairings.filter((pairing) => wanted.pairing(pairing.name) && pairing.serves(suite))
-  return pairings.filter((pairing) => chosen.includes(pairing) || chosen.some(({ against }) => against === pairing.name))
+  const needed = new Set(chosen.map((pairing) => baseline(wanted, pairing)))
+  return pairings.filter((pairing) => chosen.includes(pairing) || needed.has(pairing.name))
+}
+
+function baseline({ against }: Wanted, pairing: Pairing): string | undefined {
+  return pairing.against === undefined ? undefined : (against ?? pairing.against)
 }
 
 async function runCell(
+  wanted: Wanted,
   suite: Suite,
   pairing: Pairing,
   run: number,
-  scenario: string | undefined,
   results: ReadonlyMap<string, SuiteResult>,
 ): Promise<Cell> {
   const place = { suite: suite.name, pairing: pairing.name, run }
   try {
     const target = await pairing.start(suite)
     try {
-      const result = await runSuite(suite, target.url, scenario)
-      const direct = pairing.against === undefined ? undefined : results.get(pairing.against)
+      const result = await runSuite(suite, target.url, wanted.scenario)
+      const direct = results.get(baseline(wanted, pairing) ?? '')
       return { ...place, result, problem: undefined, comparison: direct === undefined ? undefined : compare(direct, result) }
     } finally {
       await target.close()
