@@ -36,7 +36,7 @@ export function ownPaths(deps: BoxDeps, program: Program, path: string): Path[] 
     mayShow: (real: string) => mayShow(real, places),
     trusts: (file: string) => !folders.some((folder) => isWithin(file, folder)),
   }
-  const found = [...pathsOf(program, path, manners), ...(program.files ?? [])]
+  const found = [...pathsOf({ ...program, named: Object.values(config.env) }, path, manners), ...(program.files ?? [])]
   const cwd = config.cwd === undefined ? undefined : follow(program.cwd)?.real
   return [...declared, ...readable(cwd !== undefined && manners.mayShow(cwd) ? [...found, program.cwd] : found)]
 }

@@ -13,10 +13,10 @@ export interface BubblewrapPlan {
 }
 
 /** All namespaces, no capability, a session of its own, and the end of its parent is its end. */
-const fixed = [
-  ...['--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try'],
-  ...['--die-with-parent', '--new-session', '--hostname', 'jit', '--cap-drop', 'ALL'],
-]
+const fixed =
+  '--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --die-with-parent --new-session --hostname jit --cap-drop ALL'.split(
+    ' ',
+  )
 
 /**
  * Arguments of `bwrap` for a plan. Outer folders come before inner ones, so that the inner one is what is seen. Holds no
@@ -31,7 +31,11 @@ export function bubblewrapArguments({ mounts, cwd, sharesNetwork, lowPorts, user
     ...(user === undefined ? [] : ['--uid', String(user.uid), '--gid', String(user.gid)]),
     ...ordered.flatMap(({ mount }) => argumentsOf(mount)),
     // Folders that only lead to others: nothing is to be left there.
-    ...['--remount-ro', '/', '--chdir', cwd, '--'],
+    '--remount-ro',
+    '/',
+    '--chdir',
+    cwd,
+    '--',
     ...command,
   ]
 }

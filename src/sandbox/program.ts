@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { follow } from './links.ts'
 import type { Program } from './types.ts'
@@ -6,6 +6,7 @@ import type { Program } from './types.ts'
 /** Runs the first file among its arguments. */
 const interpreters = /^(node|deno|bun|python[0-9.]*|ruby|perl|java|php|bash|sh|dash|zsh)$/
 const deepest = 4
+const largestBundle = 1_000_000
 
 /** What may be shown without being declared. */
 export interface Manners {
@@ -17,7 +18,7 @@ export interface Manners {
 
 /**
  * Folders and files that a program needs to run and that its command names: its file, what it is installed in, the interpreter
- * of its first line, and what its arguments name.
+ * of its first line, what its arguments name, and files that its variables name.
  */
 export function pathsOf(program: Program, path: string, { mayShow, trusts }: Manners): string[] {
   const { command, args, cwd, folder } = program
@@ -47,6 +48,11 @@ export function pathsOf(program: Program, path: string, { mayShow, trusts }: Man
   for (const file of named) {
     if (file === script) add(file)
     else addIfShown(file)
+  }
+  for (const file of (program.named ?? []).filter((value) => isAbsolute(value) && isFile(value))) {
+    const real = realOf(file)
+    // Wherever it stands, beside jit.yaml for one: authorities to trust are no secret.
+    if (real !== undefined && (mayShow(real) || holdsCertificates(real))) found.add(file)
   }
   return [...found]
 }
@@ -111,6 +117,13 @@ function isFile(path: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Certificates and nothing else, in PEM. */
+function holdsCertificates(file: string): boolean {
+  if (statSync(file).size > largestBundle) return false
+  const kinds = readFileSync(file, 'latin1').match(/-----BEGIN [^-]*-----/g) ?? []
+  return kinds.length > 0 && kinds.every((kind) => /^-----BEGIN (TRUSTED )?CERTIFICATE-----$/.test(kind))
 }
 
 function headOf(file: string): string {

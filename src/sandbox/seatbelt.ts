@@ -24,8 +24,12 @@ const systemFolders = [
 ]
 const devices = ['/dev/null', '/dev/zero', '/dev/random', '/dev/urandom', '/dev/dtracehelper']
 const services = [
-  ...['com.apple.system.opendirectoryd.libinfo', 'com.apple.system.logger', 'com.apple.system.notification_center'],
-  ...['com.apple.trustd', 'com.apple.trustd.agent', 'com.apple.SecurityServer'],
+  'com.apple.system.opendirectoryd.libinfo',
+  'com.apple.system.logger',
+  'com.apple.system.notification_center',
+  'com.apple.trustd',
+  'com.apple.trustd.agent',
+  'com.apple.SecurityServer',
 ]
 
 /**

@@ -23,6 +23,8 @@ export interface Program {
   readonly cwd: string
   /** Of an installed package, all of which the program may read. */
   readonly folder?: string
+  /** Values of its variables in the config: files among them are meant for it. */
+  readonly named?: readonly string[]
   /** Files that are handed to it by their names in its environment. */
   readonly files?: readonly string[]
 }
