@@ -49,9 +49,36 @@ describe('what cannot be compiled', () => {
     ['plain http', row('{ scope: { a: 1 }, requests: ["GET http://x.dev/y"] }'), /"http:\/\/x\.dev" is not https/],
     ['a host from the call', row('{ scope: { a: 1 }, requests: ["GET https://${args.x}/y"] }'), /is no https:\/\/host/],
     [
-      'an argument in a header',
-      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { x-amz-target: "A.${args.x}" } }] }'),
-      /headers\.x-amz-target: a header takes no arguments/,
+      'an encoded argument in a header',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { x-amz-target: "A.${args.x|encoded}" } }] }'),
+      /headers\.x-amz-target: \$\{args\.x\} takes no "\|encoded" in a header/,
+    ],
+    [
+      'a captured value in a header',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { if-match: "${seen.x}" } }] }'),
+      /headers\.if-match: \$\{seen/,
+    ],
+    [
+      'a header that ends in a space',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { if-match: "${args.x} " } }] }'),
+      /is no header's value/,
+    ],
+    [
+      'a form and a JSON body',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: { a: b }, body: { /a: b } }] }'),
+      /form: a body is a form or JSON, not both/,
+    ],
+    ['a form of a GET', row('{ scope: { a: 1 }, requests: [{ request: "GET /", form: { a: b } }] }'), /form: a GET request has no form/],
+    ['a form without fields', row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: {} }] }'), /leave `form` out/],
+    [
+      'a field with a name that is none',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: { "a&b": c } }] }'),
+      /"a&b" is no name of a form's field/,
+    ],
+    [
+      'several segments in a form',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: { a: "${args.x...}" } }] }'),
+      /form\.a: a field of a form takes \$\{args\.NAME\} only/,
     ],
     [
       'a header on two lines',
