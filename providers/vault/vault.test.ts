@@ -595,6 +595,7 @@ describe('what leaves the provider', () => {
     const provider = open({ namespace: 'team-a' })
     expect(provider.environment?.('x')).toEqual({ VAULT_NAMESPACE: 'team-a' })
     expect(open().environment?.('x')).toEqual({})
+    expect([provider.requestHeaders, open().requestHeaders]).toEqual([{ 'x-vault-namespace': 'team-a' }, { 'x-vault-namespace': null }])
     expect(provider.asks?.({ ...webRead, uses: 3 })).toEqual({ token: { policies: ['mcp-read-web'], renewable: false, num_uses: 3 } })
     expect(provider.asks?.({ dynamic: 'database/creds/readonly' })).toEqual({ read: 'database/creds/readonly' })
     expect(provider.origin).toBe(standIn.url)

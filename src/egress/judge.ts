@@ -4,6 +4,7 @@ import type { RequestRule } from '../core/types.ts'
 import { attribute, needsBody } from './attribute.ts'
 import { type BoundBody, readBoundBody } from './body.ts'
 import type { Exchange, Route } from './exchange.ts'
+import { withFixedHeaders } from './fixed-headers.ts'
 import { readHeaders } from './headers.ts'
 import { signAnew } from './sign-anew.ts'
 import { originOf, type SigningScope } from './sigv4.ts'
@@ -96,7 +97,7 @@ export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Prom
     method,
     origin,
     path,
-    headers: [...headers, ...sites.flatMap((site) => [site.name, site.write(token)])],
+    headers: [...withFixedHeaders(headers, found.call.lease, found.rule), ...sites.flatMap((site) => [site.name, site.write(token)])],
     body: content?.bytes ?? body,
     charge,
   }

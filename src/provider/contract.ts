@@ -124,6 +124,11 @@ export interface Provider {
   /** What the upstream will be asked for, exactly, for `jit explain`: a session policy, policies by name. No I/O. Absent: the scope says it. */
   asks?(scope: JsonObject): JsonObject
   /**
+   * Headers (in lower case) that each request with its credentials carries, whatever the client says there; null: none. A request
+   * rule that names such a header decides it instead. No secrets.
+   */
+  readonly requestHeaders?: Readonly<Record<string, string | null>>
+  /**
    * Variables for the server beside those that `inject` names: a region, what keeps clients from other credentials, and with a
    * placeholder (modes egress and endpoint) its halves.
    */
