@@ -96,6 +96,13 @@ describe('a call that names a bucket and a key', () => {
 })
 
 describe('a config', () => {
+  it('hands a server the three parts of a session, and no others', () => {
+    const good = ['accessKeyId', 'secretAccessKey', 'sessionToken', 'token', 'session'].filter(
+      (part) => awsSts.checkPart?.(part) === undefined,
+    )
+    expect(good).toEqual(['accessKeyId', 'secretAccessKey', 'sessionToken'])
+  })
+
   it.each([
     [
       'a misspelt action',

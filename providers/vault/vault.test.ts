@@ -644,6 +644,17 @@ describe('a value of a call', () => {
     expect(vault.checkField(path, value) === undefined).toBe(good)
   })
 
+  it.each([
+    ['token', true],
+    ['username', true],
+    ['service_account_token', true],
+    ['accessor', false],
+    ['leaseId', false],
+    ['Password', false],
+  ])('in the environment of a server may be ${%s}: %s', (part, good) => {
+    expect(vault.checkPart?.(part) === undefined).toBe(good)
+  })
+
   it('that passes makes a policy for exactly one path, whatever it is', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 20 }), (value) => {

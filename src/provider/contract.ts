@@ -39,6 +39,11 @@ export interface ProviderPlugin<Config = unknown> {
    * answers why it is refused, or undefined. The generic checks (control characters, `*`, `${`, `..`, `%`) ran before. */
   checkField(path: string, value: string): string | undefined
   /**
+   * Looks at `${part}` in a variable of mode env when the config is compiled: answers why no server may hold that part of a
+   * credential (what only serves to renew or end it), or why there is none, or undefined. Absent: `token` and nothing else.
+   */
+  checkPart?(part: string): string | undefined
+  /**
    * Looks at a scope's template when the config is compiled, so that a mistake in its fixed parts shows then and not with a
    * call: texts hold `${args.…}` where a call will fill them. Answers why no call could make a scope of it, or undefined.
    * A template without arguments is parsed by `scope` after that.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { keyFacts, problemsOf } from './support.ts'
+import { keyFacts, plainFacts, problemsOf } from './support.ts'
 
 const head = '  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n'
 const row = (text: string): string => `${head}    allow: [t]\n    tools:\n      t: ${text}\n`
@@ -200,6 +200,32 @@ describe('what cannot be compiled', () => {
     for (const problem of problems)
       expect(problem).toMatch(new RegExp(`servers\\.s\\.inject\\.mode: mode ${mode} gives the server the secret itself`))
     expect(problemsOf(text)).toEqual([])
+  })
+
+  it.each<[string, string, RegExp | undefined]>([
+    ['the token', '{ mode: env, env: T }', undefined],
+    ['the token among text', '{ mode: env, env: { T: "Bearer ${token}" } }', undefined],
+    ['nothing', '{ mode: env, env: { T: plain } }', undefined],
+    [
+      'what only jit uses',
+      '{ mode: env, env: { T: "${refreshToken}" } }',
+      /inject\.env\.T: \$\{refreshToken\} of a provider of kind plain: it gives/,
+    ],
+    ['no part', '{ mode: env, env: { T: "${token.x}" } }', /"\$\{token\.x\}" names no part of a credential/],
+    ['an open template', '{ mode: env, env: { T: "${token" } }', /names no part/],
+    ['any of these in mode egress', '{ env: { T: "${refreshToken}" } }', undefined],
+  ])('a variable for a server that holds %s', (_, inject, problem) => {
+    const found = problemsOf(`  s:\n    run: [x]\n    provider: plain\n    inject: ${inject}\n`)
+    if (problem === undefined) expect(found).toEqual([])
+    else expect(found).toEqual([expect.stringMatching(problem)])
+  })
+
+  it('a kind says which parts of its credentials a server may hold', () => {
+    const checkPart = (part: string): string | undefined => (part === 'key' ? undefined : 'it has ${key}')
+    const known = new Map([['plain', { ...plainFacts, checkPart }]])
+    const problems = (inject: string): string[] => problemsOf(`  s:\n    run: [x]\n    provider: plain\n    inject: ${inject}\n`, known)
+    expect(problems('{ mode: env, env: { T: "${key}" } }')).toEqual([])
+    expect(problems('{ mode: env, env: T }')).toEqual([expect.stringContaining('it has ${key}; write `env: { T: "${…}" }` with its parts')])
   })
 
   it('all problems are reported at once, in order', () => {
