@@ -20,7 +20,7 @@ const facts = {
   checkTemplate: (template: JsonObject) => awsSts.checkTemplate?.(template),
 }
 
-function policyOf(scope: string): ReturnType<typeof compilePolicy> {
+function policyOf(scope: string, requests = '["GET https://s3.eu-west-1.amazonaws.com/**"]'): ReturnType<typeof compilePolicy> {
   const text = `version: 1
 providers: { aws: { kind: aws-sts, region: eu-west-1, roleArn: "arn:aws:iam::123456789012:role/agents" } }
 servers:
@@ -30,7 +30,7 @@ servers:
     inject: { env: T }
     allow: [read]
     tools:
-      read: { scope: ${scope}, requests: ["GET https://s3.eu-west-1.amazonaws.com/**"] }
+      read: { scope: ${scope}, requests: ${requests} }
 `
   return compilePolicy(
     loadConfig('jit.yaml', text, { kinds: new Map([['aws-sts', awsSts.config]]), presets }),
@@ -96,6 +96,13 @@ describe('a call that names a bucket and a key', () => {
 })
 
 describe('a config', () => {
+  it('hands a server the three parts of a session, and no others', () => {
+    const good = ['accessKeyId', 'secretAccessKey', 'sessionToken', 'token', 'session'].filter(
+      (part) => awsSts.checkPart?.(part) === undefined,
+    )
+    expect(good).toEqual(['accessKeyId', 'secretAccessKey', 'sessionToken'])
+  })
+
   it.each([
     [
       'a misspelt action',
@@ -110,5 +117,24 @@ describe('a config', () => {
     ['every resource', '{ actions: ["s3:GetObject"], resources: ["*"] }', 'every resource'],
   ])('with %s is refused before any call', (_, scope, words) => {
     expect(() => policyOf(scope)).toThrow(expect.objectContaining({ code: 'config.invalid', message: expect.stringMatching(words) }))
+  })
+
+  it.each([
+    ['no operation', '{ Version: "2016-11-15" }', false],
+    ['an operation of any name', '{ Action: }', false],
+    ['the operation from the call', '{ Action: "${args.action}" }', false],
+    ['a part of it from the call', '{ Action: "Describe${args.what}" }', false],
+    ['one operation', '{ Action: DescribeInstances, InstanceId.1: "${args.id}" }', true],
+  ])('with a form of %s: %s: %s', (_, form, good) => {
+    const compile = (): unknown =>
+      policyOf(
+        '{ actions: ["ec2:DescribeInstances"], resources: ["*"] }',
+        `[{ request: "POST https://ec2.eu-west-1.amazonaws.com/", form: ${form} }]`,
+      )
+    if (good) expect(compile).not.toThrow()
+    else
+      expect(compile).toThrow(
+        expect.objectContaining({ code: 'config.invalid', message: expect.stringContaining('`Action` with a fixed value') }),
+      )
   })
 })

@@ -45,6 +45,10 @@ export const awsSts: ProviderPlugin<AwsConfig> = {
   ],
   example: 'prod --region eu-west-1 --role-arn arn:aws:iam::123456789012:role/agents --profile jit',
   placeholder: placeholderOf,
+  checkPart: (part) =>
+    ['accessKeyId', 'secretAccessKey', 'sessionToken'].includes(part)
+      ? undefined
+      : 'its parts are ${accessKeyId}, ${secretAccessKey} and ${sessionToken}',
   checkField(path, value) {
     const field = path.replace(/^statements\.\d+\./, '')
     if (field.startsWith('resources.')) return refuseValue(value)

@@ -28,6 +28,12 @@ const login: readonly LoginField[] = [
   { name: 'jwt', label: 'JWT', help: 'for jwt or kubernetes, where there is no JWT file', ...sealed },
 ]
 
+/** Engines name their parts as they like, in lower case. */
+function checkPart(part: string): string | undefined {
+  if (part === 'accessor' || part === 'leaseId') return 'jit ends the credential with it; it is no use to a server'
+  return /^[a-z][a-z_]*$/.test(part) ? undefined : 'parts are named as the engine names them, e.g. ${username} and ${password}'
+}
+
 /** Vault and OpenBao: child tokens by policy, dynamic secrets by lease; both revoked by name and looked up after. */
 export const vault: ProviderPlugin<VaultConfig> = {
   kind: 'vault',
@@ -40,5 +46,6 @@ export const vault: ProviderPlugin<VaultConfig> = {
   // Of a service token's length; its inside is no token of any Vault.
   placeholder: (random) => `hvs.CAESI${random}`,
   checkField,
+  checkPart,
   open: openVault,
 }

@@ -126,6 +126,7 @@ export function openVault(config: VaultConfig, host: ProviderHost): Provider {
     partition,
     describe,
     asks,
+    requestHeaders: { 'x-vault-namespace': config.namespace ?? null },
     environment: () => (config.namespace === undefined ? {} : { VAULT_NAMESPACE: config.namespace }),
     async prove(signal) {
       const { body } = await session.call({ method: 'GET', path: ['auth', 'token', 'lookup-self'] }, signal)

@@ -52,7 +52,8 @@ function admits(grant: LeaseGrant, [method, target, body]: Sent): boolean {
   return (
     wire !== undefined &&
     grant.requests.some(
-      (rule) => matchRequest(rule, wire, new Map()) && (!bindsBody(rule) || (body !== undefined && matchBody(rule, body))),
+      (rule) =>
+        matchRequest(rule, wire, new Map()) && (!bindsBody(rule) || (body !== undefined && matchBody(rule, { kind: 'json', value: body }))),
     )
   )
 }

@@ -595,6 +595,7 @@ describe('what leaves the provider', () => {
     const provider = open({ namespace: 'team-a' })
     expect(provider.environment?.('x')).toEqual({ VAULT_NAMESPACE: 'team-a' })
     expect(open().environment?.('x')).toEqual({})
+    expect([provider.requestHeaders, open().requestHeaders]).toEqual([{ 'x-vault-namespace': 'team-a' }, { 'x-vault-namespace': null }])
     expect(provider.asks?.({ ...webRead, uses: 3 })).toEqual({ token: { policies: ['mcp-read-web'], renewable: false, num_uses: 3 } })
     expect(provider.asks?.({ dynamic: 'database/creds/readonly' })).toEqual({ read: 'database/creds/readonly' })
     expect(provider.origin).toBe(standIn.url)
@@ -641,6 +642,17 @@ describe('a value of a call', () => {
     ['uses', '1', false],
   ])('for %s of %j: %s', (path, value, good) => {
     expect(vault.checkField(path, value) === undefined).toBe(good)
+  })
+
+  it.each([
+    ['token', true],
+    ['username', true],
+    ['service_account_token', true],
+    ['accessor', false],
+    ['leaseId', false],
+    ['Password', false],
+  ])('in the environment of a server may be ${%s}: %s', (part, good) => {
+    expect(vault.checkPart?.(part) === undefined).toBe(good)
   })
 
   it('that passes makes a policy for exactly one path, whatever it is', () => {

@@ -79,7 +79,7 @@ export class HeldLease {
   }
 
   #lease(partition: string, fresh: boolean): Lease {
-    const { row, credential } = this
+    const { row, credential, provider } = this
     const { signal } = this.#abort
     return {
       id: row.id,
@@ -90,6 +90,7 @@ export class HeldLease {
         return signal.aborted ? nothing : credential.secrets
       },
       ...(credential.notSecret === undefined ? {} : { notSecret: credential.notSecret }),
+      ...(provider?.requestHeaders === undefined ? {} : { requestHeaders: provider.requestHeaders }),
       fingerprint: row.fingerprint,
       upstreamHash: row.upstreamHash,
       mintedAt: row.mintedAt,

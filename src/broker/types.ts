@@ -21,6 +21,8 @@ export interface Lease {
   readonly secrets: Readonly<Record<string, Secret>>
   /** Which of them are only names. */
   readonly notSecret?: readonly string[]
+  /** Headers that its requests carry, whatever the client says there; null: none. */
+  readonly requestHeaders?: Readonly<Record<string, string | null>>
   readonly fingerprint: string
   readonly upstreamHash: string
   /** When the lease was minted and when the broker stops using it, milliseconds since 1970. */

@@ -53,10 +53,18 @@ const requestRule = z.union([
       .describe(
         'JSON pointer → value the body must hold there; "" is the whole body. A text that is only ${args.NAME} stands for the argument as it is, ${args.NAME|base64} for its UTF-8 bytes in base64; members whose argument the call lacks are left out.',
       ),
+    form: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).nullable())
+      .optional()
+      .describe(
+        'field of a form (application/x-www-form-urlencoded) → its value, with ${args.NAME}, or nothing where any will do. A field that does not stand here refuses the request.',
+      ),
     headers: z
       .record(z.string().regex(/^[a-z][a-z0-9-]{0,60}$/, 'the name of a header, in lower case'), z.string().min(1).max(1000))
       .optional()
-      .describe('header → the value that it must have, e.g. x-amz-target: DynamoDB_20120810.GetItem'),
+      .describe(
+        'header → the value that it must have, e.g. x-amz-target: DynamoDB_20120810.GetItem; ${args.NAME} and ${args.NAME...} as in a path',
+      ),
     payload: z
       .enum(['signed', 'unsigned'])
       .optional()

@@ -80,6 +80,8 @@ export interface RequestRule {
   readonly graphql?: GraphqlRule
   /** JSON pointer → value that the JSON body must hold there. */
   readonly body?: readonly { readonly pointer: string; readonly value: JsonObject[string] }[]
+  /** Binds the body of a form: fields that may occur; a value when it is bound to one. All others refuse the request. */
+  readonly form?: readonly QueryParameter[]
   /** Header (lower case) → its value, once: tells the operations of APIs apart that share one path (`x-amz-target`). */
   readonly headers?: Readonly<Record<string, string>>
   /** True where an AWS request may carry a body outside of its signature, as clients stream uploads. */

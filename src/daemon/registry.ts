@@ -188,6 +188,7 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
     parseScope: (scope) => parseScope(plugin, scope),
     checkField: (path, value) => plugin.checkField(path, value),
     checkTemplate: (template) => plugin.checkTemplate?.(template),
+    ...(plugin.checkPart === undefined ? {} : { checkPart: (part) => plugin.checkPart?.(part) }),
   }
 }
 

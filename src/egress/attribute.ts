@@ -1,5 +1,5 @@
-import type { Json } from '../core/json.ts'
 import type { RequestRule } from '../core/types.ts'
+import type { BoundBody } from './body.ts'
 import { bindsBody, matchBody, matchRequest } from './match.ts'
 import type { WireRequest } from './target.ts'
 import type { InFlightCall } from './types.ts'
@@ -15,7 +15,7 @@ export type Attribution =
 export function attribute(
   calls: readonly InFlightCall[],
   request: WireRequest,
-  body: Json | undefined,
+  body: BoundBody | undefined,
   load: (call: InFlightCall) => number,
 ): Attribution {
   const [only, another] = calls
@@ -38,7 +38,7 @@ export function attribute(
 }
 
 /** The first rule of a call that admits the request. */
-export function ruleFor(call: InFlightCall, request: WireRequest, body: Json | undefined): RequestRule | undefined {
+export function ruleFor(call: InFlightCall, request: WireRequest, body: BoundBody | undefined): RequestRule | undefined {
   return call.requests.find(
     (rule) => matchRequest(rule, request, call.seen) && (!bindsBody(rule) || (body !== undefined && matchBody(rule, body))),
   )

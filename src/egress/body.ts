@@ -1,23 +1,36 @@
 import type { IncomingMessage } from 'node:http'
 import type { Json } from '../core/json.ts'
+import { parseForm, writeForm } from './form.ts'
 
 /** A body that rules bind is read whole; what else goes upstream is streamed. */
 export const boundBodyCap = 1024 * 1024
 
+/** A body as rules judge it. */
+export type BoundBody =
+  | { readonly kind: 'json'; readonly value: Json }
+  /** Each field once. */
+  | { readonly kind: 'form'; readonly fields: ReadonlyMap<string, string> }
+
 export type BodyReading =
   | {
       readonly ok: true
-      readonly value: Json
+      readonly body: BoundBody
       /** The value serialised anew: what was judged is what travels, whatever another reader makes of the bytes that came. */
       readonly bytes: Buffer
     }
   | { readonly ok: false; readonly status: number; readonly reason: string }
 
-/** Reads a JSON body for the rules that bind it. Throws when the client breaks off. */
-export async function readBoundBody(request: IncomingMessage, contentType: string, placeholder: string): Promise<BodyReading> {
+/** Reads a body for the rules that bind it: JSON, or a form where one of them takes it (`forms`). Throws when the client breaks off. */
+export async function readBoundBody(
+  request: IncomingMessage,
+  contentType: string,
+  placeholder: string,
+  forms = false,
+): Promise<BodyReading> {
   if (!/^(identity)?$/i.test(request.headers['content-encoding'] ?? '')) return refused(415, 'a body in a coding where a rule binds it')
-  if (!/^application\/([\w.+-]+\+|x-amz-)?json(?:-1\.[01])?\s*(;\s*charset="?utf-8"?\s*)?$/i.test(contentType))
-    return refused(415, 'a body that is not declared as JSON where a rule binds it')
+  const kind = kindOf(contentType)
+  if (kind === undefined || (kind === 'form' && !forms))
+    return refused(415, `a body that is not declared as JSON${forms ? ' or as a form' : ''} where a rule binds it`)
   const parts: Buffer[] = []
   let size = 0
   for await (const part of request as AsyncIterable<Buffer>) {
@@ -26,9 +39,28 @@ export async function readBoundBody(request: IncomingMessage, contentType: strin
     parts.push(part)
   }
   const bytes = Buffer.concat(parts)
-  const reading = parseBody(bytes)
+  const reading = kind === 'json' ? parseBody(bytes) : readForm(bytes)
   const spelt = reading.ok ? [bytes, reading.bytes] : [bytes]
-  return spelt.some((text) => text.includes(placeholder)) ? refused(403, 'the placeholder in the body') : reading
+  const holds = spelt.some((text) => text.includes(placeholder)) || (reading.ok && hasField(reading.body, placeholder))
+  return holds ? refused(403, 'the placeholder in the body') : reading
+}
+
+function kindOf(contentType: string): BoundBody['kind'] | undefined {
+  const [, type = ''] = /^([^;\s]+)\s*(?:;\s*charset="?utf-8"?\s*)?$/i.exec(contentType) ?? []
+  if (/^application\/([\w.+-]+\+|x-amz-)?json(?:-1\.[01])?$/i.test(type)) return 'json'
+  return /^application\/x-www-form-urlencoded$/i.test(type) ? 'form' : undefined
+}
+
+function readForm(bytes: Buffer): BodyReading {
+  const fields = parseForm(bytes)
+  if (fields === undefined)
+    return refused(400, 'a form that two readers could read differently, or with a field twice, where a rule binds it')
+  return { ok: true, body: { kind: 'form', fields }, bytes: writeForm(fields) }
+}
+
+/** Escaped it stands in no spelling of the body. */
+function hasField(body: BoundBody, text: string): boolean {
+  return body.kind === 'form' && [...body.fields].some(([name, value]) => name.includes(text) || value.includes(text))
 }
 
 /** JSON in UTF-8 without duplicate keys, whose numbers keep their digits. */
@@ -38,7 +70,7 @@ export function parseBody(bytes: Buffer): BodyReading {
     const value: Json = /\d{16}|\d[eE]/.test(text) ? JSON.parse(text, exact) : JSON.parse(text)
     if (text.includes('\\') && hasBackslashKey(value)) return refused(400, 'a body with a key that is a backslash where a rule binds it')
     if (membersIn(text) !== membersOf(value)) return refused(400, 'a body with a key twice where a rule binds it')
-    return { ok: true, value, bytes: Buffer.from(JSON.stringify(value)) }
+    return { ok: true, body: { kind: 'json', value }, bytes: Buffer.from(JSON.stringify(value)) }
   } catch {
     return refused(400, 'a body that is no JSON, or holds a number that loses digits, where a rule binds it')
   }

@@ -1,10 +1,10 @@
 import type { Lease } from '../broker/types.ts'
 import type { Clock } from '../core/clock.ts'
-import type { Json } from '../core/json.ts'
 import type { RequestRule } from '../core/types.ts'
 import { attribute, needsBody } from './attribute.ts'
-import { readBoundBody } from './body.ts'
+import { type BoundBody, readBoundBody } from './body.ts'
 import type { Exchange, Route } from './exchange.ts'
+import { withFixedHeaders } from './fixed-headers.ts'
 import { readHeaders } from './headers.ts'
 import { signAnew } from './sign-anew.ts'
 import { originOf, type SigningScope } from './sigv4.ts'
@@ -34,7 +34,8 @@ export interface Charge {
   readonly call: InFlightCall
   readonly rule: RequestRule
   readonly wire: WireRequest
-  readonly json: Json | undefined
+  /** As the rule judged it. */
+  readonly content: BoundBody | undefined
 }
 
 const refusedMethods = new Set(['TRACE', 'TRACK', 'CONNECT'])
@@ -82,11 +83,11 @@ export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Prom
 
   const bound = needsBody(lane.calls, wire)
   if (bound) exchange.wantBody()
-  const content = bound ? await readBoundBody(request, reading.contentType, placeholder) : undefined
+  const content = bound ? await readBoundBody(request, reading.contentType, placeholder, takesForm(lane.calls)) : undefined
   if (content?.ok === false) return content
-  const found = attribute(lane.calls, wire, content?.value, (call) => lane.load(call))
+  const found = attribute(lane.calls, wire, content?.body, (call) => lane.load(call))
   if (!found.ok) return no(403, found.reason, found.call)
-  const charge = { call: found.call, rule: found.rule, wire, json: content?.value }
+  const charge = { call: found.call, rule: found.rule, wire, content: content?.body }
   if (signature !== undefined)
     return signAnew(exchange, { origin, path, headers, body, bytes: content?.bytes }, charge, { signature, now: clock.now() })
   const token = tokenOf(found.call.lease)
@@ -96,10 +97,14 @@ export async function judge(exchange: Exchange, clock: Pick<Clock, 'now'>): Prom
     method,
     origin,
     path,
-    headers: [...headers, ...sites.flatMap((site) => [site.name, site.write(token)])],
+    headers: [...withFixedHeaders(headers, found.call.lease, found.rule), ...sites.flatMap((site) => [site.name, site.write(token)])],
     body: content?.bytes ?? body,
     charge,
   }
+}
+
+function takesForm(calls: readonly InFlightCall[]): boolean {
+  return calls.some((call) => call.requests.some((rule) => rule.form !== undefined))
 }
 
 /** An AWS lane's base-URL listener stands for every service that the policy names; other lanes have one upstream. */

@@ -1,5 +1,6 @@
 import { canonicalJson, isJsonObject, type Json } from '../core/json.ts'
 import type { PathSegment, QueryParameter, RequestRule } from '../core/types.ts'
+import type { BoundBody } from './body.ts'
 import { matchGraphql } from './graphql.ts'
 import type { WireRequest } from './target.ts'
 
@@ -36,15 +37,25 @@ function matchHeaders(rule: RequestRule, { headers, steering }: WireRequest): bo
 
 /** Whether the rule can only be judged with the body at hand. */
 export function bindsBody(rule: RequestRule): boolean {
-  return rule.graphql !== undefined || (rule.body !== undefined && rule.body.length > 0)
+  return rule.graphql !== undefined || rule.form !== undefined || (rule.body !== undefined && rule.body.length > 0)
 }
 
 /** Whether a rule that binds the body admits it. Pure; errs towards false. */
-export function matchBody(rule: RequestRule, body: Json): boolean {
+export function matchBody(rule: RequestRule, body: BoundBody): boolean {
+  if (rule.form !== undefined) return body.kind === 'form' && matchForm(rule.form, body.fields)
+  if (body.kind !== 'json') return false
   const fields = rule.body ?? []
   return (
-    fields.every((field) => equal(boundAt(body, field.pointer), field.value)) &&
-    (rule.graphql === undefined || matchGraphql(rule.graphql, body))
+    fields.every((field) => equal(boundAt(body.value, field.pointer), field.value)) &&
+    (rule.graphql === undefined || matchGraphql(rule.graphql, body.value))
+  )
+}
+
+/** Like a query, but that a field which is bound to a value stands there, also where that is empty. */
+function matchForm(listed: readonly QueryParameter[], fields: ReadonlyMap<string, string>): boolean {
+  return (
+    [...fields.keys()].every((name) => listed.some((known) => known.name === name)) &&
+    listed.every(({ name, value }) => value === undefined || fields.get(name) === value)
   )
 }
 

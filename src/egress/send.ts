@@ -105,7 +105,7 @@ class Life implements Running {
   }
 
   couldBe(call: Charge['call']): boolean {
-    return this.#charge !== undefined && ruleFor(call, this.#charge.wire, this.#charge.json) !== undefined
+    return this.#charge !== undefined && ruleFor(call, this.#charge.wire, this.#charge.content) !== undefined
   }
 
   /** False when the call or its lease ended between the judgement and now. */

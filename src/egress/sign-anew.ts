@@ -98,7 +98,7 @@ class Reader implements Running {
   }
 
   couldBe(call: Charge['call']): boolean {
-    return ruleFor(call, this.#charge.wire, this.#charge.json) !== undefined
+    return ruleFor(call, this.#charge.wire, this.#charge.content) !== undefined
   }
 
   readonly stop = (): void => void this.#exchange.request.socket.destroy()

@@ -15,6 +15,7 @@ function rulesOverlap(left: RequestRule, right: RequestRule): boolean {
     admitsWhatIsBound(right.query, left.query) &&
     !headersPart(left.headers, right.headers) &&
     !bodiesPart(left, right) &&
+    !formsPart(left.form, right.form) &&
     !graphqlParts(left.graphql, right.graphql)
   )
 }
@@ -53,6 +54,11 @@ function bodiesPart(left: RequestRule, right: RequestRule): boolean {
   return (left.body ?? []).some((field) =>
     (right.body ?? []).some((other) => other.pointer === field.pointer && differ(field.value, other.value)),
   )
+}
+
+/** A form that holds what the one demands is refused by the other. */
+function formsPart(left: RequestRule['form'], right: RequestRule['form']): boolean {
+  return left !== undefined && right !== undefined && !(admitsWhatIsBound(left, right) && admitsWhatIsBound(right, left))
 }
 
 /** A query is no mutation, and a variable has one value. Other root fields do not part two rules: both admit `__typename`. */

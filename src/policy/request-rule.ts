@@ -3,6 +3,8 @@ import type { Json, JsonObject } from '../core/json.ts'
 import type { PathSegment, QueryParameter, RequestRule } from '../core/types.ts'
 import type { RequestRuleConfig } from '../config/schema.ts'
 import { compileBody, compileVariables } from './body.ts'
+import { compileForm } from './request-form.ts'
+import { compileHeaders } from './request-header.ts'
 import { compilePath } from './request-path.ts'
 import { compileQuery } from './request-query.ts'
 import { RuleError, within } from './refusal.ts'
@@ -41,15 +43,23 @@ function compileRequest(rule: RequestRuleConfig, facts: ProviderFacts, captured:
   const body = details.body === undefined ? undefined : within(['body'], () => compileBody(details.body ?? {}, names))
   const graphql = details.graphql
   const variables = graphql === undefined ? undefined : within(['graphql', 'variables'], () => compileVariables(graphql.variables, names))
+  const { form: fields } = details
+  const form = fields === undefined ? undefined : within(['form'], () => compileForm(fields, facts, names))
+  if (form !== undefined && (body !== undefined || graphql !== undefined))
+    throw new RuleError('a body is a form or JSON, not both', ['form'])
+  if (form !== undefined && method !== 'POST' && method !== 'PUT' && method !== 'PATCH')
+    throw new RuleError(`a ${method} request has no form`, ['form'])
   if (graphql !== undefined && method !== 'POST') throw new RuleError('a GraphQL request is a POST', ['graphql'])
   if (body !== undefined && (method === 'GET' || method === 'HEAD'))
     throw new RuleError(`a ${method} request has no body to bind`, ['body'])
-  const headers = details.headers === undefined ? undefined : within(['headers'], () => checkedHeaders(details.headers ?? {}))
+  const headers = details.headers === undefined ? undefined : within(['headers'], () => compileHeaders(details.headers ?? {}, names))
   const bind = (args: JsonObject, used: Used): RequestRule => {
     const segments = path(args, used)
     const parameters = query(args, used)
+    const fixed = headers?.(args, used)
+    const filled = form?.(args, used)
     return {
-      text: ruleText(method, origin, segments, parameters, headers),
+      text: ruleText(method, origin, segments, parameters, fixed, filled),
       method,
       origin,
       segments,
@@ -58,7 +68,8 @@ function compileRequest(rule: RequestRuleConfig, facts: ProviderFacts, captured:
         ? {}
         : { graphql: { operation: graphql.operation, fields: graphql.fields, variables: variables(args) } }),
       ...(body === undefined ? {} : { body: body(args) }),
-      ...(headers === undefined ? {} : { headers }),
+      ...(filled === undefined ? {} : { form: filled }),
+      ...(fixed === undefined ? {} : { headers: fixed }),
       ...(details.payload === 'unsigned' ? { unsignedPayload: true as const } : {}),
       ...(details.capture === undefined ? {} : { capture: details.capture }),
     }
@@ -95,21 +106,13 @@ function canonicalOrigin(text: string): string {
   return URL.canParse(text) ? new URL(text).origin : text
 }
 
-/** Text of the rule's own only: what a call says belongs into the path, the query or the body, which have grammars for it. */
-function checkedHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  for (const [name, value] of Object.entries(headers)) {
-    if (value.includes('${')) throw new RuleError('a header takes no arguments', [name])
-    if (!/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) throw new RuleError(`${quote(value)} is no header's value`, [name])
-  }
-  return headers
-}
-
 function ruleText(
   method: string,
   origin: string,
   segments: readonly PathSegment[],
   query: readonly QueryParameter[],
   headers: Readonly<Record<string, string>> = {},
+  form: readonly QueryParameter[] = [],
 ): string {
   let text = `${method} ${origin}`
   for (const segment of segments) text += `/${segmentText(segment)}`
@@ -119,6 +122,7 @@ function ruleText(
     text += value === undefined ? `${separator}${name}` : `${separator}${name}=${value}`
     separator = '&'
   }
+  if (form.length > 0) text += ` [${form.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`)).join('&')}]`
   for (const [name, value] of Object.entries(headers)) text += ` [${name}: ${value}]`
   return text
 }

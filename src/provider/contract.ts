@@ -39,6 +39,11 @@ export interface ProviderPlugin<Config = unknown> {
    * answers why it is refused, or undefined. The generic checks (control characters, `*`, `${`, `..`, `%`) ran before. */
   checkField(path: string, value: string): string | undefined
   /**
+   * Looks at `${part}` in a variable of mode env when the config is compiled: answers why no server may hold that part of a
+   * credential (what only serves to renew or end it), or why there is none, or undefined. Absent: `token` and nothing else.
+   */
+  checkPart?(part: string): string | undefined
+  /**
    * Looks at a scope's template when the config is compiled, so that a mistake in its fixed parts shows then and not with a
    * call: texts hold `${args.…}` where a call will fill them. Answers why no call could make a scope of it, or undefined.
    * A template without arguments is parsed by `scope` after that.
@@ -123,6 +128,11 @@ export interface Provider {
   describe(scope: JsonObject): string
   /** What the upstream will be asked for, exactly, for `jit explain`: a session policy, policies by name. No I/O. Absent: the scope says it. */
   asks?(scope: JsonObject): JsonObject
+  /**
+   * Headers (in lower case) that each request with its credentials carries, whatever the client says there; null: none. A request
+   * rule that names such a header decides it instead. No secrets.
+   */
+  readonly requestHeaders?: Readonly<Record<string, string | null>>
   /**
    * Variables for the server beside those that `inject` names: a region, what keeps clients from other credentials, and with a
    * placeholder (modes egress and endpoint) its halves.

@@ -39,6 +39,13 @@ describe('expiry', () => {
     }
   })
 
+  it('of a provider that decides on headers says them to who sends its requests', async () => {
+    const world = bench()
+    const requestHeaders = { 'x-vault-namespace': 'team-a' }
+    world.providers.set('acme', { ...world.upstream.provider(), requestHeaders })
+    expect((await world.broker.acquire(ask(), patient)).requestHeaders).toEqual(requestHeaders)
+  })
+
   it('does not slide: use does not make it longer', async () => {
     const { broker, clock } = bench()
     const lease = await broker.acquire(ask(), patient)

@@ -301,6 +301,32 @@ describe('a lane to AWS', () => {
     lane.close()
   })
 
+  it('binds the form of a Query service, and signs what it judged, whatever hash the client declared', async () => {
+    const lane = await awsLane()
+    const form = [
+      { name: 'Action', value: 'DescribeInstances' },
+      { name: 'InstanceId.1', value: 'i 1' },
+    ]
+    lane.begin(awsCall([rule('POST /', { origin: dynamodb, form })]))
+    const seen = checkSignatures('dynamodb')
+    const send = async (body: string, more: Record<string, string> = {}): Promise<number> => {
+      const headers = {
+        authorization: authorizationOf({ service: 'dynamodb' }),
+        'content-type': 'application/x-www-form-urlencoded; charset=utf-8',
+        ...more,
+      }
+      return (await ask(lane, { host: 'dynamodb.eu-west-1.amazonaws.com', method: 'POST', headers, body })).status
+    }
+    const body = 'InstanceId.1=i+1&Action=DescribeInstances'
+    expect(await send(body, { 'x-amz-content-sha256': sha256(Buffer.from(body)) })).toBe(200)
+    expect(bench.upstream.journal[0]?.body).toBe('InstanceId.1=i%201&Action=DescribeInstances')
+    expect(await send('InstanceId.1=i+1&Action=TerminateInstances')).toBe(403)
+    expect(await send(`${body}&Action=TerminateInstances`)).toBe(400)
+    expect(await send(body, { 'x-amz-target': 'DynamoDB_20120810.Scan' }), 'another way to name an operation').toBe(403)
+    expect([seen.good, bench.upstream.journal.length]).toEqual([[true], 1])
+    lane.close()
+  })
+
   it('reads and signs a body that came without its hash, through the proxy too', async () => {
     const lane = await awsLane()
     lane.begin(awsCall([rule('POST /', { origin: dynamodb, headers: { 'x-amz-target': 'DynamoDB_20120810.Scan' } })]))

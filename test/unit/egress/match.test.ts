@@ -196,7 +196,7 @@ describe('a request rule', () => {
 
 function admitsBody(rule: RequestRule, text: string): boolean {
   const body = parseBody(Buffer.from(text))
-  return body.ok && matchBody(rule, body.value)
+  return body.ok && matchBody(rule, body.body)
 }
 
 describe('a body rule', () => {

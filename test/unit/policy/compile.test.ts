@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { keyFacts, problemsOf } from './support.ts'
+import { keyFacts, plainFacts, problemsOf } from './support.ts'
 
 const head = '  s:\n    run: [x]\n    provider: plain\n    inject: { env: T }\n'
 const row = (text: string): string => `${head}    allow: [t]\n    tools:\n      t: ${text}\n`
@@ -49,9 +49,36 @@ describe('what cannot be compiled', () => {
     ['plain http', row('{ scope: { a: 1 }, requests: ["GET http://x.dev/y"] }'), /"http:\/\/x\.dev" is not https/],
     ['a host from the call', row('{ scope: { a: 1 }, requests: ["GET https://${args.x}/y"] }'), /is no https:\/\/host/],
     [
-      'an argument in a header',
-      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { x-amz-target: "A.${args.x}" } }] }'),
-      /headers\.x-amz-target: a header takes no arguments/,
+      'an encoded argument in a header',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { x-amz-target: "A.${args.x|encoded}" } }] }'),
+      /headers\.x-amz-target: \$\{args\.x\} takes no "\|encoded" in a header/,
+    ],
+    [
+      'a captured value in a header',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { if-match: "${seen.x}" } }] }'),
+      /headers\.if-match: \$\{seen/,
+    ],
+    [
+      'a header that ends in a space',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", headers: { if-match: "${args.x} " } }] }'),
+      /is no header's value/,
+    ],
+    [
+      'a form and a JSON body',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: { a: b }, body: { /a: b } }] }'),
+      /form: a body is a form or JSON, not both/,
+    ],
+    ['a form of a GET', row('{ scope: { a: 1 }, requests: [{ request: "GET /", form: { a: b } }] }'), /form: a GET request has no form/],
+    ['a form without fields', row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: {} }] }'), /leave `form` out/],
+    [
+      'a field with a name that is none',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: { "a&b": c } }] }'),
+      /"a&b" is no name of a form's field/,
+    ],
+    [
+      'several segments in a form',
+      row('{ scope: { a: 1 }, requests: [{ request: "POST /", form: { a: "${args.x...}" } }] }'),
+      /form\.a: a field of a form takes \$\{args\.NAME\} only/,
     ],
     [
       'a header on two lines',
@@ -173,6 +200,32 @@ describe('what cannot be compiled', () => {
     for (const problem of problems)
       expect(problem).toMatch(new RegExp(`servers\\.s\\.inject\\.mode: mode ${mode} gives the server the secret itself`))
     expect(problemsOf(text)).toEqual([])
+  })
+
+  it.each<[string, string, RegExp | undefined]>([
+    ['the token', '{ mode: env, env: T }', undefined],
+    ['the token among text', '{ mode: env, env: { T: "Bearer ${token}" } }', undefined],
+    ['nothing', '{ mode: env, env: { T: plain } }', undefined],
+    [
+      'what only jit uses',
+      '{ mode: env, env: { T: "${refreshToken}" } }',
+      /inject\.env\.T: \$\{refreshToken\} of a provider of kind plain: it gives/,
+    ],
+    ['no part', '{ mode: env, env: { T: "${token.x}" } }', /"\$\{token\.x\}" names no part of a credential/],
+    ['an open template', '{ mode: env, env: { T: "${token" } }', /names no part/],
+    ['any of these in mode egress', '{ env: { T: "${refreshToken}" } }', undefined],
+  ])('a variable for a server that holds %s', (_, inject, problem) => {
+    const found = problemsOf(`  s:\n    run: [x]\n    provider: plain\n    inject: ${inject}\n`)
+    if (problem === undefined) expect(found).toEqual([])
+    else expect(found).toEqual([expect.stringMatching(problem)])
+  })
+
+  it('a kind says which parts of its credentials a server may hold', () => {
+    const checkPart = (part: string): string | undefined => (part === 'key' ? undefined : 'it has ${key}')
+    const known = new Map([['plain', { ...plainFacts, checkPart }]])
+    const problems = (inject: string): string[] => problemsOf(`  s:\n    run: [x]\n    provider: plain\n    inject: ${inject}\n`, known)
+    expect(problems('{ mode: env, env: { T: "${key}" } }')).toEqual([])
+    expect(problems('{ mode: env, env: T }')).toEqual([expect.stringContaining('it has ${key}; write `env: { T: "${…}" }` with its parts')])
   })
 
   it('all problems are reported at once, in order', () => {

@@ -13,9 +13,12 @@ const policy = policyOf(`  github:
     run: [node, server.js]
     provider: plain
     inject: { env: T }
-    allow: [one, escaped, list, digits, composite, below, compare, nested, encoded, whole, graph]
+    allow: [one, header, copy, form, escaped, list, digits, composite, below, compare, nested, encoded, whole, graph]
     tools:
       one: { scope: { k: "\${args.x}" }, requests: ["GET /a/\${args.x}"] }
+      header: { scope: { k: 1 }, requests: [{ request: PUT /h, headers: { if-match: "\${args.x}" } }] }
+      copy: { scope: { k: 1 }, requests: [{ request: PUT /h, headers: { x-amz-copy-source: "/\${args.x}/\${args.y...}" } }] }
+      form: { scope: { k: 1 }, requests: [{ request: POST /f, form: { Action: Get, Version: 2016, Id.1: "\${args.x}", Name: "n-\${args.y}", Token: } }] }
       escaped: { scope: { k: 1 }, requests: ["GET /p/\${args.x|encoded}/i"] }
       list: { scope: { k: [fixed, "\${args.x}"] }, requests: [GET /] }
       digits: { scope: { digits: "\${args.x}" }, requests: [GET /] }
@@ -29,6 +32,70 @@ const policy = policyOf(`  github:
 `)
 
 const decide = (tool: string, args: Record<string, Json>): ReturnType<typeof policy.decide> => policy.decide(toolCall('plain', tool, args))
+
+describe('a value from a call in a header', () => {
+  it('stands there as it is', () => {
+    expect(leaseOf(decide('header', { x: 'arn:aws:s3:::logs/a' })).requests[0]?.headers).toEqual({ 'if-match': 'arn:aws:s3:::logs/a' })
+    const { requests } = leaseOf(decide('copy', { x: 'logs', y: '2026/q1.csv' }))
+    expect(requests[0]?.headers).toEqual({ 'x-amz-copy-source': '/logs/2026/q1.csv' })
+    expect(requests[0]?.text).toBe('PUT https://api.plain.dev/h [x-amz-copy-source: /logs/2026/q1.csv]')
+    expect(decide('copy', { x: 'logs', y: 'a' }).used).toEqual({ x: 'logs', y: 'a' })
+  })
+
+  it.each<[string, Json]>([
+    ['a second item', 'a, b'],
+    ['a parameter', 'a;q=1'],
+    ['a field', 'a&acl=public-read'],
+    ['quotes', '"a"'],
+    ['a space', 'a b'],
+    ['a line break', 'a\r\nx-evil: 1'],
+    ['a letter beyond ASCII', 'größe'],
+    ['an escape', 'a%2fb'],
+    ['a plus, which some read as a space', 'a+b'],
+    ['nothing', ''],
+    ['null', null],
+    ['a list', ['a']],
+    ['too much', 'a'.repeat(1025)],
+  ])('may not be %s', (_, value) => {
+    expect(reasonOf(decide('header', { x: value }))).toMatch(/x /)
+  })
+
+  it.each<[string, Json, Json, RegExp]>([
+    ['a slash where one name is meant', 'logs/secret', 'a', /contains "\/"/],
+    ['a traversal', 'logs', '../secret/a', /contains "\.\."/],
+    ['an empty segment', 'logs', 'a//b', /a segment that is empty/],
+    ['a dot', 'logs', './a', /a segment that is empty or "\."/],
+    ['a slash at the end', 'logs', 'a/', /a segment that is empty/],
+  ])('does not become another address: %s', (_, x, y, reason) => {
+    expect(reasonOf(decide('copy', { x, y }))).toMatch(reason)
+  })
+})
+
+describe('a value from a call in a form', () => {
+  it('is one value, whatever it holds, and is left out with its argument', () => {
+    const form = (args: Record<string, Json>): unknown => leaseOf(decide('form', args)).requests[0]?.form
+    const fixed = [
+      { name: 'Action', value: 'Get' },
+      { name: 'Version', value: '2016' },
+    ]
+    expect(form({ x: 'a&Action=Delete', y: 'b' })).toEqual([
+      ...fixed,
+      { name: 'Id.1', value: 'a&Action=Delete' },
+      { name: 'Name', value: 'n-b' },
+      { name: 'Token' },
+    ])
+    expect(form({})).toEqual([...fixed, { name: 'Token' }])
+    expect(leaseOf(decide('form', { x: 7 })).requests[0]?.text).toBe('POST https://api.plain.dev/f [Action=Get&Version=2016&Id.1=7&Token]')
+  })
+
+  it.each<[string, Record<string, Json>]>([
+    ['a wildcard beside text', { y: '*' }],
+    ['a list', { x: ['a'] }],
+    ['a control character beside text', { y: 'a\u0000' }],
+  ])('may not be %s', (_, args) => {
+    expect(decide('form', args).effect).toBe('deny')
+  })
+})
 
 describe('a value from a call', () => {
   it.each<[string, Json, RegExp]>([

@@ -72,7 +72,9 @@ function admits(decision: Decision, { method, target, body }: Sent): boolean {
   return (
     request !== undefined &&
     requests.some(
-      (rule) => matchRequest(rule, request, new Map()) && (rule.body === undefined || (body !== undefined && matchBody(rule, body))),
+      (rule) =>
+        matchRequest(rule, request, new Map()) &&
+        (rule.body === undefined || (body !== undefined && matchBody(rule, { kind: 'json', value: body }))),
     )
   )
 }

@@ -1,0 +1,60 @@
+import { quote } from '../core/errors.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { QueryParameter } from '../core/types.ts'
+import { maxArgumentLength, printScalar, readArgument, refuseMetacharacters } from './argument.ts'
+import { RuleError, within } from './refusal.ts'
+import { constantText, parseTemplate, topNames } from './template.ts'
+import type { ProviderFacts } from './types.ts'
+
+type FormConfig = Readonly<Record<string, string | number | boolean | null>>
+type FillForm = (args: JsonObject, used: Record<string, Json>) => readonly QueryParameter[]
+
+const fieldName = /^[A-Za-z0-9_.[\]:-]{1,128}$/
+
+/**
+ * Compiles `form`: field → the value that it must have, or nothing where any will do. A field that is bound to an argument
+ * which the call lacks is left out, so that a body which carries it is refused, as are all fields that do not stand here.
+ * Throws RuleError.
+ */
+export function compileForm(form: FormConfig, facts: ProviderFacts, names: Set<string>): FillForm {
+  // AWS's Query services tell their operations apart by it alone.
+  if (facts.authentication === 'aws-sigv4' && (typeof form['Action'] !== 'string' || form['Action'].includes('${')))
+    throw new RuleError('a form of AWS names its operation: write `Action` with a fixed value', ['Action'])
+  const fields = Object.entries(form).map(([name, template]) => within([name], () => compileField(name, template, names)))
+  if (fields.length === 0) throw new RuleError('a form without fields would take none; leave `form` out')
+  return (args, used) => fields.flatMap((fill) => fill(args, used) ?? [])
+}
+
+function compileField(
+  name: string,
+  template: FormConfig[string],
+  names: Set<string>,
+): (args: JsonObject, used: Record<string, Json>) => QueryParameter | undefined {
+  if (!fieldName.test(name)) throw new RuleError(`${quote(name)} is no name of a form's field`)
+  if (template === null || template === undefined) return () => ({ name })
+  if (typeof template !== 'string') return () => ({ name, value: String(template) })
+  const parts = parseTemplate(template)
+  for (const top of topNames(parts)) names.add(top)
+  const fixed = constantText(parts)
+  if (fixed !== undefined) return () => ({ name, value: fixed })
+  for (const part of parts) {
+    if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain'))
+      throw new RuleError('a field of a form takes ${args.NAME} only')
+  }
+  const whole = parts.length === 1
+  return (args, used) => {
+    let text = ''
+    for (const part of parts) {
+      if (part.kind === 'text') text += part.text
+      if (part.kind !== 'argument') continue
+      const value = readArgument(args, part.name)
+      if (value === undefined || value === null) return undefined
+      const printed = printScalar(value, part.name, 'requests')
+      // Alone it is compared as data, like a value in a JSON body; beside other text it could take the place of two.
+      if (!whole) refuseMetacharacters(printed, part.name, 'requests')
+      if (printed.length <= maxArgumentLength) used[part.name.text] = value
+      text += printed
+    }
+    return { name, value: text }
+  }
+}
