@@ -6,4 +6,16 @@ export type { Logger } from '../core/types.ts'
 export { JitError, quote } from '../core/errors.ts'
 export { Secret } from '../core/secret.ts'
 export { neverSent } from './never-sent.ts'
-export type { Credential, LoginField, MintRequest, Provider, ProviderHost, ProviderPlugin, RevokeOutcome } from './contract.ts'
+export type {
+  BrowserLogin,
+  CallbackPlace,
+  Credential,
+  LoginCallback,
+  LoginField,
+  LoginHost,
+  MintRequest,
+  Provider,
+  ProviderHost,
+  ProviderPlugin,
+  RevokeOutcome,
+} from './contract.ts'

@@ -4,6 +4,7 @@ import { type KindView, kindView, providerView, routes } from '../../api/schema.
 import { JitError, quote } from '../../core/errors.ts'
 import { action, command } from '../context.ts'
 import { flagOf, readLogin } from '../login-fields.ts'
+import { followLogin } from '../login-browser.ts'
 import { fillLogin, type Login } from '../login-values.ts'
 import { card } from '../output/layout.ts'
 import { withProgress } from '../output/progress.ts'
@@ -18,11 +19,13 @@ export function loginCommand(): Command {
     'login',
     'register once where credentials come from: a real mint proves it, the secret is sealed',
     'jit login github-app acme --app-id 123456 --installation acme \\\n      --private-key key.pem',
+    'jit login mcp https://mcp.linear.app/mcp',
     'jit login github-app        # asks for what is missing',
   )
     .argument('[kind]', 'kind of provider, e.g. github-app')
-    .argument('[name]', 'name of this registration; the account or the kind when absent')
+    .argument('[name]', 'name of this registration; the account, the host or the kind when absent')
     .option('--replace', 'register anew under a name that exists')
+    .option('--no-browser', 'where a login goes through the browser: only print the address')
     .addHelpText(
       'after',
       `
@@ -36,6 +39,9 @@ with "-", never from the command line:
               [--token FILE | --secret-id FILE | --password FILE | --jwt FILE]
   oauth       --client-id ID --origin URL --proof SCOPES --issuer URL
               --client-secret FILE
+  mcp         URL [NAME] [--scopes SCOPES] [--client-id ID]
+              [--client-secret FILE] [--client-metadata-url URL]
+              [--redirect-port N]
   static      --origin URL --key FILE [--placeholder-prefix TEXT]
               [--note TEXT]`,
     )
@@ -49,10 +55,16 @@ with "-", never from the command line:
         const { config, secrets, account, files } = await fillLogin(kind, login.values)
         const name = login.name ?? account ?? kind.kind
         const body = { kind: kind.kind, name, config, secrets, replace: options.flag('replace') }
-        const work = client.call(routes.registerProvider, { body, deadline }).catch((error: unknown) => {
+        const work =
+          kind.browser === true
+            ? client.stream(routes.login, {}, body).then((events) => followLogin(events, options.flag('browser')))
+            : withProgress(
+                kind.longLived === true ? 'sealing the key' : 'proving it with a real mint',
+                client.call(routes.registerProvider, { body, deadline }),
+              )
+        const answer = await work.catch((error: unknown) => {
           throw withGiven(error, kind, config)
         })
-        const answer = await withProgress(kind.longLived === true ? 'sealing the key' : 'proving it with a real mint', work)
         if (json) return printJson(answer)
         const view = providerView.parse(answer)
         print(
