@@ -30,7 +30,7 @@ export const mcpConfig = z
     redirectPort: z.int().min(1).max(65_535).optional().describe('default: a free one'),
     /** A revision 2025-03-26 server without metadata: `/authorize`, `/token` and `/register` at its own origin. */
     legacyEndpoints: flag.default(false),
-    revoke: z.enum(['lease', 'logout']).default('lease').describe('when access tokens are revoked upstream'),
+    revoke: z.enum(['lease', 'logout']).default('logout').describe('when access tokens are revoked upstream'),
   })
   .superRefine((config, context) => {
     if (config.clientId !== undefined && config.clientMetadataUrl !== undefined)

@@ -123,7 +123,7 @@ export function failureOf({ status, headers, text }: Answer, { url, host, server
   }
   if (status >= 300 && status < 400)
     return new JitError('provider.refused', `${where}: it sends requests elsewhere, and secrets follow nowhere`, { details: { status } })
-  if (code === 'invalid_grant' || code === 'invalid_client' || (status === 401 && code === ''))
+  if (code === 'invalid_grant' || code === 'invalid_client' || (status === 401 && hints[code] === undefined))
     return new JitError('provider.login', `the login of provider ${host.name} is over: ${where}`, { hint: again, details: { status } })
   if (status < 300) return new JitError('provider.unavailable', where, { details: { status } })
   return new JitError('provider.refused', where, { hint: hints[code] ?? again, details: { status } })

@@ -10,7 +10,8 @@ export const mcp: ProviderPlugin<McpConfig> = {
   summary: 'tokens of a remote MCP server, by a login in the browser; sealed, renewed, and sent to that server only',
   config: mcpConfig,
   scope: mcpScope,
-  revocation: 'immediate',
+  // Many servers end a whole login with any of its tokens, so that no single one is ended unless the config says that this is no such server.
+  revocation: 'expiry',
   login: [
     { ...setting('url', 'Server', 'the MCP server: https://mcp.example.com/mcp'), required: true, argument: true },
     setting('scopes', 'Scopes', 'what to ask for, with spaces between; what the server asks for when absent'),
@@ -19,7 +20,11 @@ export const mcp: ProviderPlugin<McpConfig> = {
     setting('clientMetadataUrl', 'Client metadata', 'address of a client id metadata document of your own'),
     { ...setting('redirectPort', 'Redirect port', 'for the way back from the browser, where it must be a registered one'), type: 'number' },
     setting('legacyEndpoints', 'Legacy endpoints', 'true: a server of 2025-03-26 without metadata'),
-    setting('revoke', 'Revoke', 'lease (default): access tokens end with their last lease; logout: with the login'),
+    setting(
+      'revoke',
+      'Revoke',
+      'logout (default): tokens end with the login; lease: with their last lease, where the server ends one alone',
+    ),
     { ...setting('clientSecret', 'Client secret', 'of that client, where it has one'), secret: true },
   ],
   browser: mcpLogin,

@@ -65,10 +65,13 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
     return isAll && session.refreshToken === undefined ? tokens.own(ttl, signal) : tokens.narrowed(scopes, signal)
   }
 
-  /** The server does not narrow: the token is ended, where it is nobody else's, and nobody gets it. */
+  /** The server does not narrow: nobody gets the token, and where that ends nothing else, it is ended. */
   const refuse = async (credential: Credential, access: Access, signal: AbortSignal): Promise<Credential> => {
     const { secrets, granted } = credential
-    const ended = access.isShared || secrets['token'] === undefined ? undefined : await end(secrets['token'], signal).catch(() => undefined)
+    const ended =
+      access.isShared || config.revoke === 'logout' || secrets['token'] === undefined
+        ? undefined
+        : await end(secrets['token'], signal).catch(() => undefined)
     throw new JitError('provider.scope', `provider ${host.name} was given a token with other scopes than asked for: ${quote(granted)}`, {
       hint: 'Its authorization server does not narrow a login. Leave `scopes` out of the scope, or log in for these scopes alone.',
       details: { sent: typeof ended !== 'object' || ended.outcome !== 'revoked' },
@@ -101,7 +104,7 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
     const expires = (detail: string): RevokeOutcome => ({ outcome: 'expires', validUntil: credential.expiresAt, detail })
     const { accessToken, refreshToken } = tokens.session
     const isOwn = accessToken !== undefined && isSame(accessToken, token)
-    if (config.revoke === 'logout') return (count(token, -1), expires('`revoke: logout`: it ends with the login, or by itself'))
+    if (config.revoke === 'logout') return (count(token, -1), expires('it ends by itself, or with the login: `jit logout`'))
     if (isOwn && refreshToken === undefined)
       return (count(token, -1), expires('it is the only token of this login, which `jit logout` ends'))
     const others = (holders.get(keyOf(token)) ?? 1) - 1
@@ -128,7 +131,7 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
   return {
     origin: new URL(config.url).origin,
     get revocation() {
-      return config.revoke === 'logout' || (tokens.known !== undefined && tokens.known.revocation === undefined) ? 'expiry' : 'immediate'
+      return config.revoke === 'lease' && tokens.known?.revocation !== undefined ? 'immediate' : 'expiry'
     },
     mint,
     revoke,
@@ -151,7 +154,10 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
         client: `${session.client.id} (registered ${session.client.registration})`,
         scopes: session.consented.length === 0 ? 'not said' : session.consented.join(' '),
         renewed: session.refreshToken === undefined ? 'no: log in again when it is over' : 'by itself',
-        revoked: where.revocation === undefined ? 'not offered: tokens live until they expire' : 'with the last lease',
+        revoked:
+          where.revocation === undefined
+            ? 'not offered: tokens live until they expire'
+            : `with the ${config.revoke === 'lease' ? 'last lease' : 'login'}`,
       }
     },
     async challenged(status, challenge) {

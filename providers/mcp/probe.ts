@@ -14,7 +14,26 @@ export interface Probe {
 const farewellTimeout = 2000
 
 const revision = '2025-11-25'
-const list = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' })
+const legacyList = {
+  headers: { 'mcp-protocol-version': revision },
+  body: JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' }),
+}
+/** For a server that knows no `initialize`. */
+const modernList = {
+  headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/list' },
+  body: JSON.stringify({
+    jsonrpc: '2.0',
+    id: 2,
+    method: 'tools/list',
+    params: {
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientCapabilities': {},
+        'io.modelcontextprotocol/clientInfo': { name: 'jit', version: '1' },
+      },
+    },
+  }),
+}
 const hello = JSON.stringify({
   jsonrpc: '2.0',
   id: 1,
@@ -24,8 +43,8 @@ const hello = JSON.stringify({
 
 /**
  * What the MCP server says to a first message, and where everybody may say that, to the next one; with or without a token. Only
- * status and challenge are read: an answer may be a stream without an end. A server of 2026-07-28 does not know the messages, but
- * looks at the token before that.
+ * status and challenge are read: an answer may be a stream without an end. A server of 2026-07-28 does not know the first
+ * and is asked in its own way then.
  */
 export async function probe(host: ProviderHost, server: string, token: Secret | undefined, signal: AbortSignal): Promise<Probe> {
   const headers = {
@@ -34,12 +53,14 @@ export async function probe(host: ProviderHost, server: string, token: Secret | 
     accept: 'application/json, text/event-stream',
   }
   const first = await post(host, server, { headers, body: hello, signal })
-  if (first.status < 200 || first.status >= 300) return read(first)
-  const session = first.headers.get('mcp-session-id')
-  const within = { ...headers, 'mcp-protocol-version': revision, ...(session === null ? {} : { 'mcp-session-id': session }) }
-  const second = await post(host, server, { headers: within, body: list, signal })
+  if (first.status === 401 || first.status === 403) return read(first)
+  const isTaken = first.status >= 200 && first.status < 300
+  const session = isTaken ? first.headers.get('mcp-session-id') : null
+  const next = isTaken ? legacyList : modernList
+  const within = { ...headers, ...next.headers, ...(session === null ? {} : { 'mcp-session-id': session }) }
+  const second = await post(host, server, { headers: within, body: next.body, signal })
   if (session !== null) await farewell(host, server, within)
-  return second.status === 401 || second.status === 403 ? read(second) : read(first)
+  return second.status === 401 || second.status === 403 || !isTaken ? read(second) : read(first)
 }
 
 async function post(
