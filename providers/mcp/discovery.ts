@@ -42,7 +42,7 @@ export async function discover(config: McpConfig, host: ProviderHost, signal: Ab
     throw refusal(`${nameOf(config.url)} asks for no login: it answered ${challenge.status} to a request without a token`, {
       hint: 'Add it without a provider, or check its address.',
     })
-  if (metadata !== undefined) checkMetadata(metadata, extra, issuer, config.url)
+  if (metadata !== undefined) checkMetadata(metadata, extra, issuer, config)
   return {
     resource: protectedResource?.resource ?? withoutHash(config.url),
     issuer,
@@ -124,9 +124,15 @@ async function findMetadata(
   }
 }
 
-function checkMetadata(metadata: AuthorizationServerMetadata, extra: z.output<typeof more>, issuer: string, server: string): void {
+function checkMetadata(metadata: AuthorizationServerMetadata, extra: z.output<typeof more>, issuer: string, config: McpConfig): void {
+  const server = config.url
   // RFC 8414 §3.3. Metadata of another issuer would send the person, and then the code, to its endpoints.
-  if (!isSameIssuer(metadata.issuer, issuer))
+  // A server of 2025-03-26 is asked at its own origin, whatever path its issuer has there.
+  const isItself =
+    config.legacyEndpoints &&
+    URL.parse(metadata.issuer)?.origin === new URL(server).origin &&
+    new URL(issuer).origin === new URL(server).origin
+  if (!isSameIssuer(metadata.issuer, issuer) && !isItself)
     throw refusal(`the metadata of ${quote(issuer)} are those of ${quote(metadata.issuer)}`, {
       hint: 'The MCP server names its authorization server wrongly, or somebody mixes two of them up. Tell whoever runs it.',
     })

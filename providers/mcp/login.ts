@@ -43,15 +43,11 @@ async function logIn(login: Login): Promise<Secret> {
   const { config, where, callback } = login
   const before = previousAt(login)
   let scopes = union(config.scopes ?? where.scopes, [...(before?.consented ?? []), ...(before?.wanted ?? [])])
-  const client = await chooseClient(
-    config,
-    askOf(login),
-    where,
-    callback.redirectUri,
-    scopeText(scopes, where),
-    sameClient(before, callback),
-  )
+  const known = sameClient(before, callback)
   for (let round = 1; ; round += 1) {
+    // One that was registered for fewer scopes than are asked for now would be refused them.
+    const previous = round === 1 && scopes.every((scope) => before?.consented.includes(scope)) ? known : undefined
+    const client = await chooseClient(config, askOf(login), where, callback.redirectUri, scopeText(scopes, where), previous)
     const granted = await authorize(login, client, scopes, round)
     const more = await checkTokens(login, granted, scopes, round).catch(async (error: unknown) => {
       await undo(login, client, granted)

@@ -66,7 +66,7 @@ export class Tokens {
   /** The login's own token, which lives for `need` milliseconds more where the server lets it. Those who ask at once share a renewal. */
   async own(need: number, signal: AbortSignal): Promise<Access> {
     const { session } = this
-    if (this.#isEnough(session, need)) return ownAccess(session)
+    if (this.#unsealed === undefined && this.#isEnough(session, need)) return ownAccess(session)
     return race(
       this.#inTurn(async () => {
         // Whoever had the turn before may have renewed it.
@@ -152,7 +152,11 @@ export class Tokens {
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const { id } = this.session
     const before = turns.get(id) ?? Promise.resolve()
-    const turn = before.then(work, work)
+    const start = async (): Promise<T> => {
+      if (this.#unsealed !== undefined) await this.#seal(this.#unsealed)
+      return work()
+    }
+    const turn = before.then(start, start)
     turns.set(id, turn)
     this.#latest = turn
     const leave = (): void => {
