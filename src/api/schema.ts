@@ -51,6 +51,8 @@ export const kindView = z.object({
   revocation: z.enum(['immediate', 'policy', 'expiry', 'never']),
   /** The secret is a key that is used as it is: its registration proves nothing upstream. */
   longLived: z.boolean().optional(),
+  /** Its login may go on in the browser. */
+  browser: z.boolean().optional(),
   login: z.array(
     z.object({
       name: z.string(),
@@ -60,6 +62,7 @@ export const kindView = z.object({
       required: z.boolean(),
       type: z.enum(['text', 'number', 'file']),
       pattern: z.string().optional(),
+      argument: z.literal(true).optional(),
     }),
   ),
   example: z.string().optional(),
@@ -85,6 +88,17 @@ export const providerView = z.object({
   proof: jsonObject.optional(),
 })
 export type ProviderView = z.infer<typeof providerView>
+
+/**
+ * POST /v1/logins, with the body of a registration: newline-delimited events. `open` asks for the person's browser, `registered` or
+ * `error` (an ErrorBody) is the last. The login ends with the connection.
+ */
+export const loginEvent = z.union([
+  z.object({ open: z.string(), notes: z.array(z.string()) }),
+  z.object({ registered: providerView }),
+  z.object({ error: jsonObject }),
+])
+export type LoginEvent = z.infer<typeof loginEvent>
 
 /** POST /v1/servers */
 /** How the person's own terminal reaches a registry: for the installer of this one request, and for nothing else. */
@@ -280,6 +294,7 @@ export const routes = {
   kinds: ['GET', '/v1/kinds'],
   providers: ['GET', '/v1/providers'],
   registerProvider: ['POST', '/v1/providers'],
+  login: ['POST', '/v1/logins'],
   removeProvider: ['DELETE', '/v1/providers/:name'],
   servers: ['GET', '/v1/servers'],
   addServer: ['POST', '/v1/servers'],

@@ -13,7 +13,7 @@ export interface Client {
   /** The parsed body. Throws the daemon's own JitError, or `daemon.unreachable`. */
   call(route: Route, options?: CallOptions): Promise<unknown>
   /** The body as it comes; without a deadline once it has begun. */
-  stream(route: Route, query: Readonly<Record<string, string>>): Promise<Readable>
+  stream(route: Route, query: Readonly<Record<string, string>>, body?: unknown): Promise<Readable>
 }
 
 export interface CallOptions {
@@ -40,12 +40,12 @@ export function createClient(): Client {
         throw error
       })
       const value = parse(await text(body, signal))
-      if (status >= 400) throw revive(value)
+      if (status >= 400) throw reviveError(value)
       return value
     },
-    async stream(route, query) {
-      const { status, body } = await send(route, {}, `?${new URLSearchParams(query).toString()}`)
-      if (status >= 400) throw revive(parse(await text(body)))
+    async stream(route, query, asked) {
+      const { status, body } = await send(route, asked === undefined ? {} : { body: asked }, `?${new URLSearchParams(query).toString()}`)
+      if (status >= 400) throw reviveError(parse(await text(body)))
       return body
     },
   }
@@ -111,7 +111,7 @@ function parse(body: string): unknown {
 }
 
 /** The daemon's error as it was thrown there. */
-function revive(value: unknown): JitError {
+export function reviveError(value: unknown): JitError {
   if (!isErrorBody(value)) return new JitError('internal', `the daemon answered an error of another form: ${JSON.stringify(value)}`)
   const { code, message, hint, details } = value.error
   return new JitError(code, message, { hint, details })

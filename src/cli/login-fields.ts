@@ -9,7 +9,7 @@ export interface LoginWords {
   readonly values: ReadonlyMap<string, string>
 }
 
-/** `[name] --app-id 1 --installation=acme`: the options of this kind, wherever the name stands among them. */
+/** `[url] [name] --app-id 1 --installation=acme`: the options of this kind, wherever what has no flag stands among them. */
 export function readLogin(kind: KindView, words: readonly string[]): LoginWords {
   const fields = new Map(kind.login.map((field) => [flagOf(field), field]))
   const values = new Map<string, string>()
@@ -30,6 +30,11 @@ export function readLogin(kind: KindView, words: readonly string[]): LoginWords 
     if (at === -1 && (next === undefined || next.startsWith('--'))) throw new JitError('usage', `${flag} needs a value: ${field.help}`)
     values.set(field.name, at === -1 ? (next ?? '') : word.slice(at + 1))
     if (at === -1) index += 1
+  }
+  for (const field of kind.login) {
+    if (field.argument !== true || values.has(field.name)) continue
+    const value = names.shift()
+    if (value !== undefined) values.set(field.name, value)
   }
   const [name, ...more] = names
   if (more.length > 0)

@@ -12,15 +12,16 @@ const widestFlag = 30
 export function loginPage(kind: KindView, width: number): string {
   const [settings, secrets] = [kind.login.filter((field) => !field.secret), kind.login.filter((field) => field.secret)]
   const parts = [
-    `${colours.bold('Usage:')} ${colours.cyan(`jit login ${kind.kind} [name] [options]`)}`,
+    `${colours.bold('Usage:')} ${colours.cyan(['jit login', kind.kind, ...kind.login.filter(isArgument).map(argumentOf), '[name] [options]'].join(' '))}`,
     wrap(kind.summary, width).join('\n'),
     ...section('Settings, which go into the config file:', settings.map(rowOf), width),
     ...section('Secrets, from a file or with "-" from stdin, which are sealed:', secrets.map(rowOf), width),
     ...section(
       'Besides:',
       [
-        ['[name]', 'name of this registration; the account or the kind when absent'],
+        ['[name]', 'name of this registration; the account, the host or the kind when absent'],
         ['--replace', 'register anew under a name that exists'],
+        ...(kind.browser ? [['--no-browser', 'only print the address that the browser would open'] as const] : []),
         ['--json', 'print JSON'],
       ],
       width,
@@ -43,7 +44,16 @@ export function kindList(kinds: readonly KindView[], width: number): string {
 
 type Row = readonly [name: string, help: string]
 
+function isArgument(field: Field): boolean {
+  return field.argument === true
+}
+
+function argumentOf(field: Field): string {
+  return field.name.toUpperCase()
+}
+
 function rowOf(field: Field): Row {
+  if (isArgument(field)) return [argumentOf(field), field.help]
   const value = field.secret ? 'FILE' : field.type === 'number' ? 'NUMBER' : 'TEXT'
   return [`${flagOf(field)} ${value}`, `${field.help}${field.required ? ' (needed)' : ''}`]
 }

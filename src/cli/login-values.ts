@@ -63,9 +63,19 @@ function sort(kind: KindView, found: ReadonlyMap<Field, Value>, files: readonly 
     const value = found.get(field)
     if (value instanceof Secret) secrets[field.name] = value
     else if (value !== undefined) config[field.name] = value
-    if (field.label === accountLabel && typeof value === 'string' && instanceName.test(value)) account = value
+    const named = field.argument === true && typeof value === 'string' ? nameOfUrl(value) : value
+    if ((field.argument === true || field.label === accountLabel) && typeof named === 'string' && instanceName.test(named)) account = named
   }
   return { config, secrets, account, files }
+}
+
+/** `https://mcp.linear.app/mcp` → `linear`; undefined for an address of numbers. */
+function nameOfUrl(text: string): string | undefined {
+  const host = URL.parse(text)?.hostname ?? ''
+  if (!/[a-z]/i.test(host) || host.startsWith('[')) return undefined
+  const labels = host.split('.')
+  const telling = labels.slice(0, Math.max(1, labels.length - 1)).filter((label) => !/^(mcp|api|www|app)$/.test(label))
+  return telling.at(-1)
 }
 
 /** App ids and the like are numbers in the config file where they look like one; the kind's own schema has the last word. */

@@ -8,6 +8,7 @@ import { configRoutes } from './routes/config.ts'
 import { controlRoutes } from './routes/control.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { leaseRoutes } from './routes/leases.ts'
+import { loginRoutes } from './routes/logins.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { serverRoutes } from './routes/servers.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -44,6 +45,7 @@ export async function createApi(daemon: Daemon, limits: ApiLimits = apiLimits): 
     ...statusRoutes(daemon),
     ...controlRoutes(daemon),
     ...providerRoutes(daemon),
+    ...loginRoutes(daemon),
     ...serverRoutes(daemon),
     ...leaseRoutes(daemon),
     ...auditRoutes(daemon),

@@ -47,6 +47,7 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     log,
     fetch: () => builder.network.fetch,
     isSealed: () => sealer.state === 'sealed',
+    seal: (...renewed) => vault.renew(...renewed),
     principalToken: createPrincipalTokens({ store, sealer, folder: paths.state, clock }),
   })
   const vault = createVault({ store, sealer, registry, log })

@@ -15,6 +15,8 @@ export interface RegistryDeps {
   readonly log: Logger
   fetch(): typeof globalThis.fetch
   readonly principalToken: ProviderHost['principalToken']
+  /** Seals a secret; the returned function stores it in place of the one of that name, and is called in the same turn. */
+  seal(provider: string, field: string, secret: Secret): Promise<() => void>
   /** The store is sealed: that, and not a missing registration, is why a secret is not there. */
   isSealed(): boolean
 }
@@ -104,35 +106,69 @@ export class Registry {
     const { kind, ...config } = entry
     const plugin = this.plugin(String(kind))
     const box: Opened['box'] = { secrets }
-    const secret = (field: string): Secret => {
+    const provider = plugin.open(plugin.config.parse(config), this.hostOf(name, box))
+    return { name, plugin, provider, entry: toJson(entry), box }
+  }
+
+  /** What a provider of this name is given, with the secrets that are in the box. */
+  hostOf(name: string, box: Opened['box']): ProviderHost {
+    const open = (field: string): Secrets | undefined => {
       if (box.secrets === undefined && this.#deps.isSealed()) throw new JitError('store.sealed', `provider ${quote(name)} has no ${field}`)
-      const found = box.secrets?.get(field)
-      if (found === undefined) throw new JitError('provider.login', `provider ${quote(name)} has no ${field}`)
-      return found
+      return box.secrets
     }
-    const hasSecret = (field: string): boolean => {
-      if (box.secrets === undefined && this.#deps.isSealed()) throw new JitError('store.sealed', `provider ${quote(name)} has no ${field}`)
-      return box.secrets?.has(field) ?? false
-    }
-    const provider = plugin.open(plugin.config.parse(config), {
+    return {
       name,
       clock: this.#deps.clock,
       log: this.#deps.log,
       fetch: (...args) => this.#deps.fetch()(...args),
-      secret,
-      hasSecret,
+      secret(field) {
+        const found = open(field)?.get(field)
+        if (found === undefined) throw new JitError('provider.login', `provider ${quote(name)} has no ${field}`)
+        return found
+      },
+      hasSecret: (field) => open(field)?.has(field) ?? false,
+      keep: (field, secret) => this.#keep(name, box, field, secret),
       principalToken: this.#deps.principalToken,
-    })
-    return { name, plugin, provider, entry: toJson(entry), box }
+    }
   }
 
-  /** Forgets its secrets with it. Never throws. */
+  /**
+   * A secret that its provider renewed. It is stored if this is still what is registered, for whichever config it is open: a
+   * registration that took its place meanwhile has secrets of its own.
+   */
+  async #keep(name: string, box: Opened['box'], field: string, secret: Secret): Promise<void> {
+    const before = box.secrets
+    if (before === undefined)
+      throw new JitError(this.#deps.isSealed() ? 'store.sealed' : 'provider.login', `provider ${quote(name)} has no secrets to renew`)
+    const next = new Map([...before, [field, secret]])
+    if (this.#secrets.get(name) === before) {
+      const write = await this.#deps.seal(name, field, secret)
+      if (this.#secrets.get(name) === before) {
+        write()
+        this.#secrets.set(name, next)
+      }
+    }
+    for (const one of [...this.#open.values(), ...this.#retired]) if (one.box.secrets === before) one.box.secrets = next
+    if (box.secrets === before) box.secrets = next
+  }
+
+  /** Forgets its secrets with it, once what it has under way is over. Never throws. */
   close(one: Opened): void {
-    this.#retired.delete(one)
-    one.box.secrets = undefined
+    const forget = (): void => {
+      this.#retired.delete(one)
+      one.box.secrets = undefined
+    }
+    if (one.provider.close === undefined) return forget()
+    this.#retired.add(one)
     one.provider
-      .close?.()
+      .close()
       .catch((error: unknown) => this.#deps.log.warn('provider not closed', { provider: one.name, error: String(error) }))
+      .finally(forget)
+  }
+
+  /** The secrets that are registered under a name, while the store is open. */
+  secretsOf(name: string): Secrets | undefined {
+    return this.#secrets.get(name)
   }
 
   get(name: string): Provider | undefined {

@@ -10,6 +10,8 @@ export interface Vault {
   load(): Promise<void>
   /** Seals them without storing them. The returned function stores them in place of all that were there; it is called in the same turn. */
   prepare(provider: string, secrets: ReadonlyMap<string, Secret>): Promise<() => void>
+  /** Seals one that was renewed. The returned function stores it; it is called in the same turn. */
+  renew(provider: string, field: string, secret: Secret): Promise<() => void>
   /** From the store alone: what the registry holds goes with the registration. */
   remove(provider: string): void
   /** Forgets every secret in memory and the key with them. */
@@ -49,6 +51,11 @@ export function createVault(deps: { store: Pick<Store, 'secrets'>; sealer: Seale
         remove(provider)
         for (const { name, sealed } of rows) store.secrets.set(name, sealed)
       }
+    },
+    async renew(provider, field, secret) {
+      const name = `provider/${provider}/${field}`
+      const sealed = await sealer.seal(secret, name)
+      return () => store.secrets.set(name, sealed)
     },
     remove,
     seal() {

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Clock } from '../core/clock.ts'
+import type { JitError } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
@@ -30,6 +31,8 @@ export interface ProviderPlugin<Config = unknown> {
   readonly login: readonly LoginField[]
   /** What may stand behind `jit login KIND`, for its help: `acme --app-id 123456 …`. */
   readonly example?: string
+  /** How a login goes on in the person's browser, for a kind that has such a way. */
+  readonly browser?: BrowserLogin<Config>
   /**
    * A value of the real credential's shape for a server to hold, made from `random` (80 letters and digits).
    * It must never be valid upstream.
@@ -66,6 +69,52 @@ export interface LoginField {
    * not, and says `help`. `config` has the last word.
    */
   readonly pattern?: string
+  /** It is given without a flag, before the name: `jit login mcp URL [NAME]`. */
+  readonly argument?: true
+}
+
+/**
+ * A login that a person finishes in a browser. It runs in the daemon: the command line is told an address to open and nothing
+ * else, and what comes of it never passes there.
+ */
+export interface BrowserLogin<Config = unknown> {
+  /** Whether a config logs in like this; otherwise what was given is all there is. */
+  applies(config: Config): boolean
+  /**
+   * Answers secrets to seal beside those that were given, under their names. What it got and cannot use, it ends upstream before it
+   * throws. Throws like `Provider.mint`; `signal` ends when the person gave up.
+   */
+  logIn(config: Config, host: LoginHost, signal: AbortSignal): Promise<Readonly<Record<string, Secret>>>
+}
+
+/** What a login has beside what every provider has. `secret` finds what was given with this login. */
+export interface LoginHost extends ProviderHost {
+  /** A secret of the registration that this one takes the place of. */
+  previous(name: string): Secret | undefined
+  /** Listens on this machine for the way back from the browser. Throws `conflict` when the port is taken. */
+  listen(place: CallbackPlace): Promise<LoginCallback>
+  /** Shows the person the whole address, which the browser then opens: https, or http on this machine. Notes stand before it. */
+  show(url: string, notes: readonly string[]): void
+}
+
+export interface CallbackPlace {
+  /** As the redirect address names this machine; it is 127.0.0.1 that is listened on. Default: `127.0.0.1`. */
+  readonly host?: '127.0.0.1' | 'localhost'
+  /** Default: a free one. */
+  readonly port?: number
+  /** Exact, without a query. */
+  readonly path: string
+}
+
+/** Open for ten minutes at most. */
+export interface LoginCallback {
+  readonly redirectUri: string
+  /**
+   * The parameters of the one request that carries this state, which must not be guessable; a second one with it is turned away.
+   * Throws `provider.login` after ten minutes, and the signal's reason.
+   */
+  wait(state: string, signal: AbortSignal): Promise<URLSearchParams>
+  close(): void
 }
 
 /** What the broker gives a provider. */
@@ -80,6 +129,11 @@ export interface ProviderHost {
   secret(name: string): Secret
   /** Whether there is a secret of this name: for providers whose ways to log in take different ones. Throws `store.sealed`. */
   hasSecret(name: string): boolean
+  /**
+   * Seals a secret of this instance in place of what stood under its name: one that the upstream renewed. From when this resolves it
+   * outlives the daemon. Of a registration that was replaced meanwhile it is not stored. Throws `store.sealed`, `store.unavailable`.
+   */
+  keep(name: string, secret: Secret): Promise<void>
   /**
    * Who acts, as a JWT for an upstream that takes an actor token: `iss` and `sub` name this jit and the human, `act` nests
    * session, server and tool; EdDSA, `aud` as given, five minutes. Throws JitError `store.sealed`.
@@ -138,6 +192,13 @@ export interface Provider {
    * placeholder (modes egress and endpoint) its halves.
    */
   environment?(placeholder: string | undefined): Readonly<Record<string, string>>
+  /**
+   * What the upstream said to a request with a credential of this provider: 401 or 403, and its WWW-Authenticate. Answers what a
+   * person can do about it; undefined when it means nothing more than that.
+   */
+  challenged?(status: number, challenge: string | undefined): Promise<JitError | undefined>
+  /** Ends the login itself upstream, before its secrets are deleted. Absent: there is no such thing. */
+  logOut?(signal: AbortSignal): Promise<RevokeOutcome>
   close?(): Promise<void>
 }
 

@@ -10,4 +10,16 @@ export { holdsInvisible } from './invisible.ts'
 export { neverSent } from './never-sent.ts'
 export { jitErrorBehind, noAnswer } from './no-answer.ts'
 export { redact } from './redact.ts'
-export type { Credential, LoginField, MintRequest, Provider, ProviderHost, ProviderPlugin, RevokeOutcome } from './contract.ts'
+export type {
+  BrowserLogin,
+  CallbackPlace,
+  Credential,
+  LoginCallback,
+  LoginField,
+  LoginHost,
+  MintRequest,
+  Provider,
+  ProviderHost,
+  ProviderPlugin,
+  RevokeOutcome,
+} from './contract.ts'

@@ -11,6 +11,7 @@ export interface TestHost extends ProviderHost {
 /** What the broker gives a provider, with these sealed secrets; `more` replaces parts of it. */
 export function testHost(secrets: Readonly<Record<string, string>>, more: Partial<ProviderHost> = {}): TestHost {
   const lines: string[] = []
+  const sealed = new Map(Object.entries(secrets).map(([name, value]) => [name, new Secret(value)]))
   const log = (message: string, fields?: object): void => void lines.push(`${message} ${JSON.stringify(fields)}`)
   return {
     name: 'test',
@@ -18,11 +19,12 @@ export function testHost(secrets: Readonly<Record<string, string>>, more: Partia
     log: { debug: log, info: log, warn: log, error: log },
     fetch: (...args) => fetch(...args),
     secret(name) {
-      const found = secrets[name]
+      const found = sealed.get(name)
       if (found === undefined) throw new JitError('provider.login', `provider "test" has no ${name}`)
-      return new Secret(found)
+      return found
     },
-    hasSecret: (name) => secrets[name] !== undefined,
+    hasSecret: (name) => sealed.has(name),
+    keep: async (name, secret) => void sealed.set(name, secret),
     principalToken: async ({ human, agent, server, tool }, audience) => `principal:${human}/${agent}/${server}/${tool}@${audience}`,
     logged: () => lines.join('\n'),
     ...more,

@@ -22,6 +22,16 @@ declare module 'oidc-provider' {
   export class Provider {
     constructor(issuer: string, configuration: object)
     readonly ClientCredentials: new (fields: object) => TokenModel
+    readonly Grant: new (fields: { readonly accountId: string; readonly clientId: string }) => {
+      addOIDCScope(scope: string): void
+      addResourceScope(resource: string, scope: string): void
+      save(): Promise<string>
+    }
+    interactionDetails(
+      request: IncomingMessage,
+      response: ServerResponse,
+    ): Promise<{ readonly params: Readonly<Record<string, string | undefined>> }>
+    interactionFinished(request: IncomingMessage, response: ServerResponse, result: object): Promise<void>
     readonly ResourceServer: new (identifier: string, info: object) => unknown
     /** Takes its own address from X-Forwarded headers. */
     proxy: boolean

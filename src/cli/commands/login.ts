@@ -5,6 +5,7 @@ import { JitError, quote } from '../../core/errors.ts'
 import { action, command } from '../context.ts'
 import { builtInKinds } from '../kinds.ts'
 import { flagOf, readLogin } from '../login-fields.ts'
+import { followLogin } from '../login-browser.ts'
 import { kindList, loginPage } from '../login-page.ts'
 import { fillLogin, type Login } from '../login-values.ts'
 import { card } from '../output/layout.ts'
@@ -40,11 +41,13 @@ function generalCommand(): Command {
     'login',
     'register once where credentials come from: a real mint proves it, the secret is sealed',
     'jit login github-app acme --app-id 123456 --installation acme \\\n      --private-key key.pem',
+    'jit login mcp https://mcp.linear.app/mcp',
     'jit login github-app        # asks for what is missing',
   )
     .argument('[kind]', 'kind of provider, e.g. github-app')
-    .argument('[name]', 'name of this registration; the account or the kind when absent')
+    .argument('[name]', 'name of this registration; the account, the host or the kind when absent')
     .option('--replace', 'register anew under a name that exists')
+    .option('--no-browser', 'where a login goes through the browser: only print the address')
     .addHelpText('after', ({ command: used }) => `\n${kindList(builtInKinds(), widthOf(used))}`)
     .allowUnknownOption()
     .allowExcessArguments()
@@ -56,10 +59,16 @@ function generalCommand(): Command {
         const { config, secrets, account, files } = await fillLogin(kind, login.values)
         const name = login.name ?? account ?? kind.kind
         const body = { kind: kind.kind, name, config, secrets, replace: options.flag('replace') }
-        const work = client.call(routes.registerProvider, { body, deadline }).catch((error: unknown) => {
+        const work =
+          kind.browser === true
+            ? client.stream(routes.login, {}, body).then((events) => followLogin(events, options.flag('browser')))
+            : withProgress(
+                kind.longLived === true ? 'sealing the key' : 'proving it with a real mint',
+                client.call(routes.registerProvider, { body, deadline }),
+              )
+        const answer = await work.catch((error: unknown) => {
           throw withGiven(error, kind, config)
         })
-        const answer = await withProgress(kind.longLived === true ? 'sealing the key' : 'proving it with a real mint', work)
         if (json) return printJson(answer)
         const view = providerView.parse(answer)
         print(

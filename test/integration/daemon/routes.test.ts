@@ -68,6 +68,16 @@ const cases: Record<Exclude<RouteName, 'stop'>, Case> = {
       },
     ],
   },
+  login: {
+    body: { kind: 'github-app', name: 'acme', config: { appId: 1, installation: 'acme' }, secrets: { privateKey: 'no key' } },
+    status: 200,
+    answer: failure,
+    refused: [
+      { body: { kind: 'nothing', name: 'acme', config: {}, secrets: {} }, ...usage },
+      { body: { kind: 'mcp', name: 'acme', config: { url: 'http://example.com/mcp' }, secrets: {} }, ...usage },
+      { body: { kind: 'mcp', name: 'acme', config: { url: 'https://example.com/mcp' }, secrets: { session: '{}' } }, ...usage },
+    ],
+  },
   removeProvider: { path: '/acme', status: 404, answer: failure },
   servers: { status: 200, answer: z.array(serverView).length(1) },
   addServer: {
