@@ -2,10 +2,10 @@ import { dirname } from 'node:path'
 import { createApprovals } from '../approval/queue.ts'
 import { createBroker } from '../broker/broker.ts'
 import { loadConfig } from '../config/load.ts'
-import type { PresetSource } from '../config/types.ts'
 import type { Gateway } from '../gateway/types.ts'
 import type { Network } from '../network/network.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
+import { createProposals } from '../selfservice/proposals.ts'
 import { createBuilder, type Entered } from './builder.ts'
 import { endWhatChanged } from './changes.ts'
 import { openConfiguration } from './configuration.ts'
@@ -18,14 +18,13 @@ import { createSigning } from './signing.ts'
 import type { Daemon } from './types.ts'
 import { createVault } from './vault.ts'
 
-type Ground = Pick<Daemon, 'paths' | 'clock' | 'log' | 'store' | 'sealer' | 'audit'>
+type Ground = Pick<Daemon, 'paths' | 'clock' | 'log' | 'store' | 'sealer' | 'audit' | 'presets'>
 
 export interface PartsDeps extends Ground {
   readonly plugins: readonly ProviderPlugin[]
-  readonly presets: PresetSource
 }
 
-type Made = 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'registry' | 'vault' | 'launcher' | 'onUnsealed'
+type Made = 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'registry' | 'vault' | 'launcher' | 'proposals' | 'onUnsealed'
 
 export interface Parts extends Ground, Pick<Daemon, Made> {
   /** The one of the config in force. */
@@ -35,8 +34,8 @@ export interface Parts extends Ground, Pick<Daemon, Made> {
 }
 
 /** What works by the config in force, from the providers to the broker, on a store and a trail that are open. Starts nothing. */
-export async function composeParts({ plugins, presets, ...ground }: PartsDeps): Promise<Parts> {
-  const { paths, clock, log, store, sealer, audit } = ground
+export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<Parts> {
+  const { paths, clock, log, store, sealer, audit, presets } = ground
   const signing = createSigning({ store, sealer, audit, log })
   const check = { kinds: new Map(plugins.map((plugin) => [plugin.kind, plugin.config])), presets }
   const registry = new Registry({
@@ -95,6 +94,7 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     registry,
     vault,
     launcher: createLauncher({ store, audit, packages, baseFolder: dirname(paths.configFile), config }),
+    proposals: createProposals({ meta: store.meta, audit, clock, log }),
     network: () => builder.network,
     attach: (gateway) => void (endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)),
     async onUnsealed() {

@@ -2,6 +2,7 @@ import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
+import type { Principal } from '../core/types.ts'
 import { Ending } from './ending.ts'
 import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
 import { injectedEnvironment } from './inject/environment.ts'
@@ -10,6 +11,7 @@ import { sparseLog } from './noise.ts'
 import { Requests } from './requests.ts'
 import { ambiguity, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
+import { type LocalServer, LocalUpstream } from './upstream/local.ts'
 import { Child } from './upstream/stdio.ts'
 import type { Outgoing, Upstream } from './upstream/upstream.ts'
 import { Wire } from './wire.ts'
@@ -22,6 +24,8 @@ export interface Handshake {
 
 export interface LaneOptions {
   readonly server: string
+  /** Whose connection it belongs to. */
+  readonly principal: Principal
   readonly handshake: Handshake
   readonly lease: Lease | undefined
   scrub(text: string): string
@@ -161,6 +165,8 @@ export class Lane {
 
   async #spawn(): Promise<string> {
     const { server, lease } = this.#options
+    const local = this.#deps.local?.(server)
+    if (local !== undefined) return this.#join(local)
     const config = this.#deps.config().servers[server]
     if (config === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
     const launch = await this.#deps.launch(server)
@@ -186,6 +192,17 @@ export class Lane {
       launch.release?.()
       throw error
     }
+  }
+
+  /** A server of jit's own: nothing to start. */
+  async #join(local: LocalServer): Promise<string> {
+    const { server, principal } = this.#options
+    const upstream = new LocalUpstream({ onLine: (line) => this.#read(line, undefined) })
+    this.#upstream = upstream
+    await upstream.open(local, principal)
+    this.#throwIfEnded()
+    this.#deps.audit.append({ type: 'server.started', server, lane: this.id, detail: { pid: 0, pin: local.pin, mode: 'none' } })
+    return local.pin
   }
 
   async #openCredentials(lease: Lease): Promise<void> {

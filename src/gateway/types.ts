@@ -9,6 +9,7 @@ import type { Authentication, Egress } from '../egress/types.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
+import type { LocalServer } from './upstream/local.ts'
 
 /** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */
 export interface LaunchSpec {
@@ -32,6 +33,8 @@ export interface GatewayDeps extends Surroundings {
   readonly children: ChildTable
   /** Throws JitError `server.start` or `server.pin`. */
   launch(server: string): Promise<LaunchSpec>
+  /** A server of jit's own, by its name; undefined for all others. */
+  local?(server: string): LocalServer | undefined
   /** Private folder for what is handed to children by file, of the runtime folder. */
   readonly handover: string
   /** What a lane's child holds in place of that provider's credential; another one each time. */

@@ -19,6 +19,7 @@ const layers: Record<string, readonly string[]> = {
   broker: ['core', 'provider', 'store', 'audit'],
   egress: ['core', 'audit', 'broker', 'network'],
   gateway: ['core', 'api', 'config', 'policy', 'store', 'broker', 'egress', 'audit', 'approval', 'identity'],
+  selfservice: ['core', 'config', 'policy', 'audit', 'gateway'],
   daemon: [
     'core',
     'api',
@@ -33,6 +34,7 @@ const layers: Record<string, readonly string[]> = {
     'broker',
     'egress',
     'gateway',
+    'selfservice',
   ],
   shim: ['api', 'core'],
   cli: ['api', 'core', 'shim'],

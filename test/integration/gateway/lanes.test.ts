@@ -237,6 +237,7 @@ async function openPool(): Promise<LanePool> {
   return new LanePool(deps, {
     server: 'hostile',
     connection: 'connection_1',
+    principal: { human: 'ada(1000)', agent: { name: 'agent', pid: 7, startTime: 1, evidence: 'peer' }, session: 'session_1' },
     handshake: { initialize: undefined, initialized: false },
     scrub: (text) => text,
     onMessage: () => undefined,
