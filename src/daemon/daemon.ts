@@ -128,6 +128,9 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     egress,
     audit,
     approvals,
+    get tracer() {
+      return parts.telemetry.tracer
+    },
     children,
     launch: (server) => launcher.launch(server),
     handover: emptyFolder(join(paths.runtime, 'handover')),
@@ -203,6 +206,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log.error('stop not recorded', { error: String(error) })
   }
   await audit.close()
+  await parts.telemetry.close()
   await parts.network().close()
   for (const socket of [paths.connectSocket, paths.apiSocket]) rmSync(socket, { force: true })
   store.close()

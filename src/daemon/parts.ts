@@ -6,9 +6,11 @@ import type { Gateway } from '../gateway/types.ts'
 import type { Network } from '../network/network.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
 import { createProposals } from '../selfservice/proposals.ts'
+import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts'
 import { createBuilder, type Entered } from './builder.ts'
 import { endWhatChanged } from './changes.ts'
 import { openConfiguration } from './configuration.ts'
+import { packageVersion } from './installation.ts'
 import { createLauncher } from './launch.ts'
 import { createLockState } from './lock.ts'
 import { createPackages } from './packages.ts'
@@ -27,6 +29,7 @@ export interface PartsDeps extends Ground {
 type Made = 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'registry' | 'vault' | 'launcher' | 'proposals' | 'onUnsealed'
 
 export interface Parts extends Ground, Pick<Daemon, Made> {
+  readonly telemetry: Telemetry
   /** The one of the config in force. */
   network(): Network
   /** From here on a change of config ends in this gateway, and upstream, what it took the place of; nothing runs before. */
@@ -47,6 +50,7 @@ export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<P
     principalToken: createPrincipalTokens({ store, sealer, folder: paths.state, clock }),
   })
   const vault = createVault({ store, sealer, registry, log })
+  const telemetry = createTelemetry({ version: packageVersion(), clock, log })
   let endChanged: (change: Entered) => void = () => undefined
   const builder = createBuilder({
     registry,
@@ -56,6 +60,7 @@ export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<P
     log,
     entered(config, change) {
       audit.configure({ sync: config.audit.sync, segmentBytes: config.audit.segmentBytes })
+      telemetry.configure(config.telemetry.endpoint)
       endChanged(change)
     },
   })
@@ -95,6 +100,7 @@ export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<P
     vault,
     launcher: createLauncher({ store, audit, packages, baseFolder: dirname(paths.configFile), config }),
     proposals: createProposals({ meta: store.meta, audit, clock, log }),
+    telemetry,
     network: () => builder.network,
     attach: (gateway) => void (endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)),
     async onUnsealed() {

@@ -9,6 +9,7 @@ import type { Authentication, Egress } from '../egress/types.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
+import type { CallTracer } from './tracing.ts'
 import type { LocalServer } from './upstream/local.ts'
 
 /** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */
@@ -30,6 +31,8 @@ export interface GatewayDeps extends Surroundings {
   readonly egress: Egress
   readonly audit: AuditSink
   readonly approvals: Approvals
+  /** Undefined while nobody listens. */
+  readonly tracer?: CallTracer | undefined
   readonly children: ChildTable
   /** Throws JitError `server.start` or `server.pin`. */
   launch(server: string): Promise<LaunchSpec>

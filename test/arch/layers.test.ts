@@ -20,6 +20,7 @@ const layers: Record<string, readonly string[]> = {
   egress: ['core', 'audit', 'broker', 'network'],
   gateway: ['core', 'api', 'config', 'policy', 'store', 'broker', 'egress', 'audit', 'approval', 'identity'],
   selfservice: ['core', 'config', 'policy', 'audit', 'gateway'],
+  telemetry: ['core', 'audit', 'gateway'],
   daemon: [
     'core',
     'api',
@@ -35,6 +36,7 @@ const layers: Record<string, readonly string[]> = {
     'egress',
     'gateway',
     'selfservice',
+    'telemetry',
   ],
   shim: ['api', 'core'],
   cli: ['api', 'core', 'shim'],

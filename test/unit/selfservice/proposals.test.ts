@@ -46,7 +46,7 @@ describe('proposals', () => {
     expect(() => proposals.add(ada, wish('more'))).toThrow('5 proposals of this session wait')
     for (let count = 5; count < 50; count += 1) proposals.add({ ...bob, session: `session_${count}` }, wish('read'))
     expect(() => proposals.add(bob, wish('more'))).toThrow('50 proposals wait')
-    const [first] = proposals.all().filter(({ session }) => session === 'session_a')
+    const first = proposals.all().find(({ session }) => session === 'session_a')
     const decision = proposals.decide(first?.id ?? '', 'rejected', 'a person')
     decision.write()
     decision.done()
