@@ -245,6 +245,23 @@ export const approvalView = z.object({
 /** POST /v1/approvals/:id */
 export const answerApproval = z.strictObject({ answer: z.enum(['approved', 'denied']), digest: z.string() })
 
+/** One rule that an agent would like. Its words are a stranger's. */
+export const proposalView = z.object({
+  id: z.string(),
+  state: z.enum(['waiting', 'accepted', 'rejected']),
+  session: z.string(),
+  agent: z.string(),
+  human: z.string(),
+  at: z.number(),
+  server: z.string(),
+  reason: z.string(),
+  /** What it is about, without server and reason. */
+  change: jsonObject,
+})
+export type ProposalView = z.infer<typeof proposalView>
+/** POST /v1/proposals/:id/accept (with `digest`: of the config as it was shown; refused when it would become another) */
+export const acceptProposal = z.strictObject({ digest: z.string() })
+
 /** POST /v1/config/check and /v1/config/apply (with `digest`: of the file as it was shown; refused when it changed since). */
 export const applyRequest = z.strictObject({ digest: z.string().optional(), dryRun: z.boolean().default(false) })
 export const applyView = z.object({
@@ -263,6 +280,10 @@ export const applyView = z.object({
   ),
 })
 export type ApplyView = z.infer<typeof applyView>
+
+/** GET /v1/proposals/:id; `effect` is what accepting it would change, or why it cannot be accepted. */
+export const proposalEffectView = z.object({ proposal: proposalView, effect: applyView })
+export type ProposalEffectView = z.infer<typeof proposalEffectView>
 
 /** GET /v1/doctor */
 export const doctorView = z.object({
@@ -312,6 +333,10 @@ export const routes = {
   trace: ['GET', '/v1/audit/trace/:hash'],
   approvals: ['GET', '/v1/approvals'],
   answer: ['POST', '/v1/approvals/:id'],
+  proposals: ['GET', '/v1/proposals'],
+  proposal: ['GET', '/v1/proposals/:id'],
+  acceptProposal: ['POST', '/v1/proposals/:id/accept'],
+  rejectProposal: ['POST', '/v1/proposals/:id/reject'],
   checkConfig: ['POST', '/v1/config/check'],
   applyConfig: ['POST', '/v1/config/apply'],
   doctor: ['GET', '/v1/doctor'],

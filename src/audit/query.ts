@@ -10,6 +10,10 @@ export interface AuditFilter {
   readonly tool?: string | undefined
   readonly call?: string | undefined
   readonly type?: string | undefined
+  /** Session of the call's principal: records of no call are left out. */
+  readonly session?: string | undefined
+  /** How a call ended: other records are left out. */
+  readonly result?: string | undefined
   /** The newest so many. */
   readonly limit?: number | undefined
 }
@@ -48,9 +52,8 @@ export async function* readBetween(folder: string, match: Match, start: TrailPos
 
 /** The record of a line if the filter lets it through. */
 export function matcher(filter: AuditFilter): Match {
-  const wanted = Object.entries({ type: filter.type, server: filter.server, tool: filter.tool, call: filter.call }).filter(
-    ([, value]) => value !== undefined,
-  )
+  const { type, server, tool, call, session, result } = filter
+  const wanted = Object.entries({ type, server, tool, call, session, result }).filter(([, value]) => value !== undefined)
   const marks = wanted.filter(([, value]) => /^[\w.:/-]*$/.test(value ?? '')).map(([name, value]) => Buffer.from(`"${name}":"${value}"`))
   return (line) => {
     // Far cheaper than parsing. Only names that JSON writes as they are can be looked for so.
@@ -58,8 +61,13 @@ export function matcher(filter: AuditFilter): Match {
     const record = parseRecord(line)
     if (record === undefined) return undefined
     if (filter.since !== undefined && Date.parse(record.time) < filter.since) return undefined
-    return wanted.every(([name, value]) => Reflect.get(record, name) === value) ? record : undefined
+    return wanted.every(([name, value]) => fieldOf(record, name) === value) ? record : undefined
   }
+}
+
+function fieldOf(record: AuditRecord, name: string): unknown {
+  if (name !== 'session') return Reflect.get(record, name)
+  return 'principal' in record ? record.principal.session : undefined
 }
 
 /** From the end backwards: where the last `limit` matches begin, or where records are older than `since`. */

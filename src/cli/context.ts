@@ -35,7 +35,7 @@ export function command(name: string, summary: string, ...examples: readonly str
 /** Runs the body of a command; whatever it throws is printed once, and gives the exit code. */
 export function action(run: (use: Use) => Promise<void> | void): (this: Command) => Promise<void> {
   return async function (this: Command) {
-    const options = readOptions(this.opts())
+    const options = readOptions(this.optsWithGlobals())
     const json = options.flag('json')
     try {
       await run({ client: createClient(), json, args: this.args, options })

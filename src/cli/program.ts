@@ -16,6 +16,7 @@ import { leasesCommand } from './commands/leases.ts'
 import { lockCommand } from './commands/lock.ts'
 import { loginCommand } from './commands/login.ts'
 import { logoutCommand } from './commands/logout.ts'
+import { proposalsCommand } from './commands/proposals.ts'
 import { providersCommand } from './commands/providers.ts'
 import { removeCommand } from './commands/remove.ts'
 import { revokeCommand } from './commands/revoke.ts'
@@ -31,7 +32,7 @@ import { colours } from './output/terminal.ts'
 const groups: Readonly<Record<string, readonly (() => Command)[]>> = {
   'Set up': [loginCommand, addCommand, providersCommand, serversCommand, updateCommand, logoutCommand, removeCommand, configCommand],
   Run: [connectCommand, daemonCommand, stopCommand, statusCommand, doctorCommand],
-  'See and decide': [explainCommand, leasesCommand, auditCommand, approvalsCommand, approveCommand, denyCommand],
+  'See and decide': [explainCommand, leasesCommand, auditCommand, approvalsCommand, approveCommand, denyCommand, proposalsCommand],
   'Cut off': [revokeCommand, lockCommand, unlockCommand, sealCommand, unsealCommand],
 }
 

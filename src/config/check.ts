@@ -4,10 +4,16 @@ import type { ConfigCheck } from './types.ts'
 import { nearest } from './nearest.ts'
 import type { ProblemList } from './problems.ts'
 import { type Config, type ServerConfig, toolName } from './schema.ts'
+import { selfServer } from './self.ts'
 
 /** What a schema cannot say: names that refer to something, options that need or exclude each other. */
 export function checkConfig(config: Config, check: ConfigCheck, problems: ProblemList): void {
   for (const [name, entry] of Object.entries(config.providers)) checkProvider(name, entry, check, problems)
+  if (Object.hasOwn(config.servers, selfServer))
+    problems.add(
+      ['servers', selfServer],
+      `the name ${quote(selfServer)} is taken: behind it jit answers for itself; \`self\` says what it may do`,
+    )
   for (const [name, server] of Object.entries(config.servers)) {
     checkTarget(name, server, problems)
     checkReferences(name, server, config, check, problems)

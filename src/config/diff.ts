@@ -20,6 +20,7 @@ function diffSettings(before: Config, after: Config): Change[] {
   return [
     ...diffNumber('ttl', before.ttl, after.ttl, formatDuration),
     ...diffRank('lifetime', ['call', 'ttl'], before.lifetime, after.lifetime),
+    ...diffRank('self', ['off', 'read', 'propose'], before.self, after.self),
     ...differing('approvals', before.approvals, after.approvals, 'other'),
     ...diffRank('audit.sync', ['each', 'batch'], before.audit.sync, after.audit.sync),
     ...diffRank('audit.arguments', ['full', 'digest', 'none'], before.audit.arguments, after.audit.arguments),
@@ -29,5 +30,11 @@ function diffSettings(before: Config, after: Config): Change[] {
     ...differing('network.hosts', before.network.hosts, after.network.hosts, 'wider'),
     ...diffSet('network.ca', before.network.ca, after.network.ca, 'wider'),
     ...differing('network.timeout', before.network.timeout, after.network.timeout, 'other'),
+    ...diffTelemetry(before.telemetry.endpoint, after.telemetry.endpoint),
   ]
+}
+
+/** Who calls what goes there, so another address is wider. */
+function diffTelemetry(before: string | undefined, after: string | undefined): Change[] {
+  return differing('telemetry.endpoint', before, after, after === undefined ? 'narrower' : 'wider')
 }

@@ -1,12 +1,19 @@
 import { type Document, isCollection, isMap, isScalar, isSeq, type Node, parseDocument, visit } from 'yaml'
 import { JitError, quote } from '../core/errors.ts'
 import { type Json, type JsonObject, canonicalJson } from '../core/json.ts'
+import { reconcileMap } from './reconcile.ts'
 import { instanceName } from './schema.ts'
 import { readYaml } from './yaml-source.ts'
 
 /** One change that a command makes to the config file. */
 export type ConfigEdit =
-  | { readonly set: 'providers' | 'servers'; readonly name: string; readonly entry: JsonObject }
+  | {
+      readonly set: 'providers' | 'servers'
+      readonly name: string
+      readonly entry: JsonObject
+      /** Of an entry that is there already, what does not change stays as it is written, with its comments. */
+      readonly keep?: true
+    }
   | { readonly remove: 'providers' | 'servers'; readonly name: string }
 
 /** A short map such as `where: { owner: acme }` stays on its line. */
@@ -30,7 +37,10 @@ export function editConfig(text: string, change: ConfigEdit): string {
     if (!isMap(parent)) document.set(section, document.createNode({}))
     const holder = document.get(section)
     if (isMap(holder)) holder.flow = false
-    document.setIn([section, change.name], compact(document.createNode(change.entry)))
+    const present: unknown = document.getIn([section, change.name], true)
+    if (change.keep === true && isMap(present))
+      reconcileMap(present, change.entry, { document, make: (value) => compact(document.createNode(value), 'inner') })
+    else document.setIn([section, change.name], compact(document.createNode(change.entry)))
   } else {
     if (!document.hasIn([section, change.name]))
       throw new JitError('not-found', `the config has no ${section.slice(0, -1)} named ${quote(change.name)}`)
@@ -51,10 +61,10 @@ function print(document: Document): string {
 }
 
 /** Lists, and maps one level down, stand on one line where they fit: the way people write a config by hand. */
-function compact(entry: Node): Node {
+function compact(entry: Node, place: 'entry' | 'inner' = 'entry'): Node {
   visit(entry, {
     Collection(_, node, ancestors) {
-      if (ancestors.length === 0) return undefined
+      if (place === 'entry' && ancestors.length === 0) return undefined
       const flat = node.items.every((item) => isScalar(item) || isSeq(item) || (!isCollection(item) && !hasMapValue(item)))
       if (flat && JSON.stringify(node.toJSON()).length <= inlineLength) node.flow = true
       return undefined

@@ -173,6 +173,10 @@ export const configSchema = z.strictObject({
   servers: z.record(instanceName, server).default({}),
   ttl: duration.prefault('5m').describe('life of a lease, from its mint'),
   lifetime: lifetime.default('ttl'),
+  self: z
+    .enum(['off', 'read', 'propose'])
+    .default('propose')
+    .describe('what agents may do behind `jit connect jit`: nothing; see what they may do and why not; propose rules to a person as well'),
   approvals: z.strictObject({ timeout: duration.prefault('2m') }).prefault({}),
   audit: z
     .strictObject({
@@ -210,6 +214,11 @@ export const configSchema = z.strictObject({
       hosts: z.record(z.string(), z.string()).default({}).describe('where a name is dialled: host → address[:port], like a hosts file'),
       ca: z.array(z.string()).default([]).describe('PEM files of authorities trusted beside the public ones, for upstreams'),
       timeout: duration.prefault('30s'),
+    })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      endpoint: origin.optional().describe('OpenTelemetry collector that takes OTLP over HTTP: its address, to which /v1/traces is added'),
     })
     .prefault({}),
 })

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
 /** A random identifier such as `lease_7k2m9x0q4r8s1t5v`: 80 bits in Crockford base 32, safe in files, URLs and AWS session names. */
-export function newId(prefix: 'lease' | 'call' | 'lane' | 'session' | 'approval' | 'connection' | 'question'): string {
+export function newId(prefix: 'lease' | 'call' | 'lane' | 'session' | 'approval' | 'connection' | 'question' | 'proposal'): string {
   if (used + 16 > pool.length) {
     pool = randomBytes(4096)
     used = 0

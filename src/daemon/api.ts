@@ -9,6 +9,7 @@ import { controlRoutes } from './routes/control.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { leaseRoutes } from './routes/leases.ts'
 import { loginRoutes } from './routes/logins.ts'
+import { proposalRoutes } from './routes/proposals.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { serverRoutes } from './routes/servers.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -50,6 +51,7 @@ export async function createApi(daemon: Daemon, limits: ApiLimits = apiLimits): 
     ...leaseRoutes(daemon),
     ...auditRoutes(daemon),
     ...configRoutes(daemon),
+    ...proposalRoutes(daemon),
     ...doctorRoutes(daemon),
   }
   for (const [name, [method, url]] of Object.entries(routes)) {

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import type { Config } from '../config/schema.ts'
 import { ProblemList } from '../config/problems.ts'
+import { withSelf } from '../config/self.ts'
 import type { LoadedConfig, PresetSource } from '../config/types.ts'
 import { canonicalJson } from '../core/json.ts'
 import { JitError, toJitError } from '../core/errors.ts'
@@ -71,7 +72,7 @@ export function createBuilder(deps: BuilderDeps): Builder {
       let next: CompiledPolicy
       try {
         made = unreachable === undefined ? makeNetwork(loaded, { baseFolder, clock, log }) : unreachableNetwork(unreachable)
-        next = compilePolicy(loaded, opening.facts, presets)
+        next = compilePolicy({ ...loaded, config: withSelf(loaded.config) }, opening.facts, presets)
       } catch (error) {
         end(made)
         opening.discard()

@@ -37,17 +37,21 @@ export interface Configuration {
   apply(by: string, digest?: string): { digest: string; changes: Change[] }
   /** The config as it would be after an edit. Throws like `edit`. */
   draft(change: ConfigEdit): Config
+  /** What an edit would change, with all that runs by it tried out. Throws like `edit`; nothing changes. */
+  previewEdit(change: ConfigEdit): { digest: string; changes: Change[] }
   /**
    * One edit by a command, on top of what is in force: file, store and running parts change together or not at all.
    * Throws `config.not-applied` when the file has other changes, `config.invalid`, `store.unavailable`, `audit.unwritable`.
    */
-  edit(change: ConfigEdit, by: string, together?: Together): void
+  edit(change: ConfigEdit, by: string, together?: Together): { digest: string; changes: Change[] }
   /** Tries a broken config once more: what it lacked (the store's key, a file) may be there by now. */
   retry(): void
 }
 
 /** What changes with an edit, in one step with it. */
 export interface Together {
+  /** Of the file as it was shown: another throws `conflict`. */
+  readonly digest?: string
   /** Secrets of a provider that is registered with it. */
   readonly fresh?: FreshSecrets
   /** Writes to the store within the edit's transaction. */
@@ -238,10 +242,22 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
       requireEditable()
       return deps.load(editConfig(current.loaded.text, change)).config
     },
-    edit(change, by, together = {}) {
+    previewEdit(change) {
+      requireEditable()
+      const { loaded, parts } = build(editConfig(current.loaded.text, change))
+      parts.discard()
+      return { digest: loaded.digest, changes: changesTo(loaded) }
+    },
+    edit(change, by, { digest, ...together } = {}) {
       requireEditable()
       const next = build(editConfig(current.loaded.text, change), together.fresh)
-      take(next, by, changesTo(next.loaded), { ...together, rewrite: true })
+      if (digest !== undefined && digest !== next.loaded.digest) {
+        next.parts.discard()
+        throw new JitError('conflict', 'the config changed since this was shown', { hint: 'Look at it again.' })
+      }
+      const changes = changesTo(next.loaded)
+      take(next, by, changes, { ...together, rewrite: true })
+      return { digest: next.loaded.digest, changes }
     },
     retry() {
       if (broken === undefined) return

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { openAudit } from '../audit/log.ts'
 import { findPaths } from '../config/paths.ts'
 import { loadPresets } from '../config/presets.ts'
+import { selfServer, withSelf } from '../config/self.ts'
 import { systemClock } from '../core/clock.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { createEgress } from '../egress/egress.ts'
@@ -12,13 +13,14 @@ import { createGateway } from '../gateway/gateway.ts'
 import { admitPeer, openPeerReader } from '../identity/peer.ts'
 import { createSessions } from '../identity/sessions.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
+import { createSelfService } from '../selfservice/service.ts'
 import { systemKeychain } from '../store/keychain.ts'
 import { openSealer } from '../store/sealer.ts'
 import { openStore } from '../store/sqlite.ts'
 import { createApi } from './api.ts'
 import { createChildren } from './children.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
-import { presetFolder } from './installation.ts'
+import { packageVersion, presetFolder } from './installation.ts'
 import { createLogger } from './log.ts'
 import { refuseLostStore } from './lost-store.ts'
 import { endOrphans } from './orphans.ts'
@@ -115,13 +117,22 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   for (const session of new Set(broker.leases().flatMap((lease) => (lease.state === 'live' ? [lease.session] : [])))) endSession(session)
   const sessions = createSessions({ clock, onEnd: endSession })
   launcher.prune()
+  const startedAt = clock.now()
+  const config = () => withSelf(configuration.current.loaded.config)
+  const policy = () => configuration.current.policy
+  const { presets, proposals } = parts
+  const self = createSelfService({ config, policy, presets, trail: audit, proposals, startedAt, version: packageVersion(), clock, log })
   const gateway = createGateway({
-    config: () => configuration.current.loaded.config,
-    policy: () => configuration.current.policy,
+    config,
+    policy,
+    local: (server) => (server === selfServer ? self : undefined),
     broker,
     egress,
     audit,
     approvals,
+    get tracer() {
+      return parts.telemetry.tracer
+    },
     children,
     launch: (server) => launcher.launch(server),
     sandbox: parts.sandbox,
@@ -141,7 +152,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   const stopping = new AbortController()
   const daemon: Daemon = {
     ...parts,
-    startedAt: clock.now(),
+    startedAt,
     gateway,
     sessions,
     hardening,
@@ -198,6 +209,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log.error('stop not recorded', { error: String(error) })
   }
   await audit.close()
+  await parts.telemetry.close()
   await parts.network().close()
   for (const socket of [paths.connectSocket, paths.apiSocket]) rmSync(socket, { force: true })
   store.close()

@@ -3,13 +3,15 @@ import { dirname, join } from 'node:path'
 import { createApprovals } from '../approval/queue.ts'
 import { createBroker } from '../broker/broker.ts'
 import { loadConfig } from '../config/load.ts'
-import type { PresetSource } from '../config/types.ts'
 import type { Gateway } from '../gateway/types.ts'
 import type { Network } from '../network/network.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
+import { createProposals } from '../selfservice/proposals.ts'
+import { createTelemetry, type Telemetry } from '../telemetry/telemetry.ts'
 import { createBuilder, type Entered } from './builder.ts'
 import { endWhatChanged } from './changes.ts'
 import { openConfiguration } from './configuration.ts'
+import { packageVersion } from './installation.ts'
 import { createLauncher } from './launch.ts'
 import { createLockState } from './lock.ts'
 import { createPackages } from './packages.ts'
@@ -20,16 +22,27 @@ import { createSigning } from './signing.ts'
 import type { Daemon } from './types.ts'
 import { createVault } from './vault.ts'
 
-type Ground = Pick<Daemon, 'paths' | 'clock' | 'log' | 'store' | 'sealer' | 'audit'>
+type Ground = Pick<Daemon, 'paths' | 'clock' | 'log' | 'store' | 'sealer' | 'audit' | 'presets'>
 
 export interface PartsDeps extends Ground {
   readonly plugins: readonly ProviderPlugin[]
-  readonly presets: PresetSource
 }
 
-type Made = 'sandbox' | 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'registry' | 'vault' | 'launcher' | 'onUnsealed'
+type Made =
+  | 'sandbox'
+  | 'configuration'
+  | 'approvals'
+  | 'broker'
+  | 'lock'
+  | 'signing'
+  | 'registry'
+  | 'vault'
+  | 'launcher'
+  | 'proposals'
+  | 'onUnsealed'
 
 export interface Parts extends Ground, Pick<Daemon, Made> {
+  readonly telemetry: Telemetry
   /** The one of the config in force. */
   network(): Network
   /** From here on a change of config ends in this gateway, and upstream, what it took the place of; nothing runs before. */
@@ -37,8 +50,8 @@ export interface Parts extends Ground, Pick<Daemon, Made> {
 }
 
 /** What works by the config in force, from the providers to the broker, on a store and a trail that are open. Starts nothing. */
-export async function composeParts({ plugins, presets, ...ground }: PartsDeps): Promise<Parts> {
-  const { paths, clock, log, store, sealer, audit } = ground
+export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<Parts> {
+  const { paths, clock, log, store, sealer, audit, presets } = ground
   const signing = createSigning({ store, sealer, audit, log })
   const check = { kinds: new Map(plugins.map((plugin) => [plugin.kind, plugin.config])), presets }
   const registry = new Registry({
@@ -51,6 +64,7 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     principalToken: createPrincipalTokens({ store, sealer, folder: paths.state, clock }),
   })
   const vault = createVault({ store, sealer, registry, log })
+  const telemetry = createTelemetry({ version: packageVersion(), clock, log })
   let endChanged: (change: Entered) => void = () => undefined
   const builder = createBuilder({
     registry,
@@ -60,6 +74,7 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     log,
     entered(config, change) {
       audit.configure({ sync: config.audit.sync, segmentBytes: config.audit.segmentBytes })
+      telemetry.configure(config.telemetry.endpoint)
       endChanged(change)
     },
   })
@@ -105,6 +120,8 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
       config,
     }),
     launcher: createLauncher({ store, audit, packages, baseFolder: dirname(paths.configFile), config }),
+    proposals: createProposals({ meta: store.meta, audit, clock, log }),
+    telemetry,
     network: () => builder.network,
     attach: (gateway) => void (endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)),
     async onUnsealed() {

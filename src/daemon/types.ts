@@ -1,11 +1,12 @@
 import type { Approvals } from '../approval/types.ts'
 import type { AuditLog } from '../audit/log.ts'
 import type { Broker } from '../broker/types.ts'
-import type { Paths } from '../config/types.ts'
+import type { Paths, PresetSource } from '../config/types.ts'
 import type { Surroundings } from '../core/types.ts'
 import type { Gateway } from '../gateway/types.ts'
 import type { Sessions } from '../identity/sessions.ts'
 import type { Sandbox } from '../sandbox/types.ts'
+import type { Proposals } from '../selfservice/proposals.ts'
 import type { Sealer } from '../store/sealer.ts'
 import type { Store } from '../store/store.ts'
 import type { Configuration } from './configuration.ts'
@@ -23,7 +24,9 @@ export interface Daemon extends Surroundings {
   readonly store: Store
   readonly sealer: Sealer
   readonly audit: AuditLog
+  readonly presets: PresetSource
   readonly configuration: Configuration
+  readonly proposals: Proposals
   readonly approvals: Approvals
   readonly broker: Broker
   readonly lock: LockState

@@ -68,6 +68,7 @@ export class Connection {
     this.lanes = new LanePool(deps, {
       server,
       connection: this.id,
+      principal,
       handshake: this.#handshake,
       scrub: (text) => scrubber().scrubText(text),
       onMessage: (lane, message, line, about) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line), about),

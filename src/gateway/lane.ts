@@ -4,6 +4,7 @@ import { newId } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Box } from '../sandbox/types.ts'
 import { boxLaunch, nobody } from './boxed.ts'
+import type { Principal } from '../core/types.ts'
 import { Ending } from './ending.ts'
 import { batchRevision } from './batches.ts'
 import { type Asked, ClientTasks } from './client-tasks.ts'
@@ -14,6 +15,7 @@ import { sparseLog } from './noise.ts'
 import { Requests } from './requests.ts'
 import { ambiguity, readBatch, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
+import { type LocalServer, LocalUpstream } from './upstream/local.ts'
 import { Child } from './upstream/stdio.ts'
 import type { Outgoing, Upstream } from './upstream/upstream.ts'
 import { Wire } from './wire.ts'
@@ -30,6 +32,8 @@ export interface Handshake {
 
 export interface LaneOptions {
   readonly server: string
+  /** Whose connection it belongs to. */
+  readonly principal: Principal
   readonly handshake: Handshake
   readonly lease: Lease | undefined
   scrub(text: string): string
@@ -189,6 +193,8 @@ export class Lane {
 
   async #spawn(): Promise<string> {
     const { server, lease } = this.#options
+    const local = this.#deps.local?.(server)
+    if (local !== undefined) return this.#join(local)
     const config = this.#deps.config().servers[server]
     if (config === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
     const launch = await this.#deps.launch(server)
@@ -232,6 +238,17 @@ export class Lane {
     this.#throwIfEnded()
     this.#box = box
     return box
+  }
+
+  /** A server of jit's own: nothing to start. */
+  async #join(local: LocalServer): Promise<string> {
+    const { server, principal } = this.#options
+    const upstream = new LocalUpstream({ onLine: (line) => this.#read(line, undefined) })
+    this.#upstream = upstream
+    await upstream.open(local, principal)
+    this.#throwIfEnded()
+    this.#deps.audit.append({ type: 'server.started', server, lane: this.id, detail: { pid: 0, pin: local.pin, mode: 'none' } })
+    return local.pin
   }
 
   async #openCredentials(lease: Lease): Promise<void> {

@@ -4,6 +4,7 @@ import type { JitError } from '../core/errors.ts'
 import { deepFreeze, type Json } from '../core/json.ts'
 import type { Decision, Permission, RuleReference } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
+import type { CallTrace } from './tracing.ts'
 
 const none: readonly UpstreamRequest[] = []
 
@@ -11,6 +12,7 @@ const none: readonly UpstreamRequest[] = []
 export class Trail {
   readonly #context: CallContext
   readonly #call: Call
+  readonly #trace: CallTrace | undefined
   #requests: readonly UpstreamRequest[] = none
   #decision: Decision | undefined
   #intent: CallIntent | undefined
@@ -21,23 +23,29 @@ export class Trail {
   constructor(context: CallContext, call: Call) {
     this.#context = context
     this.#call = call
+    const { tracer, config } = context.deps
+    this.#trace = tracer?.begin(call, context.connection, config().audit.arguments)
   }
 
   decided(decision: Decision): void {
     this.#decision = decision
+    this.#trace?.decided(decision)
   }
 
   /** Before any effect upstream. Rejects with `audit.unwritable`. */
   intend(): Promise<void> {
+    this.#trace?.permitted()
     this.#intent = intentOf(this.#context, this.#call, this.#decision)
     return this.#context.deps.audit.stage(this.#intent)
   }
 
   leased(lease: Lease): void {
     this.#lease = leaseFields(lease)
+    this.#trace?.leased()
   }
 
   requested(request: UpstreamRequest): void {
+    this.#trace?.requested(request)
     this.#requests = [...this.#requests, { ...request, took: microseconds(request.took) }]
   }
 
@@ -54,6 +62,7 @@ export class Trail {
     if (this.#closed) return Promise.resolve()
     this.#closed = true
     this.#call.done()
+    this.#trace?.ended(result, error)
     const { deps } = this.#context
     const intent = this.#intent?.pin === pinOf(this.#context) ? this.#intent : undefined
     return deps.audit.stageClose(intent ?? intentOf(this.#context, this.#call, this.#decision), {

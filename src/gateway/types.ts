@@ -10,6 +10,8 @@ import type { CompiledPolicy } from '../policy/types.ts'
 import type { Sandbox } from '../sandbox/types.ts'
 import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
+import type { CallTracer } from './tracing.ts'
+import type { LocalServer } from './upstream/local.ts'
 
 /** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */
 export interface LaunchSpec {
@@ -34,10 +36,14 @@ export interface GatewayDeps extends Surroundings {
   readonly egress: Egress
   readonly audit: AuditSink
   readonly approvals: Approvals
+  /** Undefined while nobody listens. */
+  readonly tracer?: CallTracer | undefined
   readonly children: ChildTable
   /** Throws JitError `server.start` or `server.pin`. */
   launch(server: string): Promise<LaunchSpec>
   readonly sandbox: Pick<Sandbox, 'open'>
+  /** A server of jit's own, by its name; undefined for all others. */
+  local?(server: string): LocalServer | undefined
   /** Private folder for what is handed to children by file, of the runtime folder. */
   readonly handover: string
   /** What a lane's child holds in place of that provider's credential; another one each time. */

@@ -20,6 +20,8 @@ const layers: Record<string, readonly string[]> = {
   egress: ['core', 'audit', 'broker', 'network'],
   sandbox: ['core', 'config'],
   gateway: ['core', 'api', 'sandbox', 'config', 'policy', 'store', 'broker', 'egress', 'audit', 'approval', 'identity'],
+  selfservice: ['core', 'config', 'policy', 'audit', 'gateway'],
+  telemetry: ['core', 'audit', 'gateway'],
   daemon: [
     'core',
     'api',
@@ -35,6 +37,8 @@ const layers: Record<string, readonly string[]> = {
     'egress',
     'sandbox',
     'gateway',
+    'selfservice',
+    'telemetry',
   ],
   shim: ['api', 'core'],
   cli: ['api', 'core', 'shim'],

@@ -3,10 +3,10 @@ import { Command } from 'commander'
 import { type ApplyView, applyView, routes } from '../../api/schema.ts'
 import { JitError } from '../../core/errors.ts'
 import { findPlaces } from '../../shim/paths.js'
+import { changeTable, confirmWider } from '../changes.ts'
 import { action, command } from '../context.ts'
 import { problemText } from '../output/failure.ts'
-import { table } from '../output/layout.ts'
-import { colours, errorColours, isInteractive, print, printJson } from '../output/terminal.ts'
+import { colours, errorColours, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 
 export function configCommand(): Command {
@@ -44,7 +44,7 @@ function applyCommand(): Command {
           return refuse(preview, json)
         }
         if (!json && preview.changes.length > 0) print(`${changeTable(preview)}\n`)
-        if (!options.flag('yes')) await confirm(preview)
+        if (!options.flag('yes')) await confirmWider(preview, 'Apply?')
         // The digest binds the answer to the file that was shown.
         const view = applyView.parse(await client.call(routes.applyConfig, { body: { digest: preview.digest } }))
         if (json) return printJson(view)
@@ -64,38 +64,6 @@ function pathCommand(): Command {
       else print(configFile)
     }),
   )
-}
-
-/** What gets narrower harms nobody; what gets wider takes a person's yes. */
-async function confirm({ changes }: ApplyView): Promise<void> {
-  const wider = changes.filter((change) => change.effect === 'wider').length
-  if (wider === 0) return
-  if (!isInteractive())
-    throw new JitError('usage', `${count(wider, 'change')} would make something wider, and there is nobody to ask`, {
-      hint: 'Look at what `jit config check` shows, then give --yes.',
-    })
-  const prompts = await import('@inquirer/prompts')
-  const yes = await prompts.confirm(
-    { message: `${count(wider, 'change')} would make something wider. Apply?`, default: false },
-    { output: process.stderr },
-  )
-  if (!yes) throw new JitError('cancelled', 'not applied', { hint: 'Nothing changed; the config in force goes on.' })
-}
-
-function changeTable({ changes }: ApplyView): string {
-  const paints = { wider: colours.red, narrower: colours.green, other: colours.dim }
-  const order = { wider: 0, narrower: 1, other: 2 }
-  const sorted = [...changes].sort((left, right) => order[left.effect] - order[right.effect])
-  return table(
-    ['what', 'effect', 'change'],
-    sorted.map(({ path, effect, before, after }) => [path, { text: effect, paint: paints[effect] }, changeText(before, after)]),
-  )
-}
-
-/** An item that came or went says so: `(none) → web` would read as if no other stood there. */
-export function changeText(before: string, after: string): string {
-  if (before === '') return `added: ${after}`
-  return after === '' ? `removed: ${before}` : `${before} → ${after}`
 }
 
 /** The problems are the answer, so they are printed as errors even where the command asked a question. */

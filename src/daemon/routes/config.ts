@@ -5,15 +5,6 @@ import type { Daemon } from '../types.ts'
 
 export function configRoutes(daemon: Daemon): Routes {
   const { configuration } = daemon
-  /** Tries the file; its problems are an answer, not a failure. */
-  const attempt = (work: () => { digest: string; changes: ApplyView['changes'] }, applied: boolean): ApplyView => {
-    try {
-      const { digest, changes } = work()
-      return { applied, digest, changes: changes.map((change) => ({ ...change })), problems: [] }
-    } catch (error) {
-      return { applied: false, digest: '', changes: [], problems: problemsOf(error).map((problem) => ({ ...problem })) }
-    }
-  }
   return {
     checkConfig: () => attempt(() => configuration.preview(), false),
     applyConfig: (request) => {
@@ -21,5 +12,15 @@ export function configRoutes(daemon: Daemon): Routes {
       if (dryRun) return attempt(() => configuration.preview(), false)
       return attempt(() => configuration.apply(byCommandLine, digest), true)
     },
+  }
+}
+
+/** Tries a config; its problems are an answer, not a failure. */
+export function attempt(work: () => { digest: string; changes: ApplyView['changes'] }, applied: boolean): ApplyView {
+  try {
+    const { digest, changes } = work()
+    return { applied, digest, changes: changes.map((change) => ({ ...change })), problems: [] }
+  } catch (error) {
+    return { applied: false, digest: '', changes: [], problems: problemsOf(error).map((problem) => ({ ...problem })) }
   }
 }

@@ -238,6 +238,7 @@ async function openPool(): Promise<LanePool> {
     server: 'hostile',
     connection: 'connection_1',
     handshake: { initialize: undefined, initialized: false, revision: '', level: undefined },
+    principal: { human: 'ada(1000)', agent: { name: 'agent', pid: 7, startTime: 1, evidence: 'peer' }, session: 'session_1' },
     scrub: (text) => text,
     onMessage: () => undefined,
     onRefused: () => undefined,

@@ -10,7 +10,7 @@ import { JitError, toJitError } from '../../../src/core/errors.ts'
 import { plainKind } from './support.ts'
 
 const promised =
-  'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock audit approvals approve deny config doctor'.split(
+  'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock audit approvals approve deny proposals config doctor'.split(
     ' ',
   )
 

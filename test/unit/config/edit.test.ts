@@ -57,6 +57,53 @@ describe('editing the config file', () => {
     expect(() => editConfig(text, { remove: 'providers', name: 'nobody' })).toThrow('no provider named "nobody"')
   })
 
+  it('keeps comments, order and spelling inside of an entry where they can stay', () => {
+    const before = `version: 1
+servers:
+  tracker:
+    run: [node, "server.js"]   # pinned
+    where: { repo: [web, api] } # ours
+    allow:
+      # harmless
+      - read
+      - list # long
+    tools:
+      read: { when: args.a }
+    ttl: 2m
+`
+    const { tracker } = parse(before).servers
+    const wanted = {
+      ...tracker,
+      allow: ['read', 'close'],
+      where: { repo: ['web', 'api', 'docs'] },
+      ask: ['list'],
+      tools: { read: { when: 'args.b' } },
+      ttl: '1m',
+    }
+    const edited = editConfig(before, { set: 'servers', name: 'tracker', entry: wanted, keep: true })
+    expect(parse(edited).servers).toEqual({ tracker: wanted })
+    expect(edited).toContain('"server.js" ] # pinned')
+    expect(edited).toContain('where: { repo: [ web, api, docs ] } # ours')
+    expect(edited).toContain('      # harmless\n      - read\n      - close\n')
+    expect(edited).toContain('    ask: [ list ]\n')
+    expect(edited).not.toContain('long')
+  })
+
+  it('keeps what it can of any entry, and says exactly what is wanted', () => {
+    const value = fc.letrec((tie) => ({
+      value: fc.oneof({ maxDepth: 3 }, fc.constantFrom('a', 'b', '1', 1, true), tie('list'), tie('map')),
+      list: fc.array(tie('value'), { maxLength: 3 }),
+      map: fc.dictionary(fc.constantFrom('x', 'y', 'z'), tie('value'), { maxKeys: 3 }),
+    })).map
+    fc.assert(
+      fc.property(value, value, (from, to) => {
+        const start = editConfig('version: 1\n', { set: 'servers', name: 'one', entry: JSON.parse(JSON.stringify(from)) })
+        const entry = JSON.parse(JSON.stringify(to))
+        expect(parse(editConfig(start, { set: 'servers', name: 'one', entry, keep: true })).servers).toEqual({ one: entry })
+      }),
+    )
+  })
+
   it('fills a section that is empty or written on one line', () => {
     for (const start of ['version: 1\nservers:\n', 'version: 1\nservers: {}\n', 'version: 1\nservers: { a: { run: [x] } }\n']) {
       expect(parse(editConfig(start, { set: 'servers', name: 'b', entry: { run: ['y'] } })).servers.b).toEqual({ run: ['y'] })

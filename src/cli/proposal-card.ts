@@ -1,0 +1,32 @@
+import type { ProposalView } from '../api/schema.ts'
+import { card } from './output/layout.ts'
+import { colours } from './output/terminal.ts'
+import { plain } from './output/text.ts'
+import { since } from './output/time.ts'
+
+/** What an agent would like. Its words stand in quotes: they are not jit's, and not a reason to believe them. */
+export function proposalCard({ id, state, server, change, reason, agent, human, at }: ProposalView, now = Date.now()): string {
+  return card([
+    ['id', colours.bold(plain(id))],
+    ['server', plain(server)],
+    ['wants', wishes(change).join('\n')],
+    ['it says', colours.yellow(plain(JSON.stringify(reason)))],
+    ['made by', plain(`${agent}, for ${human}, ${since(at, now)} ago`)],
+    ['state', state === 'waiting' ? '' : state],
+  ])
+}
+
+/** The proposal as jit understood it. */
+export function wishes(change: ProposalView['change']): string[] {
+  const { tool, effect, when, argument, admit, refuse, ttl, lifetime } = change
+  const quoted = (value: unknown): string => plain(JSON.stringify(value))
+  const list = (values: unknown): string => (Array.isArray(values) ? values.map(quoted).join(', ') : quoted(values))
+  return [
+    ...(effect === undefined ? [] : [`${plain(String(effect))} the tool ${quoted(tool)}`]),
+    ...(when === undefined ? [] : [`${effect === undefined ? `the tool ${quoted(tool)}` : 'it'} only when ${quoted(when)}`]),
+    ...(admit === undefined ? [] : [`let through ${quoted(argument)} = ${list(admit)}`]),
+    ...(refuse === undefined ? [] : [`let through no longer ${quoted(argument)} = ${list(refuse)}`]),
+    ...(ttl === undefined ? [] : [`credentials live ${quoted(ttl)}`]),
+    ...(lifetime === undefined ? [] : [lifetime === 'call' ? 'credentials end with their call' : 'equal calls share a credential']),
+  ]
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+import type { ProposedChange } from '../../../src/selfservice/change.ts'
+import { createProposals } from '../../../src/selfservice/proposals.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+import { MemoryAudit } from '../../support/memory-audit.ts'
+import { MemoryLog } from '../broker/support.ts'
+
+const ada = { session: 'session_a', agent: 'agent', human: 'ada(1000)' }
+const bob = { ...ada, session: 'session_b' }
+const wish = (tool: string): ProposedChange => ({ server: 'github', reason: 'a task', tool, effect: 'allow' })
+
+function open(values = new Map<string, string>()) {
+  const audit = new MemoryAudit()
+  const log = new MemoryLog()
+  const meta = { get: (key: string) => values.get(key), set: (key: string, value: string) => void values.set(key, value) }
+  return { proposals: createProposals({ meta, audit, clock: new FakeClock(), log }), audit, values, log }
+}
+
+describe('proposals', () => {
+  it('are kept over a restart, in the trail, and the newest comes first', () => {
+    const { proposals, audit, values } = open()
+    proposals.add(ada, wish('read'))
+    proposals.add(ada, wish('write'))
+    expect(
+      open(values)
+        .proposals.all()
+        .map(({ change }) => change.tool),
+    ).toEqual(['write', 'read'])
+    expect(audit.ofType('proposal.made').map(({ detail }) => detail)).toMatchObject([
+      { session: 'session_a', change: { tool: 'read', reason: 'a task' } },
+      { change: { tool: 'write' } },
+    ])
+  })
+
+  it('that a session makes twice are one', () => {
+    const { proposals, audit } = open()
+    const first = proposals.add(ada, wish('read'))
+    expect(proposals.add(ada, wish('read'))).toBe(first)
+    expect(proposals.add(bob, wish('read')).id).not.toBe(first.id)
+    expect(audit.events).toHaveLength(2)
+  })
+
+  it('of one session are five at the most, and of all fifty, until a person has looked', () => {
+    const { proposals } = open()
+    for (let count = 0; count < 5; count += 1) proposals.add(ada, wish(`tool_${count}`))
+    expect(() => proposals.add(ada, wish('more'))).toThrow('5 proposals of this session wait')
+    for (let count = 5; count < 50; count += 1) proposals.add({ ...bob, session: `session_${count}` }, wish('read'))
+    expect(() => proposals.add(bob, wish('more'))).toThrow('50 proposals wait')
+    const first = proposals.all().find(({ session }) => session === 'session_a')
+    const decision = proposals.decide(first?.id ?? '', 'rejected', 'a person')
+    decision.write()
+    decision.done()
+    expect(proposals.add(ada, wish('more')).state).toBe('waiting')
+  })
+
+  it('that were decided go when there are many', () => {
+    const { proposals } = open()
+    for (let count = 0; count < 150; count += 1) {
+      const { id } = proposals.add(ada, wish(`tool_${count}`))
+      proposals.decide(id, 'rejected', 'a person').done()
+    }
+    expect(proposals.all()).toHaveLength(100)
+  })
+
+  it('are decided once, and only with the record of it', () => {
+    const { proposals } = open()
+    const { id } = proposals.add(ada, wish('read'))
+    const decision = proposals.decide(id, 'accepted', 'a person')
+    expect(proposals.get(id).state).toBe('waiting')
+    expect(decision.record).toMatchObject({ type: 'proposal.accepted', by: 'a person', detail: { id } })
+    decision.done()
+    expect(() => proposals.decide(id, 'rejected', 'a person')).toThrow('was accepted before')
+    expect(() => proposals.get('proposal_nobody')).toThrow('there is no proposal "proposal_nobody"')
+  })
+
+  it('are not stored when the trail cannot be written', () => {
+    const { proposals, audit, values } = open()
+    audit.fail()
+    expect(() => proposals.add(ada, wish('read'))).toThrow('unwritable')
+    expect(proposals.all()).toEqual([])
+    expect(values.size).toBe(0)
+  })
+
+  it('that cannot be read any more do not keep the daemon from starting', () => {
+    const { proposals, log } = open(new Map([['proposals', '[{"id":1}]']]))
+    expect(proposals.all()).toEqual([])
+    expect(JSON.stringify(log.lines)).toContain('not readable')
+  })
+})
