@@ -30,7 +30,8 @@ export async function forward(
     // A lease would have ended the call; one without has only this.
     if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
     if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
-    return await lane.request(call.request.id, governedLine(call), call.ending, lease)
+    if (isRemote(context) && wire?.current() === false) throw new JitError('policy.changed', 'the tool changed since the decision')
+    return await lane.request(call.request.id, governedLine(call), call.ending, { lease, onRequest: (request) => trail.requested(request) })
   } finally {
     lanes.release(lane, wire)
   }
@@ -84,6 +85,11 @@ function partitionOf(context: CallContext, permission: Permission, lease: Lease 
   if (context.deps.config().servers[context.server]?.isolation === 'none') return 'all'
   if (lease === undefined || permission.grant.credential === 'none') return 'none'
   return injectsAtStart(context) ? lease.id : lease.partition
+}
+
+/** Where this request is the one that carries the credential: nothing behind it looks again. */
+function isRemote({ deps, server }: CallContext): boolean {
+  return deps.config().servers[server]?.url !== undefined
 }
 
 function injectsAtStart({ deps, server }: CallContext): boolean {

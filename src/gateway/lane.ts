@@ -1,17 +1,21 @@
 import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import type { JsonObject } from '../core/json.ts'
+import { type JsonObject, scalarJson } from '../core/json.ts'
 import { Ending } from './ending.ts'
 import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
 import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
 import { Requests } from './requests.ts'
+import { Standing } from './standing.ts'
 import { ambiguity, readLine, readPlainAnswer } from './server-line.ts'
+import type { ServerConfig } from '../config/schema.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
+import { Remote } from './upstream/http/remote.ts'
+import type { ToolHeaders } from './upstream/http/tool-headers.ts'
 import { Child } from './upstream/stdio.ts'
-import type { Outgoing, Upstream } from './upstream/upstream.ts'
+import type { Outgoing, Upstream, UpstreamEvents } from './upstream/upstream.ts'
 import { Wire } from './wire.ts'
 
 /** The client's handshake, kept for lanes that start later. */
@@ -24,11 +28,15 @@ export interface LaneOptions {
   readonly server: string
   readonly handshake: Handshake
   readonly lease: Lease | undefined
+  /** Of the tools that a remote server listed to this client. */
+  readonly toolHeaders: ToolHeaders
   scrub(text: string): string
   /** What the server sends that answers nothing: notifications, and requests to the client; `about` which of the client's, if known. */
   onMessage(lane: Lane, message: Message, line: string, about: string | undefined): void
   /** A message of the server does not go on. */
   onRefused(error: JitError): void
+  /** A remote server did not answer a request, for this reason. */
+  onTrouble(error: JitError): void
   onEnd(lane: Lane, error: JitError): void
 }
 
@@ -37,7 +45,7 @@ const startupLinger = 5000
 /** Of a child that has the client's handshake replayed; the first child's handshake is the client's own affair. */
 const startTimeout = 30_000
 
-/** One child process of a server, for one connection and one partition. */
+/** One child process of a local server, or one session with a remote one, for one connection and one partition. */
 export class Lane {
   readonly id = newId('lane')
   readonly startedAt: number
@@ -102,8 +110,13 @@ export class Lane {
   }
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
-  request(id: Id, line: string | Buffer, ending: Ending, lease?: Lease): Promise<{ line: string; value: JsonObject }> {
-    return this.#requests.ask({ id, lease }, line, ending)
+  request(
+    id: Id,
+    line: string | Buffer,
+    ending: Ending,
+    governed?: Pick<Outgoing, 'lease' | 'onRequest'>,
+  ): Promise<{ line: string; value: JsonObject }> {
+    return this.#requests.ask({ id, lease: undefined, ...governed }, line, ending)
   }
 
   /** The id (as JSON) of the newest request under way: what a server says unasked is most likely about it. */
@@ -163,6 +176,7 @@ export class Lane {
     const { server, lease } = this.#options
     const config = this.#deps.config().servers[server]
     if (config === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
+    if (config.url !== undefined) return this.#reach(config, config.url)
     const launch = await this.#deps.launch(server)
     try {
       this.#throwIfEnded()
@@ -208,8 +222,44 @@ export class Lane {
       log: this.#deps.log,
       cap: this.#deps.config().limits.resultBytes,
       scrub: (text) => this.#options.scrub(text),
+      ...this.#events(),
+    })
+  }
+
+  /** A remote server is reached when it is first asked. Answers an empty pin: what runs there is not ours to pin. */
+  #reach(config: ServerConfig, url: string): string {
+    const { server, toolHeaders } = this.#options
+    const { clock, log, network } = this.#deps
+    this.#upstream = new Remote({
+      server,
+      url: new URL(url),
+      transport: config.transport ?? 'streamable-http',
+      inject: config.inject,
+      network,
+      clock,
+      log,
+      standing: new Standing(this.#deps, server, this.id),
+      tools: toolHeaders,
+      cap: () => this.#deps.config().limits.resultBytes,
+      scrub: (text) => this.#options.scrub(text),
+      warn: this.#warn,
+      ...this.#events(),
+    })
+    const { origin, pathname } = new URL(url)
+    const mode = config.provider === undefined ? 'none' : config.inject.mode
+    this.#deps.audit.append({ type: 'server.started', server, lane: this.id, detail: { url: `${origin}${pathname}`, mode } })
+    return ''
+  }
+
+  #events(): UpstreamEvents {
+    const { server } = this.#options
+    return {
       onLine: (line, about) => this.#read(line, about),
       onTooLong: (bytes, head) => this.#requests.tooLong(bytes, head),
+      onFailed: (id, error) => {
+        this.#requests.fail(id, error)
+        if (error.code.startsWith('server.')) this.#options.onTrouble(error)
+      },
       onEnd: (how, words) =>
         this.#end(
           new JitError(
@@ -217,31 +267,46 @@ export class Lane {
             `server ${server} ended (${how})${words === '' ? '' : `; its last words: ${JSON.stringify(words.slice(0, 300))}`}`,
           ),
         ),
-    })
+    }
   }
 
   #throwIfEnded(): void {
     if (this.#ended !== undefined) throw this.#ended
   }
 
-  #read(bytes: Buffer, about: string | undefined): void {
-    if (this.ended) return
+  /** True when it was the answer to the request that it is about. */
+  #read(bytes: Buffer, about: string | undefined): boolean {
+    if (this.ended) return false
     let line = bytes.toString('utf8')
     const plain = readPlainAnswer(line)
     const message = plain ?? readLine(line)
-    if (message === undefined)
-      return this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
+    if (message === undefined) {
+      this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
+      return false
+    }
+    const isAnswer = message.kind === 'response' && (message.id === null ? 'null' : scalarJson(message.id)) === about
+    if (message.kind === 'response' && about !== undefined && !isAnswer) {
+      this.#warn('answer on the stream of another request dropped', () => about.slice(0, 100))
+      return false
+    }
     const problem = plain === undefined ? ambiguity(line) : undefined
-    if (problem !== undefined) return this.#refuse(message, problem)
+    if (problem !== undefined) {
+      this.#refuse(message, problem)
+      return isAnswer
+    }
     // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
     line = line.replaceAll('\r', ' ')
-    if (message.kind === 'response') return this.#requests.answered(message.id, { line, value: message.value })
+    if (message.kind === 'response') {
+      this.#requests.answered(message.id, { line, value: message.value })
+      return isAnswer
+    }
     try {
       this.#options.onMessage(this, message, line, about)
     } catch (error) {
       // Nested so deeply, for one, that it cannot be written again.
       this.#warn('message of a server dropped', () => String(error))
     }
+    return false
   }
 
   #refuse(message: Message, error: JitError): void {

@@ -100,7 +100,8 @@ export class EventStream {
     const before = this.#size
     this.#size += value.length + more + (this.#hasData ? 1 : 0)
     if (this.#size > this.#cap) {
-      if (before <= this.#cap) this.#head = Buffer.from((this.#hasData ? (this.#single ?? this.#joined.take()) : value).subarray(0, headBytes))
+      if (before <= this.#cap)
+        this.#head = Buffer.from((this.#hasData ? (this.#single ?? this.#joined.take()) : value).subarray(0, headBytes))
       this.#single = undefined
       this.#joined.take()
     } else if (!this.#hasData) this.#single = value

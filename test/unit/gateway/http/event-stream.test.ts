@@ -31,16 +31,52 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
 describe('an event stream', () => {
   it.each([
     ['one event', 'data: {"a":1}\n\n', [['message', '{"a":1}']]],
-    ['CRLF', 'data: x\r\n\r\ndata: y\r\n\r\n', [['message', 'x'], ['message', 'y']]],
-    ['CR', 'data: x\r\rdata: y\r\r', [['message', 'x'], ['message', 'y']]],
-    ['all three line ends in one stream', 'data: x\n\rdata: y\r\n\r\ndata: z\n\n', [['message', 'x'], ['message', 'y'], ['message', 'z']]],
+    [
+      'CRLF',
+      'data: x\r\n\r\ndata: y\r\n\r\n',
+      [
+        ['message', 'x'],
+        ['message', 'y'],
+      ],
+    ],
+    [
+      'CR',
+      'data: x\r\rdata: y\r\r',
+      [
+        ['message', 'x'],
+        ['message', 'y'],
+      ],
+    ],
+    [
+      'all three line ends in one stream',
+      'data: x\n\rdata: y\r\n\r\ndata: z\n\n',
+      [
+        ['message', 'x'],
+        ['message', 'y'],
+        ['message', 'z'],
+      ],
+    ],
     ['a byte order mark', '\ufeffdata: x\n\n', [['message', 'x']]],
     ['a byte order mark that is not the first thing', 'data: x\n\n\ufeffdata: y\n\n', [['message', 'x']]],
     ['several lines of data, which become one', 'data: {\ndata: "a": 1\ndata: }\n\n', [['message', '{ "a": 1 }']]],
-    ['no space behind the colon, and two', 'data:x\n\ndata:  y\n\n', [['message', 'x'], ['message', ' y']]],
+    [
+      'no space behind the colon, and two',
+      'data:x\n\ndata:  y\n\n',
+      [
+        ['message', 'x'],
+        ['message', ' y'],
+      ],
+    ],
     ['comments', ': keep alive\n\ndata: x\n: more\n\n', [['message', 'x']]],
     ['other fields', 'date: y\nDATA: z\ndata\ndata: x\nfoo\n\n', [['message', ' x']]],
-    ['a name', 'event: endpoint\ndata: /m?s=1\n\ndata: x\n\n', [['endpoint', '/m?s=1'], ['message', 'x']]],
+    [
+      'a name',
+      'event: endpoint\ndata: /m?s=1\n\ndata: x\n\n',
+      [
+        ['endpoint', '/m?s=1'],
+        ['message', 'x'],
+      ],
+    ],
     ['an event without data', 'event: ping\n\nid: 7\ndata:\n\ndata: x\n\n', [['message', 'x']]],
     ['an event that does not end', 'data: x\n\ndata: y', [['message', 'x']]],
   ])('is read with %s', (_, text, events) => {
@@ -66,7 +102,10 @@ describe('an event stream', () => {
       tooLong: [[1001, 'x'.repeat(300)]],
       events: [['message', 'y']],
     })
-    expect(whole(`${'data: abc\n'.repeat(500)}\ndata: y\n\n`)).toMatchObject({ tooLong: [[1999, expect.stringMatching(/^abc abc/)]], events: [['message', 'y']] })
+    expect(whole(`${'data: abc\n'.repeat(500)}\ndata: y\n\n`)).toMatchObject({
+      tooLong: [[1999, expect.stringMatching(/^abc abc/)]],
+      events: [['message', 'y']],
+    })
     expect(whole(`data: ${'x'.repeat(1000)}\n\n`).events).toEqual([['message', 'x'.repeat(1000)]])
   })
 
@@ -84,7 +123,22 @@ describe('an event stream', () => {
     const text = fc
       .array(
         fc.oneof(
-          fc.constantFrom('\n', '\r', '\r\n', '\n\n', '\r\n\r\n', 'data: ', 'data:', 'id: 1', 'event: e', 'retry: 5', ': c', '\ufeff', ' ', '{"a":"é"}'),
+          fc.constantFrom(
+            '\n',
+            '\r',
+            '\r\n',
+            '\n\n',
+            '\r\n\r\n',
+            'data: ',
+            'data:',
+            'id: 1',
+            'event: e',
+            'retry: 5',
+            ': c',
+            '\ufeff',
+            ' ',
+            '{"a":"é"}',
+          ),
           fc.string({ maxLength: 8 }),
         ),
         { maxLength: 40 },
@@ -95,7 +149,12 @@ describe('an event stream', () => {
         const bytes = Buffer.from(given)
         const once = hear([bytes], 20)
         expect(hear(cut(bytes, places), 20)).toEqual(once)
-        expect(hear(Array.from(bytes, (byte) => Buffer.from([byte])), 20)).toEqual(once)
+        expect(
+          hear(
+            Array.from(bytes, (byte) => Buffer.from([byte])),
+            20,
+          ),
+        ).toEqual(once)
         expect(once.events.every(([, data]) => !/[\r\n]/.test(data))).toBe(true)
       }),
       { numRuns: 500 },
@@ -105,6 +164,9 @@ describe('an event stream', () => {
   it('reads an event cut at every byte, two chunks each time', () => {
     const bytes = Buffer.from('\ufeffid: 7\r\nevent: message\r\ndata: {"jsonrpc":"2.0",\r\ndata: "é":1}\r\n\r\n')
     for (let place = 0; place <= bytes.length; place += 1)
-      expect(hear([bytes.subarray(0, place), bytes.subarray(place)])).toMatchObject({ events: [['message', '{"jsonrpc":"2.0", "é":1}']], lastId: '7' })
+      expect(hear([bytes.subarray(0, place), bytes.subarray(place)])).toMatchObject({
+        events: [['message', '{"jsonrpc":"2.0", "é":1}']],
+        lastId: '7',
+      })
   })
 })
