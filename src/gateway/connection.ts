@@ -10,6 +10,7 @@ import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import type { ClientLink } from './link.ts'
 import { filterList, isList } from './lists.ts'
+import { inSession } from './lost-session.ts'
 import { fromClient, fromServer, unknownMethod } from './methods.ts'
 import { runCall } from './pipeline.ts'
 import { refuseReference } from './reference.ts'
@@ -174,8 +175,10 @@ export class Connection {
     const untrack = this.#context.track(id, ending)
     if (method === 'initialize') this.#handshake.initialize = undefined
     try {
-      const lane = await this.lanes.primary(ending)
-      const answer = await lane.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending)
+      const answer = await inSession(async () => {
+        const lane = await this.lanes.primary(ending)
+        return lane.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending)
+      })
       if (method === 'initialize') this.#handshake.initialize = message.value
       const line = isList(method) ? this.#filtered(method, answer.value) : answer.line
       untrack()

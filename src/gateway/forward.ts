@@ -5,6 +5,7 @@ import type { JsonObject } from '../core/json.ts'
 import type { Permission, RequestRule } from '../core/types.ts'
 import type { InFlightCall } from '../egress/types.ts'
 import { type Call, type CallContext, rulesOf } from './call.ts'
+import { inSession } from './lost-session.ts'
 import type { Trail } from './record.ts'
 
 /**
@@ -25,16 +26,21 @@ export async function forward(
     lease === undefined || permission.grant.credential === 'none'
       ? undefined
       : new OnWire(context, call, lease, permission.grant.requests, trail)
-  const lane = lanes.takeNow(partition, startedFor, wire) ?? (await lanes.take(partition, startedFor, call.ending, wire))
-  try {
-    // A lease would have ended the call; one without has only this.
-    if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
-    if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
-    if (isRemote(context) && wire?.current() === false) throw new JitError('policy.changed', 'the tool changed since the decision')
-    return await lane.request(call.request.id, governedLine(call), call.ending, { lease, onRequest: (request) => trail.requested(request) })
-  } finally {
-    lanes.release(lane, wire)
-  }
+  return inSession(async () => {
+    const lane = lanes.takeNow(partition, startedFor, wire) ?? (await lanes.take(partition, startedFor, call.ending, wire))
+    try {
+      // A lease would have ended the call; one without has only this.
+      if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
+      if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
+      if (isRemote(context) && wire?.current() === false) throw new JitError('policy.changed', 'the tool changed since the decision')
+      return await lane.request(call.request.id, governedLine(call), call.ending, {
+        lease,
+        onRequest: (request) => trail.requested(request),
+      })
+    } finally {
+      lanes.release(lane, wire)
+    }
+  })
 }
 
 /** The call as egress knows it while it runs. */

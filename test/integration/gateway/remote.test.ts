@@ -110,3 +110,123 @@ describe.each([
     expect(server.sessions.size).toBe(1)
   })
 })
+
+describe('a session with a remote server', () => {
+  it('that the server forgot is begun anew, with the client’s own handshake', async () => {
+    await connected(remoteConfig())
+    await client.call('say', { repo: 'web', text: 'x' })
+    server.forget()
+    expect(await client.call('say', { repo: 'web', text: 'once more' })).toBe('once more')
+    expect(await client.tools()).toEqual(['say', 'ask', 'slow'])
+    expect(of('initialize')).toHaveLength(2)
+    expect(server.sessions.size).toBe(1)
+  })
+
+  it('ends with a farewell', async () => {
+    await connected(remoteConfig({ startup: true }))
+    await client.call('say', { repo: 'web', text: 'x' })
+    client.leave()
+    await eventually(() => of('DELETE').length > 0)
+    expect(of('DELETE')).toEqual([bearer(0)])
+    await eventually(() => server.sessions.size === 0)
+  })
+
+  it('says on every request which revision was agreed on, and which session it is', async () => {
+    await connected(remoteConfig())
+    await client.call('say', { repo: 'web', text: 'x' })
+    const [first, ...others] = bench.upstream.journal
+    expect(first?.headers).toMatchObject({ host: 'api.test', 'accept-encoding': 'identity' })
+    expect(first?.headers['mcp-session-id']).toBeUndefined()
+    for (const { headers } of others)
+      expect(headers).toMatchObject({ 'mcp-protocol-version': '2025-06-18', 'mcp-session-id': [...server.sessions][0] })
+  })
+
+  it('has a stream for what belongs to no request, which is asked for again when it breaks off', async () => {
+    await connected(remoteConfig({ startup: true }))
+    await eventually(() => of('GET').length > 0)
+    await server.announce()
+    await client.until(() => client.messages.length > 0)
+    bench.upstream.server.closeAllConnections()
+    await eventually(() => bench.clock.pending > 0)
+    for (let turn = 0; turn < 100 && of('GET').length < 2; turn += 1) await bench.clock.advance(100)
+    await eventually(() => of('GET').length === 2)
+    expect(of('GET')).toEqual([bearer(0), bearer(0)])
+  })
+
+  it('whose stream lost its credential opens another one when that expired, and when it was revoked not before somebody needs it', async () => {
+    await connected(remoteConfig({ startup: true }))
+    await eventually(() => of('GET').length === 1)
+    await bench.clock.advance(300_000)
+    for (let turn = 0; turn < 100 && of('GET').length < 2; turn += 1) await bench.clock.advance(100)
+    await eventually(() => of('GET').length === 2)
+    expect(of('GET')).toEqual([bearer(0), bearer(1)])
+    await bench.broker.revoke({ all: true }, 'revoked', 1000)
+    await bench.clock.advance(120_000)
+    expect(bench.provider.mints).toHaveLength(2)
+    await client.tools()
+    await eventually(() => of('GET').length === 3)
+    expect(of('GET')[2]).toBe(bearer(2))
+  })
+
+  it('takes up an answer that broke off where it was, with the credential of its call', async () => {
+    await connected(remoteConfig({ startup: true }), { resumable: true })
+    const held = client.call('slow', { repo: 'web' })
+    await eventually(() => of('slow').length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    server.breakOff()
+    const resumed = () => bench.upstream.journal.filter(({ method, headers }) => method === 'GET' && headers['last-event-id'] !== undefined)
+    for (let turn = 0; turn < 200 && resumed().length === 0; turn += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      await bench.clock.advance(100)
+    }
+    await eventually(() => resumed().length > 0)
+    server.release()
+    expect(await held).toBe('released')
+    expect(resumed().map(({ headers }) => headers.authorization)).toContain(of('slow')[0])
+  })
+
+  it('fails a call whose answer broke off for good', async () => {
+    await connected(remoteConfig())
+    const held = client.call('slow', { repo: 'web' })
+    await eventually(() => of('slow').length > 0)
+    server.breakOff()
+    expect(await held).toMatch(/server remote (is not reached|broke off|ended)/)
+  })
+
+  it('finds out that a server knows HTTP+SSE only', async () => {
+    await connected(remoteConfig(), { sse: true })
+    expect(await client.call('say', { repo: 'web', text: 'x' })).toBe('x')
+    expect(
+      seen()
+        .slice(0, 3)
+        .map(({ method }) => method),
+    ).toEqual(['initialize', 'GET', 'initialize'])
+  })
+})
+
+describe('the scope of a remote server', () => {
+  const shared = `  remote:
+    url: https://api.test/mcp
+    provider: acme
+    inject: { mode: header, header: { name: X-Api-Key, value: "key \${token}" } }
+    allow: [say]
+    resources: ["memo://note"]
+    scope: { repository: all }
+`
+
+  it('serves tools and resources that name none, in the header that is configured', async () => {
+    await connected(shared)
+    await client.tools()
+    expect(await client.call('say', { text: 'x' })).toBe('x')
+    expect((await client.request('resources/read', { uri: 'memo://note' }).answer).result).toMatchObject({ contents: [{ text: 'noted' }] })
+    const keys = bench.upstream.journal.map(({ body, headers }) => [
+      /"method":"([^"]*)"/.exec(body)?.[1] ?? '',
+      headers['x-api-key'],
+      headers.authorization,
+    ])
+    expect(keys.filter(([, key]) => key !== undefined)).toEqual([
+      ['tools/call', `key ${bench.provider.tokens[0]?.value}`, undefined],
+      ['resources/read', `key ${bench.provider.tokens[0]?.value}`, undefined],
+    ])
+  })
+})

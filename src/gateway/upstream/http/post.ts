@@ -57,6 +57,8 @@ export class Post {
   #lastId = ''
   #retry = resumeAfter
   #tries = 0
+  /** Tells the trail of an HTTP request under way, of which nothing came. */
+  #unreported: (() => void) | undefined
   #cancelWait: () => void = () => undefined
 
   constructor(host: PostHost, message: OutgoingMessage) {
@@ -111,9 +113,11 @@ export class Post {
     const { message } = this
     const started = options.clock.monotonic()
     const report = (status: number, requestId: string): void => {
+      this.#unreported = undefined
+      if (this.#lease === undefined) return
       const made = { method, url: `${url.origin}${url.pathname}`, status, requestId, took: options.clock.monotonic() - started }
       if (message.request?.onRequest !== undefined) message.request.onRequest(made)
-      else if (this.#lease !== undefined) options.standing.onRequest(made)
+      else options.standing.onRequest(made)
     }
     let credential: readonly string[] = []
     try {
@@ -122,6 +126,7 @@ export class Post {
     } catch (error) {
       return this.#fail(toJitError(error))
     }
+    this.#unreported = () => report(0, '')
     this.#http = new HttpRequest({
       network: options.network,
       clock: options.clock,
@@ -269,6 +274,7 @@ export class Post {
     this.#over = true
     this.#cancelWait()
     this.#ending.unfollow()
+    this.#unreported?.()
     this.#lease = undefined
     if (this.#response !== undefined) discard(this.#response, this.#host.options.clock)
     this.#host.over(this)

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { JitError } from '../../../core/errors.ts'
 import { isJsonObject, scalarJson } from '../../../core/json.ts'
 import { credentialHeader } from '../../inject/header.ts'
+import { sessionLost } from '../../lost-session.ts'
 import { readLine } from '../../server-line.ts'
 import type { Outgoing, Upstream } from '../upstream.ts'
 import { Listening } from './listening.ts'
@@ -129,6 +130,8 @@ export class Streamable implements Upstream, PostHost {
   lost(message?: OutgoingMessage): boolean {
     if (this.#session === undefined || message?.revision !== undefined || message?.method === 'initialize') return false
     this.#session = undefined
+    const error = sessionLost(this.options.server)
+    if (message?.request !== undefined) this.options.onFailed(message.request.id, error)
     this.#end('it does not know the session any more')
     return true
   }
