@@ -30,15 +30,13 @@ function behave(response: ServerResponse, message: Message, request: IncomingMes
   const custom = own[kind]
   if (custom !== undefined) return custom(response, message, request)
   if (kind === 'initialize')
-    return void response
-      .writeHead(200, { ...headers, 'mcp-session-id': 'session-1' })
-      .end(
-        JSON.stringify({
-          jsonrpc: '2.0',
-          id: message.id,
-          result: { protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 'x', version: '1' } },
-        }),
-      )
+    return void response.writeHead(200, { ...headers, 'mcp-session-id': 'session-1' }).end(
+      JSON.stringify({
+        jsonrpc: '2.0',
+        id: message.id,
+        result: { protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 'x', version: '1' } },
+      }),
+    )
   if (kind === 'tools/call') return void response.writeHead(200, headers).end(answer(message.id))
   if (message.id !== undefined)
     return void response.writeHead(200, headers).end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result: { tools: [] } }))
@@ -266,7 +264,7 @@ describe('a hostile remote server', () => {
   })
 
   it('says on its own stream what answers a call: it does not count', async () => {
-    let tell = (_: string): void => undefined
+    let tell: (text: string) => void = () => undefined
     await connected({
       GET: (response) => {
         response.writeHead(200, stream).flushHeaders()
@@ -340,9 +338,9 @@ describe('a hostile remote server', () => {
     })
     const held = say()
     await eventually(() => posts() > 0)
-    let text = ''
-    void held.then((got) => (text = got))
-    for (let turn = 0; turn < 500 && text === ''; turn += 1) {
+    let over = (): boolean => false
+    void held.then(() => (over = () => true))
+    for (let turn = 0; turn < 500 && !over(); turn += 1) {
       await new Promise((resolve) => setTimeout(resolve, 2))
       await bench.clock.advance(1000)
     }
