@@ -176,7 +176,9 @@ class ServerCompiler {
       const known = [...Object.keys(this.#server.tools), ...Object.keys(this.#preset?.tools ?? {})]
       this.#problem(
         place,
-        `${quote(tool)} is not defined under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there`,
+        `${quote(tool)} is not defined under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there${
+          this.#server.url === undefined ? '' : ', and a `scope` of the server is that of all tools without a row'
+        }`,
         nearest(tool, known),
       )
       return []
@@ -187,7 +189,8 @@ class ServerCompiler {
   /** What the server's own `scope` gives to what names none; an error in it is reported once. */
   #compileShared(): CompiledCase | undefined {
     if (this.#server.scope === undefined || this.#server.provider === undefined) return undefined
-    const rule = { source: 'config' as const, path: formatPath(['servers', this.#name, 'scope']) }
+    // What arguments its tools have, nobody said: `where` is looked at with the call.
+    const rule = { source: 'default' as const, path: formatPath(['servers', this.#name]) }
     this.#shared ??= { one: this.#attempt([], () => compileCase({}, rule, this.#context)) }
     return this.#shared.one
   }

@@ -11,15 +11,15 @@ export function serversCommand(): Command {
       const found = z.array(serverView).parse(await client.call(routes.servers))
       if (json) return printJson(found)
       if (found.length === 0) return print('No server is behind jit. `jit add --help` says how to put one there.')
-      const rows = found.map(({ name, provider, mode, allow, ask, url, run }) => [
+      const rows = found.map(({ name, provider, mode, allow, ask, url, run, transport }) => [
         name,
         provider || '-',
         mode || '-',
         String(allow.length),
         String(ask.length),
-        url || run.join(' '),
+        url === '' ? run.join(' ') : `${url}${transport === 'sse' ? ' (sse)' : ''}`,
       ])
-      print(table(['name', 'provider', 'mode', 'allowed', 'ask', 'command'], rows))
+      print(table(['name', 'provider', 'mode', 'allowed', 'ask', 'command or address'], rows))
     }),
   )
 }

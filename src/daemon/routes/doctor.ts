@@ -72,6 +72,7 @@ export function doctorRoutes(daemon: Daemon): Routes {
             'run as you, without a sandbox',
             'jit keeps credentials from them, but not your files: a sandbox is not built yet.',
           ),
+          ...remoteServers(daemon),
         ],
       }
     },
@@ -80,6 +81,23 @@ export function doctorRoutes(daemon: Daemon): Routes {
 
 function check(name: string, state: Check['state'], found: string, advice: string): Check {
   return { name, state, found, advice: state === 'ok' ? '' : advice }
+}
+
+/** What is known of each from its use: nothing is asked for this. */
+function remoteServers({ configuration, gateway }: Daemon): Check[] {
+  return Object.entries(configuration.current.loaded.config.servers).flatMap(([name, { url, provider, startup }]) => {
+    if (url === undefined) return []
+    const failed = gateway.lastError(name)
+    const lists = provider === undefined || startup !== undefined ? '' : '; its lists are asked for without a credential (no `startup`)'
+    return [
+      check(
+        `remote server ${name}`,
+        failed === '' ? 'ok' : 'warn',
+        failed === '' ? `${new URL(url).origin}${lists}` : failed,
+        'What its own people and its machine may do with a credential that it got, jit cannot see.',
+      ),
+    ]
+  })
 }
 
 function configState(daemon: Daemon): Check['state'] {

@@ -14,14 +14,14 @@ export interface OutgoingMessage {
 }
 
 const revisionKey = 'io.modelcontextprotocol/protocolVersion'
-/** Above this, a message without that key is not parsed: nothing else of it matters. */
+/** Above this, a governed call without that key is not parsed: nothing else of it matters. */
 const parsedUpTo = 64 * 1024
 
 /** The line is JSON already; nothing is thrown. */
 export function readOutgoing(line: string | Buffer, request: Outgoing | undefined): OutgoingMessage {
   const bytes = typeof line === 'string' ? Buffer.from(line) : line
   const plain = { bytes, request, method: '', params: {}, revision: undefined }
-  if (bytes.length > parsedUpTo && request !== undefined && !bytes.includes(revisionKey)) return plain
+  if (bytes.length > parsedUpTo && request?.onRequest !== undefined && !bytes.includes(revisionKey)) return plain
   const value = parse(bytes)
   const method = value['method']
   if (typeof method !== 'string') return plain

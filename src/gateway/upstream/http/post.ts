@@ -136,8 +136,8 @@ export class Post {
       ...(method === 'POST' ? { body: message.bytes } : {}),
       timeout:
         message.request === undefined || method === 'GET' ? options.network.timeout : Math.max(answerTimeout, options.network.timeout),
-      // Whether a tool ran is unknown when its connection breaks.
-      replayable: method === 'GET' || message.method !== 'tools/call',
+      // Whether a call took effect is unknown when its connection breaks.
+      replayable: method === 'GET' || message.request?.onRequest === undefined,
       onTaken: () => this.#host.taken(this),
       onHead: (response) => {
         report(response.statusCode ?? 0, requestIdOf(response, options.scrub))

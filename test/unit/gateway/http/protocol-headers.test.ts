@@ -125,7 +125,11 @@ describe('a message on its way', () => {
     const long = 'x'.repeat(100_000)
     expect(message('tools/call', { name: 'say', arguments: { long } })).toMatchObject({ revision, method: 'tools/call' })
     expect(
-      readOutgoing(JSON.stringify({ id: 1, method: 'tools/call', params: { long } }), { id: 1, lease: undefined }).revision,
+      readOutgoing(JSON.stringify({ id: 1, method: 'tools/call', params: { long } }), {
+        id: 1,
+        lease: undefined,
+        onRequest: () => undefined,
+      }).revision,
     ).toBeUndefined()
   })
 })
