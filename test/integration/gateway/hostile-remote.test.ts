@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { remoteConfig } from './remote.ts'
-import { type Bench, type Client, eventually, openBench } from './support.ts'
+import { type Bench, type Client, eventually, openBench, standstill } from './support.ts'
 
 interface Message {
   readonly id?: string | number
@@ -356,5 +356,67 @@ describe('a hostile remote server', () => {
     expect(bench.gateway.lanes('remote')[0]?.inFlight).toBe(1)
     await bench.clock.advance(2000)
     expect(await held).toMatch(/no answer within 300 s|expired/)
+  })
+})
+
+describe('a remote server that is faster than its client', () => {
+  const message = event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x'.repeat(64 * 1024) } })
+
+  /** Writes messages as long as anybody takes them; answers how many. */
+  const flood = (response: ServerResponse): (() => number) => {
+    let written = 0
+    const more = (): void => {
+      do written += 1
+      while (!response.destroyed && response.write(message))
+    }
+    response.on('drain', more)
+    more()
+    return () => written
+  }
+
+  it.each([
+    ['on the stream of a call', '', 'tools/call'],
+    ['on its own stream', '', 'GET'],
+    ['over HTTP+SSE', '    transport: sse\n', 'GET'],
+  ])('is not read while the client reads nothing, %s', async (_, more, kind) => {
+    let written = (): number => 0
+    let events: ServerResponse | undefined
+    const legacy: Record<string, Behave> = {
+      GET: (response) => {
+        events = response
+        response.writeHead(200, stream).write('event: endpoint\ndata: /mcp\n\n')
+      },
+      initialize: (response, { id }) => {
+        response.writeHead(202).end()
+        events?.write(
+          event({
+            jsonrpc: '2.0',
+            id,
+            result: { protocolVersion: '2024-11-05', capabilities: {}, serverInfo: { name: 'x', version: '1' } },
+          }),
+        )
+      },
+      'notifications/initialized': (response) => {
+        response.writeHead(202).end()
+        if (events !== undefined) written = flood(events)
+      },
+    }
+    const streamable: Record<string, Behave> = { [kind]: (response) => (written = flood(response.writeHead(200, stream))) }
+    await open(more === '' ? streamable : legacy, remoteConfig({ more }))
+    const { answer: begun } = client.request('initialize', {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 'x', version: '1' },
+    })
+    await begun
+    client.socket.pause()
+    client.notify('notifications/initialized')
+    if (kind === 'tools/call') client.request('tools/call', { name: 'say', arguments: { repo: 'web' } })
+    await eventually(() => written() > 0)
+    await standstill(() => written())
+    const stalled = written()
+    expect(stalled).toBeLessThan(400)
+    client.socket.resume()
+    await eventually(() => written() > 3 * stalled)
   })
 })
