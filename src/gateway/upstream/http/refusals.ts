@@ -62,6 +62,10 @@ function unauthorized(response: IncomingMessage, status: number, { server, provi
       `server ${server} wants more scope (insufficient_scope${wanted === undefined ? '' : `: it names ${quote(wanted)}`}) than the credential of ${provider} has${said}`,
       { hint: `Widen the \`scope\` in \`servers.${server}\` if it is meant, or \`jit login\` with it.` },
     )
+  if (status === 403)
+    return new JitError('server.unauthorized', `server ${server} refused a request with a credential of ${provider} (403)${said}`, {
+      hint: `Check what that credential may do there, and \`servers.${server}.url\`.`,
+    })
   return new JitError('server.unauthorized', `server ${server} refused the credential of ${provider} (${status})${said}`, {
     hint: `Register it anew (\`jit login … ${provider} --replace\`), and check that it is meant for this server.`,
   })
