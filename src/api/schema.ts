@@ -129,6 +129,8 @@ export const serverView = z.object({
   provider: z.string(),
   preset: z.string(),
   mode: z.string(),
+  /** Of a remote server. */
+  transport: z.enum(['streamable-http', 'sse']).optional(),
   allow: z.array(z.string()),
   ask: z.array(z.string()),
   pin: z.string(),
@@ -154,6 +156,8 @@ export const explainView = z.object({
       requests: z.array(z.string()),
       /** True where the server itself holds the credential (modes env and credentials): no request rule binds it. */
       handedOver: z.boolean().optional(),
+      /** Where a remote server gets the credential with the call itself: in which header, to which origin. */
+      sent: z.object({ header: z.string(), origin: z.string() }).optional(),
       ttl: z.number(),
       lifetime: z.enum(['call', 'ttl']),
       partition: z.string(),

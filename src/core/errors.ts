@@ -101,6 +101,13 @@ export const errorTable = {
     hint: 'The installed server is not the one that was added; look at it, then `jit update`.',
   },
 
+  'server.unauthorized': {
+    http: 502,
+    rpc: 1704,
+    exit: 77,
+    hint: 'The remote server wants another credential; `jit login` registers one.',
+  },
+
   'message.malformed': { http: 400, rpc: 1800, exit: 65, hint: 'The message is not valid JSON-RPC.' },
   'message.too-large': { http: 413, rpc: 1801, exit: 65, hint: 'The message is over the cap; raise `limits.messageBytes` if it is meant.' },
   'message.ambiguous': {

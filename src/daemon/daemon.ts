@@ -12,6 +12,7 @@ import { createEgress } from '../egress/egress.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { admitPeer, openPeerReader } from '../identity/peer.ts'
 import { createSessions } from '../identity/sessions.ts'
+import type { Network } from '../network/network.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
 import { createSelfService } from '../selfservice/service.ts'
 import { systemKeychain } from '../store/keychain.ts'
@@ -82,23 +83,25 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   // Sealed or not: mints that were lost are known at once, and what needs the key is resolved after `jit unseal`.
   await broker.recover()
 
+  /** Of the config in force, whichever that is when it is used. */
+  const network: Network = {
+    get fetch() {
+      return parts.network().fetch
+    },
+    get httpAgent() {
+      return parts.network().httpAgent
+    },
+    get httpsAgent() {
+      return parts.network().httpsAgent
+    },
+    get timeout() {
+      return parts.network().timeout
+    },
+    close: () => parts.network().close(),
+  }
   const egress = await createEgress({
     folder: paths.state,
-    network: {
-      get fetch() {
-        return parts.network().fetch
-      },
-      get httpAgent() {
-        return parts.network().httpAgent
-      },
-      get httpsAgent() {
-        return parts.network().httpsAgent
-      },
-      get timeout() {
-        return parts.network().timeout
-      },
-      close: () => parts.network().close(),
-    },
+    network,
     audit,
     clock,
     log,
@@ -128,6 +131,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     local: (server) => (server === selfServer ? self : undefined),
     broker,
     egress,
+    network,
     audit,
     approvals,
     get tracer() {

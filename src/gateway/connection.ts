@@ -12,6 +12,7 @@ import { LanePool } from './lanes.ts'
 import type { ClientLink } from './link.ts'
 import { listening } from './listening.ts'
 import { filterList, isList, shortestTtl } from './lists.ts'
+import { inSession } from './lost-session.ts'
 import { fromClient, fromServer, isVendor, unknownMethod } from './methods.ts'
 import { Pages } from './pages.ts'
 import { runCall } from './pipeline.ts'
@@ -214,8 +215,10 @@ export class Connection {
     const untrack = this.#context.track(id, ending)
     if (method === 'initialize') this.#handshake.initialize = undefined
     try {
-      const chosen = lane ?? (await this.lanes.primary(ending))
-      const answer = await chosen.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending)
+      const { chosen, answer } = await inSession(async () => {
+        const chosen = lane ?? (await this.lanes.primary(ending))
+        return { chosen, answer: await chosen.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending) }
+      })
       if (specialOf(answer.value, false)?.kind === 'input') throw this.#unasked(method)
       if (method === 'initialize') this.#agree(message.value, answer.value)
       if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)

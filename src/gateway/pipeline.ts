@@ -3,7 +3,7 @@ import { JitError, toJitError } from '../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Decision, Operation, Permission } from '../core/types.ts'
 import { Call, type CallContext, type GovernedRequest } from './call.ts'
-import { board, forward, type Passage } from './forward.ts'
+import { type Passage, send } from './forward.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
 import { Trail } from './record.ts'
 import { askForInputs } from './rounds.ts'
@@ -35,8 +35,9 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     let passage: Passage | undefined
     let task: Task | undefined
     try {
-      passage = await board(context, call, permission, lease, trail)
-      const answer = await forward(context, call, passage, lease)
+      const sent = await send(context, call, permission, lease, trail)
+      passage = sent.passage
+      const { answer } = sent
       const special = specialOf(answer.value, request.params['task'] !== undefined)
       task = special === undefined ? undefined : goOn(context, special, { call, trail, passage, lease, token: progressTokenOf(request) })
       if (task === undefined) passage.leave()

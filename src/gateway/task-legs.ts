@@ -36,7 +36,8 @@ async function ask(context: CallContext, { id, method, value }: Request, ending:
   if (method === 'tasks/update') tasks.answered(task, params['inputResponses'])
   lanes.hold(task.lane)
   try {
-    const answer = await task.lane.request(id, JSON.stringify(value), ending)
+    const held = task.atWork && task.lease !== undefined ? { lease: task.lease } : undefined
+    const answer = await task.lane.request(id, JSON.stringify(value), ending, held)
     if (method === 'tasks/result') await tasks.finished(task, answer.value)
     else if (isJsonObject(answer.value['result'])) await tasks.heard(task, answer.value['result'])
     // What stands there twice is not what was looked at.

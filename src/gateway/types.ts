@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts'
 import type { JitError } from '../core/errors.ts'
 import type { Principal, Surroundings } from '../core/types.ts'
 import type { Authentication, Egress } from '../egress/types.ts'
+import type { UpstreamNetwork } from '../egress/upstream.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { Sandbox } from '../sandbox/types.ts'
 import type { ChildTable } from '../store/store.ts'
@@ -34,6 +35,8 @@ export interface GatewayDeps extends Surroundings {
   policy(): CompiledPolicy
   readonly broker: Broker
   readonly egress: Egress
+  /** The way to remote servers. */
+  readonly network: UpstreamNetwork
   readonly audit: AuditSink
   readonly approvals: Approvals
   /** Undefined while nobody listens. */

@@ -64,7 +64,8 @@ function serverTable({ servers }: StatusView, now: number): string {
       ? [[name, { text: 'idle', paint: colours.dim }, '', '', sandboxWord(sandbox), '']]
       : lanes.map(({ pid, startedAt, inFlight, partition }) => [
           name,
-          `pid ${pid}`,
+          // A remote server is no process of ours: a lane is one session with it.
+          pid === 0 ? 'remote' : `pid ${pid}`,
           since(startedAt, now),
           String(inFlight),
           sandboxWord(sandbox),

@@ -100,6 +100,7 @@ export async function openBench(servers = plain): Promise<Bench> {
     policy: () => loaded.policy,
     broker,
     egress: egress.egress,
+    network: egress.network,
     audit,
     approvals,
     children: store.children,
