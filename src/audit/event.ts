@@ -53,6 +53,8 @@ export type AuditEvent =
         | 'trail.repaired'
         | 'revoke.asked'
         | 'message.refused'
+        | 'token.added'
+        | 'token.removed'
       readonly detail: JsonObject
       readonly by?: string
     }

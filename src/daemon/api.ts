@@ -11,6 +11,7 @@ import { leaseRoutes } from './routes/leases.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { serverRoutes } from './routes/servers.ts'
 import { statusRoutes } from './routes/status.ts'
+import { tokenRoutes } from './routes/tokens.ts'
 import type { Routes } from './routes/route.ts'
 import type { Daemon } from './types.ts'
 
@@ -46,6 +47,7 @@ export async function createApi(daemon: Daemon, limits: ApiLimits = apiLimits): 
     ...providerRoutes(daemon),
     ...serverRoutes(daemon),
     ...leaseRoutes(daemon),
+    ...tokenRoutes(daemon),
     ...auditRoutes(daemon),
     ...configRoutes(daemon),
     ...doctorRoutes(daemon),

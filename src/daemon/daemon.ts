@@ -19,6 +19,7 @@ import { createApi } from './api.ts'
 import { createChildren } from './children.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
 import { presetFolder } from './installation.ts'
+import { createHttp } from './http.ts'
 import { createLogger } from './log.ts'
 import { endOrphans } from './orphans.ts'
 import { Door } from './door.ts'
@@ -133,7 +134,8 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log,
   })
 
-  parts.attach(gateway)
+  const http = createHttp({ ...parts, gateway, endSession })
+  parts.attach(gateway, http)
 
   const stopping = new AbortController()
   const daemon: Daemon = {
@@ -141,6 +143,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     startedAt: clock.now(),
     gateway,
     sessions,
+    http,
     hardening,
     peerKnown: readPeer !== undefined,
     stop: () => stopping.abort(),
@@ -173,6 +176,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   await listenOn(connections, paths.connectSocket)
   rmSync(paths.apiSocket, { force: true })
   await api.listen({ path: paths.apiSocket })
+  await http.listen(configuration.current.loaded.config.http?.port)
   log.info('daemon started', { home: paths.state, config: paths.configFile, locked: broker.locked, store: sealer.state })
   if (options.foreground) process.stderr.write(`jit daemon runs (pid ${process.pid}); Ctrl-C stops it\n`)
 
@@ -185,6 +189,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   clearInterval(tick)
   connections.close()
   const reason = new JitError('daemon.restarted', 'the daemon stopped')
+  http.close(reason)
   await gateway.stop(undefined, reason)
   await broker.close(revokeAtStop)
   await egress.close()

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { createApprovals } from '../approval/queue.ts'
 import { createBroker } from '../broker/broker.ts'
 import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import type { PresetSource } from '../config/types.ts'
 import type { Gateway } from '../gateway/types.ts'
 import type { Network } from '../network/network.ts'
@@ -9,6 +10,7 @@ import type { ProviderPlugin } from '../provider/contract.ts'
 import { createBuilder, type Entered } from './builder.ts'
 import { endWhatChanged } from './changes.ts'
 import { openConfiguration } from './configuration.ts'
+import type { Http } from './http.ts'
 import { createLauncher } from './launch.ts'
 import { createLockState } from './lock.ts'
 import { createPackages } from './packages.ts'
@@ -30,8 +32,11 @@ type Made = 'configuration' | 'approvals' | 'broker' | 'lock' | 'signing' | 'reg
 export interface Parts extends Ground, Pick<Daemon, Made> {
   /** The one of the config in force. */
   network(): Network
-  /** From here on a change of config ends in this gateway, and upstream, what it took the place of; nothing runs before. */
-  attach(gateway: Gateway): void
+  /**
+   * From here on a change of config ends in this gateway, and upstream, what it took the place of, and moves the HTTP door; nothing
+   * runs before.
+   */
+  attach(gateway: Gateway, http: Pick<Http, 'listen'>): void
 }
 
 /** What works by the config in force, from the providers to the broker, on a store and a trail that are open. Starts nothing. */
@@ -48,7 +53,7 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     principalToken: createPrincipalTokens({ store, sealer, folder: paths.state, clock }),
   })
   const vault = createVault({ store, sealer, registry, log })
-  let endChanged: (change: Entered) => void = () => undefined
+  let follow: (config: Config, change: Entered) => void = () => undefined
   const builder = createBuilder({
     registry,
     presets,
@@ -57,7 +62,7 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     log,
     entered(config, change) {
       audit.configure({ sync: config.audit.sync, segmentBytes: config.audit.segmentBytes })
-      endChanged(change)
+      follow(config, change)
     },
   })
   if (sealer.state === 'open') await vault.load()
@@ -96,7 +101,12 @@ export async function composeParts({ plugins, presets, ...ground }: PartsDeps): 
     vault,
     launcher: createLauncher({ store, audit, packages, baseFolder: dirname(paths.configFile), config }),
     network: () => builder.network,
-    attach: (gateway) => void (endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)),
+    attach(gateway, http) {
+      follow = (next, change) => {
+        endWhatChanged({ broker, gateway, registry, clock, log }, change)
+        void http.listen(next.http?.port)
+      }
+    },
     async onUnsealed() {
       await vault.load()
       configuration.retry()

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
 import { Ending } from './ending.ts'
-import { errorAnswer, type Id, type Message, parseMessage } from './jsonrpc.ts'
+import { errorAnswer, type Id, type Message, type Parsed, parseMessage } from './jsonrpc.ts'
 import { Flow } from './flow.ts'
 import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
@@ -99,10 +99,9 @@ export class Connection {
     }
   }
 
-  /** One message of the client. */
-  receive(payload: Buffer): void {
+  /** One message of the client; `parsed` where that was done. */
+  receive(payload: Buffer, parsed: Parsed = parseMessage(payload, this.#deps.config().limits)): void {
     if (this.#closed) return
-    const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
       this.#refusals.note('client', parsed.error)
       return this.#answer(parsed.id, JSON.stringify(errorAnswer(parsed.id, parsed.error)))

@@ -4,6 +4,7 @@ import { routes, serverView } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
 import { table } from '../output/layout.ts'
 import { print, printJson } from '../output/terminal.ts'
+import { plain } from '../output/text.ts'
 
 export function serversCommand(): Command {
   return command('servers', 'list the MCP servers behind jit', 'jit servers').action(
@@ -20,6 +21,8 @@ export function serversCommand(): Command {
         url || run.join(' '),
       ])
       print(table(['name', 'provider', 'mode', 'allowed', 'ask', 'command'], rows))
+      const [first] = found
+      if (first !== undefined && first.http !== '') print(`\nBy HTTP: ${plain(first.http.replace(/[^/]+$/, 'NAME'))}`)
     }),
   )
 }

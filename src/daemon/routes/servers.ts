@@ -19,6 +19,7 @@ export function serverRoutes(daemon: Daemon): Routes {
       allow: server.allow,
       ask: server.ask,
       pin: launcher.pin(name),
+      http: daemon.http.address === '' ? '' : `${daemon.http.address}/mcp/${name}`,
     }))
   const known = (name: string): void => {
     if (entries()[name] === undefined) throw new JitError('not-found', `there is no server ${quote(name)}`)

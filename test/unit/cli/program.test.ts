@@ -7,7 +7,7 @@ import { displayWidth } from '../../../src/cli/output/text.ts'
 import { JitError, toJitError } from '../../../src/core/errors.ts'
 
 const promised =
-  'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock audit approvals approve deny config doctor'.split(
+  'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock token audit approvals approve deny config doctor'.split(
     ' ',
   )
 
