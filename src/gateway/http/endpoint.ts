@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { JitError, toJitError } from '../../core/errors.ts'
 import type { Config } from '../../config/schema.ts'
-import type { Message } from '../jsonrpc.ts'
 import type { Bodies } from './body.ts'
 import { acceptOf, isJson } from './head.ts'
-import { claimsRevision, type Post, readPost } from './post.ts'
+import { type Post, readPost, revisionOf } from './post.ts'
 import type { HttpSessions } from './sessions.ts'
 import type { Token } from './tokens.ts'
 
@@ -80,8 +79,9 @@ export class Endpoint {
     }
     const revision = headerOf(request, 'mcp-protocol-version')
     const message = post.parsed?.ok === true ? post.parsed.message : undefined
-    if (message !== undefined && isStateless(message, revision))
-      return sessions.shared(token, server).post({ post, message, response, accept, headers: request.headers })
+    const claimed = message === undefined ? undefined : (revisionOf(message) ?? (isStateless(revision) ? revision : undefined))
+    if (message !== undefined && claimed !== undefined)
+      return sessions.shared(token, server, claimed).post({ post, message, response, accept, headers: request.headers })
     const posted = { post, response, accept, revision }
     const id = headerOf(request, 'mcp-session-id')
     if (id !== undefined) return (sessions.find(id, token, server) ?? missing()).post(posted)
@@ -97,7 +97,7 @@ export class Endpoint {
     const revision = headerOf(request, 'mcp-protocol-version')
     const id = headerOf(request, 'mcp-session-id')
     // Who has no session has no stream either: that is what 405 says to clients of every revision.
-    if (id === undefined || (revision ?? '') >= stateless) return this.#refuseMethod(visit, ['POST'])
+    if (id === undefined || isStateless(revision)) return this.#refuseMethod(visit, ['POST'])
     const session = this.#deps.sessions.find(id, token, server) ?? missing()
     if (!acceptOf(request.headers.accept).events) throw new Unfit(406, 'what a server says unasked is text/event-stream')
     session.listen(response, { revision, lastEvent: headerOf(request, 'last-event-id') })
@@ -149,8 +149,7 @@ class Unfit extends Error {
 }
 
 /** What the message says of itself counts; a header only for messages that say nothing. */
-function isStateless(message: Message, revision: string | undefined): boolean {
-  if (claimsRevision(message)) return true
+function isStateless(revision: string | undefined): boolean {
   return revision !== undefined && /^\d{4}-\d{2}-\d{2}$/.test(revision) && revision >= stateless
 }
 

@@ -58,8 +58,8 @@ export class Exchange {
   /** An empty line: no answer comes. False while the client does not take what it is sent. */
   answer(id: string, line: string): boolean {
     if (this.#done) return true
-    // One line for all of them.
-    if (line.startsWith('[')) this.#pending.clear()
+    // An array has one line for all of them, or none.
+    if (line.startsWith('[') || (line === '' && this.#options.isArray)) this.#pending.clear()
     else this.#pending.delete(id)
     const begun = this.#channel !== undefined || this.#stream !== undefined
     const taken = !begun || line === '' || this.#send(line)

@@ -42,7 +42,8 @@ export const httpLimits: HttpLimits = {
   bodies: 64 * 1024 * 1024,
   sessions: 64,
   idleSession: 30 * 60_000,
-  idleServer: 5 * 60_000,
+  // A person may take their time between two rounds of one call.
+  idleServer: 30 * 60_000,
   quiet: 10_000,
   keepAlive: 15_000,
   stall: 60_000,

@@ -26,11 +26,11 @@ export function readPost(bytes: Buffer, limits: ScanLimits & { readonly messageB
   return { bytes, parsed, ids: parsed.message.kind === 'request' ? [scalarJson(parsed.message.id)] : [] }
 }
 
-/** Whether the message says of itself, as those of 2026-07-28 do, which revision it belongs to. */
-export function claimsRevision(message: Message): boolean {
-  if (message.kind === 'response') return false
-  const meta = message.params['_meta']
-  return isJsonObject(meta) && meta[metaKeys.version] !== undefined
+/** The revision that the message says of itself, as those of 2026-07-28 do, in whatever form; undefined when it says nothing. */
+export function revisionOf(message: Message): string | undefined {
+  const meta = message.kind === 'response' ? undefined : message.params['_meta']
+  const revision = isJsonObject(meta) ? meta[metaKeys.version] : undefined
+  return revision === undefined || typeof revision === 'string' ? revision : JSON.stringify(revision)
 }
 
 /** Each is looked at as a message of its own later; here it counts who waits for an answer. */
@@ -42,7 +42,7 @@ function idsOf(bytes: Buffer, limits: ScanLimits): string[] {
   const ids: string[] = []
   for (const message of messages) {
     if (message === undefined) throw new JitError('message.malformed', 'the batch holds something that is not JSON-RPC 2.0')
-    if (claimsRevision(message)) throw new JitError('message.malformed', 'messages of 2026-07-28 do not come in batches')
+    if (revisionOf(message) !== undefined) throw new JitError('message.malformed', 'messages of 2026-07-28 do not come in batches')
     if (message.kind === 'request') {
       if (message.method === 'initialize') throw new JitError('message.malformed', 'initialize does not come in a batch')
       ids.push(scalarJson(message.id))

@@ -27,8 +27,9 @@ interface Held {
 }
 
 const sweepEvery = 30_000
+const longestRevision = 64
 
-/** What is open at the door: sessions by their id, and for 2026-07-28 one connection for each token and server. */
+/** What is open at the door: sessions by their id, and from 2026-07-28 on one connection for each token and server. */
 export class HttpSessions {
   readonly #deps: SessionsDeps
   readonly #held = new Map<ClientSession, Held>()
@@ -71,11 +72,16 @@ export class HttpSessions {
     this.#byId.set(session.id, session)
   }
 
-  shared(token: Token, server: string): Stateless {
-    const key = `${server}/${token.name}`
+  /**
+   * `revision`: what its messages claim to be. Each has a connection of its own: a local server may take the first message for
+   * what all others are. Throws like `openSession`.
+   */
+  shared(token: Token, server: string, revision: string): Stateless {
+    const key = JSON.stringify([server, token.name, revision.slice(0, longestRevision)])
     const known = this.#shared.get(key)
     if (known !== undefined) return known
-    const made = new Stateless(this.#parts)
+    this.#makeRoom(token)
+    const made = new Stateless(this.#parts, key)
     this.#hold(made, token, server, 'stateless')
     this.#shared.set(key, made)
     return made
@@ -86,7 +92,7 @@ export class HttpSessions {
     const held = this.#held.get(session)
     if (held === undefined) return
     this.#held.delete(session)
-    if (held.kind === 'stateless') this.#shared.delete(`${held.server}/${held.token.name}`)
+    if (held.kind === 'stateless') this.#shared.delete(session.id)
     else this.#byId.delete(session.id)
     session.finish(reason)
     held.leave()
@@ -114,7 +120,7 @@ export class HttpSessions {
 
   /** The one that was idle longest makes room. */
   #makeRoom(token: Token): void {
-    const own = [...this.#held.values()].filter((held) => held.token.name === token.name && held.kind !== 'stateless')
+    const own = [...this.#held.values()].filter((held) => held.token.name === token.name)
     if (own.length < this.#deps.limits.sessions) return
     const [idlest] = own.filter(({ session }) => !session.busy).sort((left, right) => left.session.lastUsed - right.session.lastUsed)
     if (idlest === undefined)

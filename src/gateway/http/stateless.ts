@@ -14,6 +14,17 @@ import type { ClientSession, SessionDeps } from './session.ts'
 
 type Request = Message & { readonly kind: 'request' }
 
+/** What earlier revisions had, and servers of both would answer. Whoever asks for it here looks for the one code. */
+const removed = new Set([
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'tasks/list',
+  'tasks/result',
+])
+
 /** A request under way: what it is called here, and by its client. */
 interface Asked {
   readonly key: string
@@ -36,7 +47,7 @@ export interface StatelessPost {
  * each has ids of its own here, since two clients may choose the same. A client that goes away has cancelled.
  */
 export class Stateless implements ClientLink, ClientSession {
-  readonly id = ''
+  readonly id: string
   connection: Connection | undefined
   lastUsed: number
   readonly #deps: SessionDeps
@@ -49,8 +60,10 @@ export class Stateless implements ClientLink, ClientSession {
   #count = 0
   #ended = false
 
-  constructor(deps: SessionDeps) {
+  /** `id`: what the door knows it by; it is shown to nobody. */
+  constructor(deps: SessionDeps, id: string) {
     this.#deps = deps
+    this.id = id
     this.#readers = new Readers(deps.clock, deps.limits.stall)
     this.lastUsed = deps.clock.monotonic()
   }
@@ -71,6 +84,10 @@ export class Stateless implements ClientLink, ClientSession {
       if (message.method !== 'notifications/cancelled') this.#gate.pass(() => this.#receive(message.value))
       response.writeHead(202).end()
       return
+    }
+    if (removed.has(message.method)) {
+      const error = { code: -32601, message: `Method not found: ${message.method} is none of this revision` }
+      return answerPlainly(response, 404, { jsonrpc: '2.0', id: message.id, error })
     }
     const name = message.params['name']
     const mirrored = message.method === 'tools/call' && typeof name === 'string' ? this.#mirrored.get(name) : undefined
