@@ -55,7 +55,13 @@ function sessionTable({ sessions }: StatusView): string {
   if (sessions.length === 0) return ''
   return table(
     ['agent', 'pid', 'for', 'servers', 'session'],
-    sessions.map(({ agent, pid, human, connections, session }) => [agent, String(pid), human, String(connections), session]),
+    sessions.map(({ agent, pid, human, connections, session }) => [
+      agent,
+      pid === 0 ? '-' : String(pid),
+      human,
+      String(connections),
+      session,
+    ]),
   )
 }
 

@@ -15,15 +15,17 @@ export class Bodies {
    * was read when it is not needed any more.
    */
   read(request: IncomingMessage, cap: number, done: (body: Buffer | JitError) => void): void {
-    const declared = Number(request.headers['content-length'] ?? 0)
-    if (declared > cap) return done(tooLarge(cap))
+    // A sender that is still sending does not hear an answer: the rest is read, and thrown away.
+    const refuse = (error: JitError): void => {
+      request.once('end', () => done(error)).resume()
+    }
+    if (Number(request.headers['content-length'] ?? 0) > cap) return refuse(tooLarge(cap))
     const chunks: Buffer[] = []
     let size = 0
     const fail = (error: JitError): void => {
       this.#held -= size
       request.removeListener('data', take).removeListener('end', end).removeListener('close', gone)
-      request.resume()
-      done(error)
+      refuse(error)
     }
     const take = (chunk: Buffer): void => {
       size += chunk.length

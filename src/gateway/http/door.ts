@@ -76,9 +76,10 @@ export class HttpDoor {
       } catch (error) {
         const said = error instanceof Error ? error.message : String(error)
         this.#deps.log.warn('HTTP door not opened', { host, port, error: said })
-        // Machines without IPv6 have one address less; a client is told of the other.
-        if (host !== loopback[0]) return
-        this.#problem = `the HTTP door cannot be opened at ${host}:${port}: ${said}`
+        if (host === loopback[0]) this.#problem = `the HTTP door cannot be opened at ${host}:${port}: ${said}`
+        // Machines without IPv6 have one address less. Where somebody else has it, that is who hears clients that say `localhost`.
+        else if (/EADDRINUSE/.test(said))
+          this.#problem = `another program listens at [::1]:${this.#port}: let clients say 127.0.0.1, not localhost, or they tell it their token`
         return
       }
     }

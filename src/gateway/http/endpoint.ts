@@ -3,7 +3,7 @@ import { JitError, toJitError } from '../../core/errors.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Bodies } from './body.ts'
 import { acceptOf, isJson } from './head.ts'
-import { type Post, readPost, revisionOf } from './post.ts'
+import { type Posted, readPost, revisionOf } from './post.ts'
 import type { HttpSessions } from './sessions.ts'
 import type { Token } from './tokens.ts'
 
@@ -64,12 +64,16 @@ export class Endpoint {
     const { bodies, limits } = this.#deps
     bodies.read(request, limits().messageBytes, (body) => {
       if (body instanceof JitError) return this.#deps.refuse(response, body)
-      bodies.release(body)
-      this.#guarded(response, () => this.#take(visit, accept, readPost(body, limits())))
+      let held = true
+      const done = (): void => {
+        if (held) bodies.release(body)
+        held = false
+      }
+      this.#guarded(response, () => this.#take(visit, accept, { ...readPost(body, limits()), done }), done)
     })
   }
 
-  #take(visit: Visit, accept: { json: boolean; events: boolean }, post: Post): void {
+  #take(visit: Visit, accept: { json: boolean; events: boolean }, post: Posted): void {
     const { request, response, token, server, place } = visit
     const { sessions } = this.#deps
     if (place === '/message') {
@@ -86,6 +90,7 @@ export class Endpoint {
     const id = headerOf(request, 'mcp-session-id')
     if (id !== undefined) return (sessions.find(id, token, server) ?? missing()).post(posted)
     if (message?.kind === 'request' && message.method === 'initialize') return sessions.openSession(token, server).post(posted)
+    post.done()
     if (post.parsed?.ok === false) return this.#deps.refuse(response, post.parsed.error, { id: post.parsed.id })
     throw new JitError('message.malformed', 'the message belongs to no session: Mcp-Session-Id is missing', {
       hint: 'Send `initialize` first, or what 2026-07-28 asks for in each message.',
@@ -126,10 +131,12 @@ export class Endpoint {
     this.#deps.refuse(response, error, { status: 405, headers: { allow: allowed.join(', ') } })
   }
 
-  #guarded(response: ServerResponse, work: () => void): void {
+  /** `failed`: runs when the work could not be done. */
+  #guarded(response: ServerResponse, work: () => void, failed?: () => void): void {
     try {
       work()
     } catch (error) {
+      failed?.()
       if (error instanceof Unfit) this.#deps.refuse(response, error.reason, { status: error.status })
       else this.#deps.refuse(response, toJitError(error))
     }

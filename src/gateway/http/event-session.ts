@@ -5,7 +5,7 @@ import type { Connection } from '../connection.ts'
 import { errorAnswer, type Id } from '../jsonrpc.ts'
 import type { ClientLink } from '../link.ts'
 import { Gate } from './gate.ts'
-import type { Post } from './post.ts'
+import type { Posted } from './post.ts'
 import { Readers } from './readers.ts'
 import type { ClientSession, SessionDeps } from './session.ts'
 import { EventStream, eventText } from './sse.ts'
@@ -40,9 +40,13 @@ export class EventSession implements ClientLink, ClientSession {
     return this.#stream.open
   }
 
-  post({ bytes, parsed, ids }: Post, response: ServerResponse): void {
+  post({ bytes, parsed, ids, done }: Posted, response: ServerResponse): void {
     for (const id of ids) this.#waiting.add(id)
-    this.#gate.pass(() => (parsed === undefined ? this.connection?.receive(bytes) : this.connection?.receive(bytes, parsed)))
+    this.#gate.pass(() => {
+      if (parsed === undefined) this.connection?.receive(bytes)
+      else this.connection?.receive(bytes, parsed)
+      done()
+    })
     response.writeHead(202).end()
   }
 

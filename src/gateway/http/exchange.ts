@@ -78,7 +78,7 @@ export class Exchange {
 
   /** One answer for all that is not answered, as plain JSON where nothing was sent yet. */
   fail(line: string): void {
-    for (const id of this.#pending) if (id !== '') this.#pending.delete(id)
+    this.#pending.clear()
     this.answer('', line)
   }
 

@@ -10,6 +10,11 @@ export const metaKeys = {
 } as const
 
 /** What a client posted. */
+export interface Posted extends Post {
+  /** It is not needed any more: what its bytes took may be taken by others. Called once or more. */
+  done(): void
+}
+
 export interface Post {
   readonly bytes: Buffer
   /** Undefined for an array. */

@@ -11,7 +11,7 @@ import { Exchange } from './exchange.ts'
 import { Gate } from './gate.ts'
 import type { HttpLimits } from './limits.ts'
 import { errorCode, parseLine } from './line.ts'
-import type { Post } from './post.ts'
+import type { Posted } from './post.ts'
 import { Readers } from './readers.ts'
 import { Replay } from './replay.ts'
 import { EventStream } from './sse.ts'
@@ -40,8 +40,8 @@ const withBatches = '2025-03-26'
 /** From this one on a client knows what an event without data is for. */
 const primedFrom = '2025-11-25'
 
-export interface Posted {
-  readonly post: Post
+export interface SessionPost {
+  readonly post: Posted
   readonly response: ServerResponse
   readonly accept: { readonly json: boolean; readonly events: boolean }
   /** `MCP-Protocol-Version` */
@@ -63,6 +63,8 @@ export class Session implements ClientLink, ClientSession {
   readonly #channels = new Map<number, Channel>()
   readonly #general: Channel
   #posting: Exchange | undefined
+  /** Id (as JSON) of `initialize`. */
+  #opening = ''
   #revision = ''
   #lastChannel = 0
   #ended = false
@@ -84,17 +86,18 @@ export class Session implements ClientLink, ClientSession {
   }
 
   /** Throws for what may not be posted. */
-  post({ post, response, accept, revision }: Posted): void {
+  post({ post, response, accept, revision }: SessionPost): void {
     this.#checkRevision(revision)
-    const { parsed, ids, bytes } = post
+    const { parsed, ids } = post
     if (parsed === undefined && this.#revision !== withBatches)
       throw new JitError('message.malformed', `there are no batches in the revision ${quote(this.#revision)}`)
     const twice = ids.find((id) => this.#exchanges.has(id))
     if (twice !== undefined) throw new JitError('message.malformed', `the id ${quote(twice)} is in flight already`)
     this.#touch()
     const isInitialize = parsed?.ok === true && parsed.message.kind === 'request' && parsed.message.method === 'initialize'
+    if (isInitialize) this.#opening = ids[0] ?? ''
     if (ids.length === 0) {
-      this.#gate.pass(() => this.#receive(bytes, post))
+      this.#gate.pass(() => this.#receive(post))
       response.writeHead(202).end()
       return
     }
@@ -115,7 +118,7 @@ export class Session implements ClientLink, ClientSession {
       },
     })
     for (const id of ids) this.#exchanges.set(id, exchange)
-    this.#gate.pass(() => this.#receive(bytes, post, exchange))
+    this.#gate.pass(() => this.#receive(post, exchange))
   }
 
   /** A stream for what belongs to no request in flight, or for one that broke off. Throws when its events are not kept any more. */
@@ -145,7 +148,7 @@ export class Session implements ClientLink, ClientSession {
   answer(id: string, line: string): boolean {
     const exchange = this.#exchanges.get(id)
     if (exchange !== undefined) {
-      if (this.#revision === '') this.#readRevision(line)
+      if (id === this.#opening) this.#readRevision(line)
       return exchange.answer(id, line)
     }
     // The message was none, and so has no id.
@@ -188,7 +191,7 @@ export class Session implements ClientLink, ClientSession {
     this.#replay.clear()
   }
 
-  #receive(bytes: Buffer, { parsed }: Post, exchange?: Exchange): void {
+  #receive({ bytes, parsed, done }: Posted, exchange?: Exchange): void {
     this.#posting = exchange
     try {
       if (parsed === undefined) this.connection?.receive(bytes)
@@ -198,6 +201,7 @@ export class Session implements ClientLink, ClientSession {
       exchange?.fail(JSON.stringify(errorAnswer(null, new JitError('internal', 'the message could not be taken'))))
     } finally {
       this.#posting = undefined
+      done()
     }
   }
 
@@ -214,8 +218,8 @@ export class Session implements ClientLink, ClientSession {
     return channel !== undefined && (!channel.ended || this.#replay.has(number))
   }
 
-  /** The first answer of a session is that to `initialize`. */
   #readRevision(line: string): void {
+    this.#opening = ''
     const { result } = line === '' ? {} : parseLine(line)
     const revision = isJsonObject(result) ? result['protocolVersion'] : undefined
     if (typeof revision === 'string') this.#revision = revision
@@ -232,7 +236,7 @@ export class Session implements ClientLink, ClientSession {
     const { id, method } = parseLine(line)
     if (method === undefined || (typeof id !== 'string' && typeof id !== 'number')) return
     const error = new JitError('server.busy', 'the client does not listen, and this question was one too many')
-    this.#receive(Buffer.from(JSON.stringify(errorAnswer(id, error))), { bytes: Buffer.alloc(0), parsed: undefined, ids: [] })
+    this.connection?.receive(Buffer.from(JSON.stringify(errorAnswer(id, error))))
   }
 
   #touch(): void {

@@ -8,7 +8,7 @@ import { Exchange } from './exchange.ts'
 import { Gate } from './gate.ts'
 import { metaOf, parseLine, statusOf, withId, withParams } from './line.ts'
 import { checkMetadata, type MirroredArgument, mirroredIn } from './metadata.ts'
-import { metaKeys, type Post } from './post.ts'
+import { metaKeys, type Posted } from './post.ts'
 import { Readers } from './readers.ts'
 import type { ClientSession, SessionDeps } from './session.ts'
 
@@ -35,7 +35,7 @@ interface Asked {
 }
 
 export interface StatelessPost {
-  readonly post: Post
+  readonly post: Posted
   readonly message: Message
   readonly response: ServerResponse
   readonly accept: { readonly json: boolean; readonly events: boolean }
@@ -81,17 +81,20 @@ export class Stateless implements ClientLink, ClientSession {
     if (message.kind === 'response') throw new JitError('message.malformed', 'in this revision a client answers nothing')
     if (message.kind === 'notification') {
       // A stream that closes is what cancels; an id says nothing where several clients choose theirs.
-      if (message.method !== 'notifications/cancelled') this.#gate.pass(() => this.#receive(message.value))
+      if (message.method !== 'notifications/cancelled') this.#gate.pass(() => this.#receive(message.value, post))
+      else post.done()
       response.writeHead(202).end()
       return
     }
     if (removed.has(message.method)) {
+      post.done()
       const error = { code: -32601, message: `Method not found: ${message.method} is none of this revision` }
       return answerPlainly(response, 404, { jsonrpc: '2.0', id: message.id, error })
     }
     const name = message.params['name']
     const mirrored = message.method === 'tools/call' && typeof name === 'string' ? this.#mirrored.get(name) : undefined
     const problem = checkMetadata(message, headers, mirrored ?? [])
+    if (problem !== undefined) post.done()
     if (problem !== undefined) return answerPlainly(response, 400, { jsonrpc: '2.0', id: message.id, error: { ...problem } })
     this.#ask(message, response, { post, accept })
   }
@@ -135,7 +138,7 @@ export class Stateless implements ClientLink, ClientSession {
     this.#gate.set(true)
   }
 
-  #ask(message: Request, response: ServerResponse, { accept }: Pick<StatelessPost, 'post' | 'accept'>): void {
+  #ask(message: Request, response: ServerResponse, { post, accept }: Pick<StatelessPost, 'post' | 'accept'>): void {
     this.#count += 1
     const id = this.#count
     const key = String(id)
@@ -159,7 +162,8 @@ export class Stateless implements ClientLink, ClientSession {
     response.once('close', () => this.#gone(id))
     const value = { ...message.value, id, params: { ...params, _meta: ownMeta } }
     this.#gate.pass(() => {
-      if (this.#asked.has(key)) this.#receive(value)
+      if (this.#asked.has(key)) this.#receive(value, post)
+      else post.done()
     })
   }
 
@@ -169,8 +173,12 @@ export class Stateless implements ClientLink, ClientSession {
     this.#receive({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } })
   }
 
-  #receive(value: JsonObject): void {
-    this.connection?.receive(Buffer.from(JSON.stringify(value)))
+  #receive(value: JsonObject, post?: Posted): void {
+    try {
+      this.connection?.receive(Buffer.from(JSON.stringify(value)))
+    } finally {
+      post?.done()
+    }
   }
 
   /** The answer as its client wants it; a list of tools is remembered for what it says about headers. */

@@ -189,10 +189,13 @@ describe('a session', () => {
     expect((await door.send('/mcp/one', { token: mine, headers, body: call(1, 'say') })).status).toBe(404)
   })
 
-  it('does not begin when the server refuses the handshake', async () => {
-    const reply = await door.send('/mcp/one', { token: mine, body: { ...initialize(), params: 'x' } })
-    expect(reply.status).toBe(400)
-    expect(reply.headers['mcp-session-id']).toBeUndefined()
+  it('does not begin when the server refuses the handshake, or there is none', async () => {
+    const refused = await door.send('/mcp/grim', { token: mine, body: initialize() })
+    expect(refused).toMatchObject({ status: 200, body: { error: { code: -32602, message: 'no' } } })
+    const wrong = await door.send('/mcp/one', { token: mine, body: { ...initialize(), params: 'x' } })
+    expect(wrong.status).toBe(400)
+    for (const { headers } of [refused, wrong]) expect(headers['mcp-session-id']).toBeUndefined()
+    expect((await door.send('/mcp/one', { token: mine, body: call(1, 'say') })).status).toBe(400)
   })
 
   it('speaks the revisions that have sessions, and no other', async () => {

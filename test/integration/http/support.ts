@@ -56,7 +56,18 @@ export interface Door {
 
 export async function openDoor(more: readonly string[] = []): Promise<Door> {
   const server = `{ run: [node, ${JSON.stringify(hostile)}], allow: [say, raw, journal, self, describe], sampling: allow }`
-  const home = makeHomeFor(['version: 1', 'http: { port: 0 }', 'servers:', `  one: ${server}`, `  two: ${server}`, ...more, ''].join('\n'))
+  const home = makeHomeFor(
+    [
+      'version: 1',
+      'http: { port: 0 }',
+      'servers:',
+      `  one: ${server}`,
+      `  two: ${server}`,
+      `  grim: { run: [node, ${JSON.stringify(hostile)}, '{"onInitialize":"refuse"}'] }`,
+      ...more,
+      '',
+    ].join('\n'),
+  )
   const daemon = await startDaemon(home, { untilTestEnds: false })
   const address = await addressOf(daemon)
   const port = Number(new URL(address).port)
