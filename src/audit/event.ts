@@ -63,6 +63,8 @@ export type AuditEvent =
         | 'revoke.asked'
         | 'message.refused'
         | 'message.passed'
+        | 'token.added'
+        | 'token.removed'
       readonly detail: JsonObject
       readonly by?: string
     }

@@ -215,6 +215,10 @@ export const configSchema = z.strictObject({
         .default(64 * 1024 * 1024),
     })
     .prefault({}),
+  http: z
+    .strictObject({ port: z.int().min(0).max(65_535).describe('0: any that is free, another one at each start') })
+    .optional()
+    .describe('the door for MCP clients that speak HTTP, on this machine only; absent: there is none'),
   limits: z
     .strictObject({
       messageBytes: z

@@ -21,6 +21,7 @@ import { openStore } from '../store/sqlite.ts'
 import { createApi } from './api.ts'
 import { createChildren } from './children.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
+import { createHttp } from './http.ts'
 import { packageVersion, presetFolder } from './installation.ts'
 import { createLogger } from './log.ts'
 import { refuseLostStore } from './lost-store.ts'
@@ -151,7 +152,8 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log,
   })
 
-  parts.attach(gateway)
+  const http = createHttp({ ...parts, gateway, endSession })
+  parts.attach(gateway, http)
 
   const stopping = new AbortController()
   const daemon: Daemon = {
@@ -159,6 +161,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     startedAt,
     gateway,
     sessions,
+    http,
     hardening,
     peerKnown: readPeer !== undefined,
     stop: () => stopping.abort(),
@@ -191,6 +194,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   await listenOn(connections, paths.connectSocket)
   rmSync(paths.apiSocket, { force: true })
   await api.listen({ path: paths.apiSocket })
+  await http.listen(configuration.current.loaded.config.http?.port)
   log.info('daemon started', { home: paths.state, config: paths.configFile, locked: broker.locked, store: sealer.state })
   if (options.foreground) process.stderr.write(`jit daemon runs (pid ${process.pid}); Ctrl-C stops it\n`)
 
@@ -203,6 +207,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   clearInterval(tick)
   connections.close()
   const reason = new JitError('daemon.restarted', 'the daemon stopped')
+  http.close(reason)
   await gateway.stop(undefined, reason)
   await broker.close(revokeAtStop)
   await egress.close()

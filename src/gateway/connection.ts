@@ -5,7 +5,7 @@ import type { Principal } from '../core/types.ts'
 import { Batches, batchRevision } from './batches.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
 import { Ending } from './ending.ts'
-import { type Id, type Message, errorAnswer, parseMessage } from './jsonrpc.ts'
+import { errorAnswer, type Id, type Message, type Parsed, parseMessage } from './jsonrpc.ts'
 import { Flow } from './flow.ts'
 import type { Handshake, Lane } from './lane.ts'
 import { LanePool } from './lanes.ts'
@@ -131,10 +131,9 @@ export class Connection {
     })
   }
 
-  /** One message of the client. */
-  receive(payload: Buffer): void {
+  /** One message of the client; `parsed` where that was done. */
+  receive(payload: Buffer, parsed: Parsed = parseMessage(payload, this.#deps.config().limits)): void {
     if (this.#closed) return
-    const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
       if (parsed.batch !== undefined && this.#handshake.revision === batchRevision) return this.#batches.receive(parsed.batch)
       this.#refusals.note('client', parsed.error)

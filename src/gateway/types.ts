@@ -13,6 +13,8 @@ import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
 import type { CallTracer } from './tracing.ts'
 import type { LocalServer } from './upstream/local.ts'
+import type { ClientIdentity, Connection } from './connection.ts'
+import type { ClientLink } from './link.ts'
 
 /** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */
 export interface LaunchSpec {
@@ -76,6 +78,10 @@ export interface LaneStatus {
 export interface Gateway {
   /** Takes a connection of the shim. */
   accept(socket: Socket): void
+  /** A client on a link of its own, until `leave`. */
+  open(link: ClientLink, identity: ClientIdentity): Connection
+  /** The client is gone: calls in flight end with `reason`, and its lanes. */
+  leave(connection: Connection, reason: JitError): void
   lanes(server: string): LaneStatus[]
   lastError(server: string): string
   pin(server: string): string

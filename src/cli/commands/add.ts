@@ -65,6 +65,7 @@ export function addCommand(): Command {
           note('nothing is allowed yet: give --allow and --replace, or edit the file that `jit config path` names')
         print('\nPut this into your MCP client’s configuration:\n')
         print(JSON.stringify({ mcpServers: { [name]: block } }, null, 2))
+        if (view.http !== '') print(`\nA client that speaks HTTP reaches it at ${view.http}; \`jit token add NAME\` makes its token.`)
       }),
     )
 }

@@ -5,6 +5,7 @@ import { action, command } from '../context.ts'
 import { table } from '../output/layout.ts'
 import { sandboxNotes, sandboxWord } from '../output/sandbox.ts'
 import { print, printJson } from '../output/terminal.ts'
+import { plain } from '../output/text.ts'
 
 export function serversCommand(): Command {
   return command('servers', 'list the MCP servers behind jit', 'jit servers').action(
@@ -24,6 +25,8 @@ export function serversCommand(): Command {
       print(table(['name', 'provider', 'mode', 'allowed', 'ask', 'sandbox', 'command or address'], rows))
       const notes = sandboxNotes(found)
       if (notes !== '') print(`\n${notes}`)
+      const [first] = found
+      if (first !== undefined && first.http !== '') print(`\nBy HTTP: ${plain(first.http.replace(/[^/]+$/, 'NAME'))}`)
     }),
   )
 }

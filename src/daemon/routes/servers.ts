@@ -21,6 +21,7 @@ export function serverRoutes(daemon: Daemon): Routes {
     ask: server.ask,
     pin: launcher.pin(name),
     sandbox: await daemon.sandbox.judge(server),
+    http: daemon.http.address === '' ? '' : `${daemon.http.address}/mcp/${name}`,
   })
   const views = (): Promise<ServerView[]> => Promise.all(Object.entries(entries()).map(([name, server]) => view(name, server)))
   const known = (name: string): void => {

@@ -243,6 +243,7 @@ describe('jit status', () => {
     audit: { records: 3, writable: true, head: 'h' },
     leases: { live: 1, minting: 0, outstanding: 0, lost: 0 },
     approvals: 0,
+    http: '',
     sessions: [],
     servers: [],
     warnings: [],
