@@ -21,6 +21,6 @@ describe('providers', () => {
 
   it.each(kinds)('%s stands in the list of kinds and in the help of jit login', (kind) => {
     expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain(`[\`${kind}\`](${kind}/README.md)`)
-    expect(readFileSync(join(root, 'src/cli/commands/login.ts'), 'utf8')).toMatch(new RegExp(`^  ${kind} +--`, 'm'))
+    expect(readFileSync(join(root, 'src/cli/commands/login.ts'), 'utf8')).toMatch(new RegExp(`^  ${kind} +(--|[A-Z])`, 'm'))
   })
 })
