@@ -11,7 +11,7 @@ describe('a registration', () => {
     [{ address: 'https://me:secret@vault.test' }, 'address'],
     [{ address: 'https://vault.test', method: 'approle' }, 'role'],
     [{ address: 'https://vault.test', method: 'userpass' }, 'username'],
-    [{ address: 'https://vault.test', method: 'oidc' }, 'method'],
+    [{ address: 'https://vault.test', method: 'ldap' }, 'method'],
     [{ address: 'https://vault.test', mount: '../sys' }, 'mount'],
     [{ address: 'https://vault.test', tokenRole: 'a/b' }, 'tokenRole'],
     [{ address: 'https://vault.test', maxTtl: '1 hour' }, 'maxTtl'],
