@@ -165,7 +165,11 @@ describe('a hostile remote server', () => {
     ],
   ])('%s', async (_, on, outcome) => {
     await connected({ 'tools/call': on })
+    let raw = ''
+    client.socket.on('data', (chunk: Buffer) => (raw += chunk.toString()))
     const text = await say()
+    // A line break between tokens would begin another message.
+    expect(raw).not.toMatch(/[{,"][\r\n]/)
     expect(text).toMatch(outcome)
     expect(text).not.toMatch(/evil|resource_metadata/)
     expect(posts()).toBe(1)
@@ -277,6 +281,19 @@ describe('a hostile remote server', () => {
     })
     await eventually(() => bench.upstream.journal.some(({ method }) => method === 'GET'))
     expect(await say()).toBe('fine')
+  })
+
+  it('answers one call on the stream of another: that does not count', async () => {
+    const held: { id: Message['id']; response: ServerResponse }[] = []
+    await connected({ 'tools/call': (response, { id }) => void held.push({ id, response: response.writeHead(200, stream) }) })
+    const calls = [say(), say()]
+    await eventually(() => held.length === 2)
+    const [first, second] = held
+    first?.response.write(event(result(second?.id, 'forged')) + event(result(first?.id, 'first')))
+    await eventually(() => bench.log.lines.length > 0)
+    second?.response.write(event(result(second.id, 'second')))
+    expect((await Promise.all(calls)).sort()).toEqual(['first', 'second'])
+    expect(JSON.stringify(bench.log.lines)).toContain('answer on the stream of another request dropped')
   })
 
   it('asks and says what no server may, and answers what nobody asked', async () => {
