@@ -376,6 +376,39 @@ describe('a hostile remote server', () => {
   })
 })
 
+describe('a remote server that takes its time', () => {
+  it('with the end of the handshake gets nothing before it took that', async () => {
+    let taken = (): void => undefined
+    await connected({ 'notifications/initialized': (response) => (taken = () => void response.writeHead(202).end()) })
+    const held = say()
+    await eventually(() => bench.upstream.journal.some(({ body }) => body.includes('notifications/initialized')))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(posts()).toBe(0)
+    taken()
+    expect(await held).toBe('fine')
+  })
+
+  it('with notifications is not sent more than it takes, and its client is not heard', async () => {
+    let slow = true
+    await connected({ 'notifications/roots/list_changed': (response) => (slow ? undefined : void response.writeHead(202).end()) })
+    await say()
+    for (let count = 0; count < 700; count += 1) client.notify('notifications/roots/list_changed')
+    const listed = client.tools()
+    let over = (): boolean => false
+    void listed.then(() => (over = () => true))
+    await standstill(() => bench.upstream.journal.length)
+    expect(bench.upstream.journal.length).toBeLessThan(300)
+    expect(over()).toBe(false)
+    // Those are given up in time.
+    slow = false
+    for (let turn = 0; turn < 300 && !over(); turn += 1) {
+      await bench.clock.advance(1000)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect(await listed).toEqual([])
+  })
+})
+
 describe('a remote server that is faster than its client', () => {
   const message = event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x'.repeat(64 * 1024) } })
 
