@@ -75,6 +75,8 @@ class ServerCompiler {
         ['inject', 'mode'],
         `a provider of kind ${provider.kind} signs requests to AWS; it has no credential that a header could carry to an MCP server`,
       )
+    if (provider?.audience === 'origin' && server.url !== undefined && originOf(server.url) !== provider.origin)
+      this.#problem(['url'], `the credentials of ${quote(server.provider)} are for ${provider.origin} and for nobody else`)
     if (provider?.longLived === true && !holdsNothing.has(mode)) {
       this.#problem(
         ['inject', 'mode'],
@@ -217,6 +219,10 @@ class ServerCompiler {
   #problem(place: ConfigPath, message: string, nearestName?: string): void {
     this.#problems.add(['servers', this.#name, ...place], message, nearestName)
   }
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : ''
 }
 
 function casesIn(row: ServerConfig['tools'][string]): { readonly one: ToolCase; readonly index: number | undefined }[] {

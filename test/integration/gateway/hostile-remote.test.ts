@@ -165,7 +165,11 @@ describe('a hostile remote server', () => {
     ],
   ])('%s', async (_, on, outcome) => {
     await connected({ 'tools/call': on })
+    let raw = ''
+    client.socket.on('data', (chunk: Buffer) => (raw += chunk.toString()))
     const text = await say()
+    // A line break between tokens would begin another message.
+    expect(raw).not.toMatch(/[{,"]\s*[\r\n]/)
     expect(text).toMatch(outcome)
     expect(text).not.toMatch(/evil|resource_metadata/)
     expect(posts()).toBe(1)
@@ -279,6 +283,19 @@ describe('a hostile remote server', () => {
     expect(await say()).toBe('fine')
   })
 
+  it('answers one call on the stream of another: that does not count', async () => {
+    const held: { id: Message['id']; response: ServerResponse }[] = []
+    await connected({ 'tools/call': (response, { id }) => void held.push({ id, response: response.writeHead(200, stream) }) })
+    const calls = [say(), say()]
+    await eventually(() => held.length === 2)
+    const [first, second] = held
+    first?.response.write(event(result(second?.id, 'forged')) + event(result(first?.id, 'first')))
+    await eventually(() => bench.log.lines.length > 0)
+    second?.response.write(event(result(second.id, 'second')))
+    expect((await Promise.all(calls)).sort()).toEqual(['first', 'second'])
+    expect(JSON.stringify(bench.log.lines)).toContain('answer on the stream of another request dropped')
+  })
+
   it('asks and says what no server may, and answers what nobody asked', async () => {
     await connected({
       'tools/call': (response, { id }) =>
@@ -356,6 +373,39 @@ describe('a hostile remote server', () => {
     expect(bench.gateway.lanes('remote')[0]?.inFlight).toBe(1)
     await bench.clock.advance(2000)
     expect(await held).toMatch(/no answer within 300 s|expired/)
+  })
+})
+
+describe('a remote server that takes its time', () => {
+  it('with the end of the handshake gets nothing before it took that', async () => {
+    let taken = (): void => undefined
+    await connected({ 'notifications/initialized': (response) => (taken = () => void response.writeHead(202).end()) })
+    const held = say()
+    await eventually(() => bench.upstream.journal.some(({ body }) => body.includes('notifications/initialized')))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(posts()).toBe(0)
+    taken()
+    expect(await held).toBe('fine')
+  })
+
+  it('with notifications is not sent more than it takes, and its client is not heard', async () => {
+    let slow = true
+    await connected({ 'notifications/roots/list_changed': (response) => (slow ? undefined : void response.writeHead(202).end()) })
+    await say()
+    for (let count = 0; count < 700; count += 1) client.notify('notifications/roots/list_changed')
+    const listed = client.tools()
+    let over = (): boolean => false
+    void listed.then(() => (over = () => true))
+    await standstill(() => bench.upstream.journal.length)
+    expect(bench.upstream.journal.length).toBeLessThan(300)
+    expect(over()).toBe(false)
+    // Those are given up in time.
+    slow = false
+    for (let turn = 0; turn < 300 && !over(); turn += 1) {
+      await bench.clock.advance(1000)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect(await listed).toEqual([])
   })
 })
 

@@ -112,10 +112,10 @@ describe.each([
 })
 
 describe('a session with a remote server', () => {
-  it('that the server forgot is begun anew, with the client’s own handshake', async () => {
+  it.each([404, 400])('that the server forgot (%i) is begun anew, with the client’s own handshake', async (status) => {
     await connected(remoteConfig())
     await client.call('say', { repo: 'web', text: 'x' })
-    server.forget()
+    server.forget(status)
     expect(await client.call('say', { repo: 'web', text: 'once more' })).toBe('once more')
     expect(await client.tools()).toEqual(['say', 'ask', 'slow'])
     expect(of('initialize')).toHaveLength(2)
@@ -201,6 +201,15 @@ describe('a session with a remote server', () => {
         .slice(0, 3)
         .map(({ method }) => method),
     ).toEqual(['initialize', 'GET', 'initialize'])
+  })
+})
+
+describe('a tool that needs no credential', () => {
+  it('gets none, not that of `startup` either', async () => {
+    await connected(remoteConfig({ startup: true }).replace('say: { scope: { repository: "${args.repo}" } }', 'say: { credential: none }'))
+    expect(await client.call('say', { text: 'x' })).toBe('x')
+    expect(of('say')).toEqual([undefined])
+    expect(of('initialize')).toEqual([bearer(0)])
   })
 })
 

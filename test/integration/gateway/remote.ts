@@ -11,8 +11,8 @@ export interface RemoteFixture {
   readonly listener: RequestListener
   /** Lets `slow` calls answer. */
   release(): void
-  /** Forgets all sessions, as a server that was deployed anew. */
-  forget(): void
+  /** Forgets all sessions, as a server that was deployed anew; says so with that status from now on. */
+  forget(status?: number): void
   readonly sessions: ReadonlySet<string>
   /** Ids of the requests that clients cancelled. */
   readonly cancelled: string[]
@@ -55,6 +55,7 @@ export function remoteFixture(
   const waiting: (() => void)[] = []
   const cancelled: string[] = []
   const streams = new Set<ServerResponse>()
+  let unknown = 404
   const open = async (transport: Transport): Promise<void> => {
     const server = makeServer((go) => void waiting.push(go), cancelled)
     servers.add(server)
@@ -65,7 +66,7 @@ export function remoteFixture(
     const known = typeof session === 'string' ? transports.get(session) : undefined
     if (session !== undefined && known === undefined)
       return void response
-        .writeHead(404, { 'content-type': 'application/json' })
+        .writeHead(unknown, { 'content-type': 'application/json' })
         .end('{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}')
     if (known instanceof StreamableHTTPServerTransport) return known.handleRequest(request, response, body)
     const transport = new StreamableHTTPServerTransport({
@@ -104,7 +105,10 @@ export function remoteFixture(
     release: () => {
       for (const go of waiting.splice(0)) go()
     },
-    forget: () => transports.clear(),
+    forget(status = 404) {
+      unknown = status
+      transports.clear()
+    },
     get sessions() {
       return new Set(transports.keys())
     },

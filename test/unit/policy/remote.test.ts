@@ -144,6 +144,15 @@ describe('a remote server', () => {
     ])
   })
 
+  it('gets nothing of a provider whose credentials are for another', () => {
+    const bound = (origin: string) => new Map([['plain', { ...plainFacts, audience: 'origin' as const, origin }]])
+    expect(problemsOf(remote(shared), bound('https://mcp.acme.dev'))).toEqual([])
+    for (const origin of ['https://mcp.acme.dev:8443', 'http://mcp.acme.dev', 'https://acme.dev'])
+      expect(problemsOf(remote(shared), bound(origin))).toEqual([
+        expect.stringMatching(/s\.url: the credentials of "plain" are for .* and for nobody else/),
+      ])
+  })
+
   it('takes a key that outlives its leases: the broker itself puts it in', () => {
     expect(problemsOf(remote(shared), new Map([['plain', { ...plainFacts, longLived: true }]]))).toEqual([])
   })

@@ -122,7 +122,8 @@ export class Listening {
           if (isAnswer(line)) options.warn('answer on a stream of no request dropped', () => '')
           else options.onLine(line)
         },
-        onTooLong: (bytes, head) => options.onTooLong(bytes, head),
+        // No request waits for anything that comes here.
+        onTooLong: (bytes) => options.warn('event over the cap dropped', () => `${bytes} bytes`),
         onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
         onEnd: (lastId) => {
           if (lastId !== '') this.#lastId = lastId

@@ -187,9 +187,8 @@ export class Post {
         this.#tries = 0
         if (!this.#over && this.#host.heard(this.message, line)) this.#finish()
       },
-      onTooLong: (bytes, head) => {
+      onTooLong: (bytes) => {
         if (this.#over) return
-        options.onTooLong(bytes, head)
         const hint = 'Raise `limits.resultBytes` if it is meant.'
         this.#fail(
           new JitError('message.too-large', `server ${options.server} answered with ${bytes} bytes; the cap is ${options.cap()}`, { hint }),
@@ -237,7 +236,7 @@ export class Post {
     const { request } = this.message
     const status = response.statusCode ?? 0
     readRefusal(response, options.clock, options.network.timeout, (body) => {
-      if (this.#over || (status === 404 && this.#host.lost(this.message))) return
+      if (this.#over || (knowsNoSession(status, body) && this.#host.lost(this.message))) return
       const line = request === undefined || status === 401 || status === 403 ? undefined : answerIn(body, request.id)
       if (line !== undefined && this.#host.heard(this.message, line)) return this.#finish()
       if (line === undefined && this.#host.divert(this.message, status)) return this.cancel()
@@ -279,6 +278,11 @@ export class Post {
     if (this.#response !== undefined) discard(this.#response, this.#host.options.clock)
     this.#host.over(this)
   }
+}
+
+/** 404 as the specification says, or 400 with words about it: so do many servers that are made after the SDK's example. */
+function knowsNoSession(status: number, body: Buffer): boolean {
+  return status === 404 || (status === 400 && /"message"\s*:\s*"[^"]{0,100}\bsession\b/i.test(body.toString('latin1', 0, 2000)))
 }
 
 function kindOf({ headers }: IncomingMessage): string {

@@ -75,6 +75,8 @@ export class HttpRequest {
     outgoing.once('finish', () => this.#take())
     outgoing.once('response', (response) => {
       response.on('error', () => undefined)
+      // Answered before its body was there: what is to come of that would outlive the call and its lease.
+      response.once('end', () => (outgoing.writableFinished ? undefined : outgoing.destroy()))
       this.#cancelTimer()
       if (this.#settled) return void response.destroy()
       this.#settled = true

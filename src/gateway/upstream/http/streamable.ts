@@ -139,7 +139,7 @@ export class Streamable implements Upstream, PostHost {
   /** As clients do that know both transports (2025-11-25, basic/transports, backwards compatibility). */
   divert(message: OutgoingMessage, status: number): boolean {
     if (this.#fallBack === undefined || message.method !== 'initialize' || ![400, 404, 405].includes(status)) return false
-    this.#closed = true
+    this.#stop()
     this.#fallBack(message)
     return true
   }
