@@ -4,6 +4,7 @@ import type { JitError } from '../core/errors.ts'
 import { deepFreeze, type Json } from '../core/json.ts'
 import type { Decision, Permission, RuleReference } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
+import { provenanceOf } from './provenance.ts'
 
 const none: readonly UpstreamRequest[] = []
 
@@ -106,6 +107,8 @@ function intentOf(context: CallContext, call: Call, decision: Decision | undefin
   const { operation } = call
   const pin = pinOf(context)
   const permission = decision === undefined || decision.effect === 'deny' ? undefined : decision
+  const { audit } = context.deps.config()
+  const trace = provenanceOf(call.request.params, audit.meta)
   return {
     type: 'call.intent',
     call: call.id,
@@ -119,10 +122,11 @@ function intentOf(context: CallContext, call: Call, decision: Decision | undefin
     digest: operation.digest,
     policy: call.policy,
     decision: decisionFields(decision),
-    ...argumentFields(context.deps.config().audit.arguments, decision, operation.args),
+    ...argumentFields(audit.arguments, decision, operation.args),
     ...(permission === undefined || permission.grant.credential === 'none'
       ? {}
       : { provider: permission.grant.provider, scope: permission.grant.scope }),
+    ...(trace === undefined ? {} : { trace }),
   }
 }
 
