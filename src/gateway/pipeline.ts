@@ -6,7 +6,7 @@ import { Call, type CallContext, type GovernedRequest } from './call.ts'
 import { board, forward, type Passage } from './forward.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
 import { Trail } from './record.ts'
-import { askForInputs } from './rounds.ts'
+import { askForAddresses, askForInputs } from './rounds.ts'
 import { type Special, specialOf } from './special.ts'
 import type { Held, Task } from './tasks.ts'
 
@@ -60,10 +60,7 @@ function goOn(context: CallContext, special: Special, held: Held): Task | undefi
   const { call, passage } = held
   const about = { lane: passage.lane.id, call: call.id }
   if (special.kind === 'addresses') {
-    for (const elicitation of special.elicitations) {
-      const params = { ...(isJsonObject(elicitation) ? elicitation : {}), mode: 'url' }
-      context.questions.ask({ method: 'elicitation/create', params, way: 'error', ...about })
-    }
+    askForAddresses(context.questions, special, about.lane, about.call)
     return undefined
   }
   if (special.kind === 'input') {

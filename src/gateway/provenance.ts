@@ -7,7 +7,7 @@ const traceparent = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{
 const printable = /^[ -~]+$/
 
 /** What clients send in `_meta` to say which trace, conversation, turn or tool use a call is of. */
-const texts: readonly string[] = [
+const texts = new Set([
   'tracestate',
   'baggage',
   // Claude Code
@@ -20,7 +20,7 @@ const texts: readonly string[] = [
   'callId',
   // ChatGPT
   'openai/session',
-]
+])
 /** Codex: an object; these of its members. */
 const codex = { key: 'x-codex-turn-metadata', members: ['session_id', 'thread_id', 'turn_id'] } as const
 
@@ -34,7 +34,7 @@ export function provenanceOf({ _meta: meta }: JsonObject, more: readonly string[
   const parent = meta['traceparent']
   if (typeof parent === 'string' && traceparent.test(parent)) found['traceparent'] = parent
   for (const key in meta) {
-    if (!texts.includes(key) && !more.includes(key)) continue
+    if (!texts.has(key) && !more.includes(key)) continue
     const text = shortText(meta[key], longest[key] ?? longestId)
     if (text !== undefined) found[key] = text
   }

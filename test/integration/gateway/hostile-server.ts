@@ -22,6 +22,10 @@ interface Arguments {
   readonly repo?: string
   readonly item?: string
   readonly text?: string
+  /** `say` answers with so many characters. */
+  readonly size?: number
+  /** `raw` writes so many characters for PAD. */
+  readonly pad?: number
   readonly pages?: string[][]
   /** Method → what is answered beside `jsonrpc` and `id`; null: nothing is. */
   readonly answers?: Record<string, object | null>
@@ -84,7 +88,7 @@ function list(id: Id, page: number): void {
 }
 
 async function call(id: Id, name: string, args: Arguments): Promise<void> {
-  if (name === 'say') return text(id, args.text ?? '')
+  if (name === 'say') return text(id, args.size === undefined ? (args.text ?? '') : 'x'.repeat(args.size))
   if (name === 'journal') return text(id, JSON.stringify(journal))
   if (name === 'self') return text(id, JSON.stringify({ pid: process.pid, early, env: process.env, argv: process.argv }))
   if (name === 'describe') {
@@ -107,7 +111,9 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
   }
   // Longer than a test may take: one that waits for it fails.
   if (args.background) spawn('sleep', ['90'], { stdio: 'inherit', detached: args.background === 'detached' }).unref()
-  const bytes = String(args.write ?? '').replaceAll('ID', JSON.stringify(id))
+  const bytes = String(args.write ?? '')
+    .replaceAll('ID', JSON.stringify(id))
+    .replaceAll('PAD', 'y'.repeat(args.pad ?? 0))
   for (let count = 0; count < (args.times ?? 1); count += 1) process[args.to ?? 'stdout'].write(bytes)
   if (args.exit !== undefined) process.stdout.write('', () => process.exit(args.exit))
   else if (args.answer !== false) text(id, args.answer ?? 'done')
