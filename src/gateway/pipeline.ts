@@ -24,8 +24,8 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
   try {
     const decision = decide(context, call.operation)
     trail.decided(decision)
+    if (decision.effect !== 'deny') context.rounds.enter(call.operation, request.params)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
-    context.rounds.enter(call.operation, request.params)
     await trail.intend()
     const lease = await obtainLease(context, call, permission)
     if (lease !== undefined) {
