@@ -241,6 +241,7 @@ export const auditQuery = z.strictObject({
   tool: z.string().optional(),
   call: z.string().optional(),
   type: z.string().optional(),
+  trace: z.string().min(1).max(256).optional(),
   limit: z.coerce.number().int().min(1).max(100_000).optional(),
   follow: z.stringbool().optional(),
 })

@@ -87,6 +87,7 @@ export interface CallFields {
   readonly arguments?: Json
   readonly provider?: string
   readonly scope?: JsonObject
+  /** What the client says the call is part of: `traceparent`, and ids of its conversation, turn or tool use. */
   readonly trace?: JsonObject
 }
 

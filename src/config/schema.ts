@@ -224,11 +224,13 @@ export const configSchema = z.strictObject({
       messageBytes: z
         .int()
         .min(1024)
+        .max(64 * 1024 * 1024)
         .default(4 * 1024 * 1024)
         .describe('largest message from a client'),
       resultBytes: z
         .int()
         .min(1024)
+        .max(64 * 1024 * 1024)
         .default(64 * 1024 * 1024)
         .describe('largest message from a server'),
       depth: z.int().min(4).max(512).default(64),

@@ -76,6 +76,8 @@ export class Lane {
   readonly #warn: (message: string, text: () => string) => void
   #pauses = 0
   #levels = 0
+  /** What it was answered waits for it. */
+  #isWaiting = false
   #upstream: Upstream | undefined
   #credentials: CredentialsEndpoint | undefined
   #box: Box | undefined
@@ -164,9 +166,13 @@ export class Lane {
 
   /** Answers what the server asked. While it does not read that, it is not heard: its questions cost it nothing. */
   reply(line: string): void {
-    if (this.send(line)) return
+    if (this.send(line) || this.#isWaiting) return
+    this.#isWaiting = true
     this.pause()
-    this.drained(() => this.resume())
+    this.drained(() => {
+      this.#isWaiting = false
+      this.resume()
+    })
   }
 
   /** Stops hearing the server until each `pause` has had its `resume`. */

@@ -6,7 +6,7 @@ import { Call, type CallContext, type GovernedRequest } from './call.ts'
 import { type Passage, send } from './forward.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
 import { Trail } from './record.ts'
-import { askForInputs } from './rounds.ts'
+import { askForAddresses, askForInputs } from './rounds.ts'
 import { type Special, specialOf } from './special.ts'
 import type { Held, Task } from './tasks.ts'
 
@@ -24,8 +24,8 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
   try {
     const decision = decide(context, call.operation)
     trail.decided(decision)
+    if (decision.effect !== 'deny') context.rounds.enter(call.operation, request.params)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
-    context.rounds.enter(call.operation, request.params)
     await trail.intend()
     const lease = await obtainLease(context, call, permission)
     if (lease !== undefined) {
@@ -61,10 +61,7 @@ function goOn(context: CallContext, special: Special, held: Held): Task | undefi
   const { call, passage } = held
   const about = { lane: passage.lane.id, call: call.id }
   if (special.kind === 'addresses') {
-    for (const elicitation of special.elicitations) {
-      const params = { ...(isJsonObject(elicitation) ? elicitation : {}), mode: 'url' }
-      context.questions.ask({ method: 'elicitation/create', params, way: 'error', ...about })
-    }
+    askForAddresses(context.questions, special, about.lane, about.call)
     return undefined
   }
   if (special.kind === 'input') {

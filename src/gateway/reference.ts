@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { CompiledServer } from '../policy/types.ts'
-import { type Id, type Message, unknownName } from './jsonrpc.ts'
+import { type Id, isStateless, type Message, unknownName } from './jsonrpc.ts'
 
 /**
  * Requests that make nothing happen by themselves but name what policy may hide: subscriptions and completions. Answers the
@@ -11,7 +11,13 @@ export function refuseReference(
   server: CompiledServer | undefined,
   revision: string,
 ): JsonObject | undefined {
-  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') return unlessResource(id, params['uri'], server, revision)
+  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') {
+    const refusal = unlessResource(id, params['uri'], server, revision)
+    // A revision that has them no more says so of whatever stands in them.
+    return refusal !== undefined && isStateless(revision)
+      ? { jsonrpc: '2.0', id, error: { code: -32601, message: 'Method not found' } }
+      : refusal
+  }
   if (method !== 'completion/complete') return undefined
   const reference = isJsonObject(params['ref']) ? params['ref'] : {}
   if (reference['type'] === 'ref/resource') return unlessResource(id, reference['uri'], server, revision)
