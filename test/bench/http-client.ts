@@ -42,7 +42,14 @@ export class HttpCaller {
       }
     }
     await Promise.all(Array.from({ length: 16 }, worker))
-    return { p50: median(took), p99: quantile([...took].sort((left, right) => left - right), 0.99), callsAt16: (calls * 4 * 1000) / (performance.now() - began) }
+    return {
+      p50: median(took),
+      p99: quantile(
+        [...took].sort((left, right) => left - right),
+        0.99,
+      ),
+      callsAt16: (calls * 4 * 1000) / (performance.now() - began),
+    }
   }
 
   /** Milliseconds. */
