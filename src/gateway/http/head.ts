@@ -30,14 +30,14 @@ function malformed({ httpVersion, url = '', headers, rawHeaders }: IncomingMessa
   const seen = new Set<string>()
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]?.toLowerCase() ?? ''
-    const decides = single.has(name) || name.startsWith('mcp-')
-    if (decides && seen.has(name)) return wrong(`the header ${quote(name)} stands there twice`)
+    if (name === 'upgrade') return wrong('another protocol is not spoken here')
+    if (!single.has(name) && !name.startsWith('mcp-')) continue
+    if (seen.has(name)) return wrong(`the header ${quote(name)} stands there twice`)
     seen.add(name)
   }
   const coding = headers['transfer-encoding']
   if (coding !== undefined && coding !== 'chunked') return wrong(`the transfer coding ${quote(coding)} is not taken`)
   if (coding !== undefined && seen.has('content-length')) return wrong('the length is told in two ways')
-  if (seen.has('upgrade')) return wrong('another protocol is not spoken here')
   return undefined
 }
 
