@@ -4,7 +4,8 @@ import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import type { JsonObject } from '../../../src/core/json.ts'
-import type { JitError } from '../../../src/core/errors.ts'
+import { JitError } from '../../../src/core/errors.ts'
+import { Secret } from '../../../src/core/secret.ts'
 import type { Id } from '../../../src/gateway/jsonrpc.ts'
 import { Standing } from '../../../src/gateway/standing.ts'
 import { Remote } from '../../../src/gateway/upstream/http/remote.ts'
@@ -194,6 +195,34 @@ describe('the transport', () => {
     server.handler.notify.toolsChanged()
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect([heard.length, failed.length, sent('notifications/cancelled').length]).toEqual([2, 0, 0])
+  })
+
+  it('sends what goes on about a call with that call’s lease, and nothing of it once the lease has ended', async () => {
+    const { remote, heard, failed } = await alone()
+    const abort = new AbortController()
+    const secrets = { token: new Secret('of-the-call') }
+    const lease = {
+      id: 'lease_1',
+      provider: 'acme',
+      scope: {},
+      partition: '',
+      secrets,
+      fingerprint: '',
+      upstreamHash: '',
+      mintedAt: 0,
+      expiresAt: 1,
+      signal: abort.signal,
+      fresh: true,
+    }
+    const line = (id: number) => JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/list', params: { _meta } })
+    remote.send(line(1), { id: 1, lease })
+    await eventually(() => heard.length === 1)
+    expect(sent('tools/list').map(({ headers }) => headers.authorization)).toEqual(['Bearer of-the-call'])
+    abort.abort(new JitError('lease.revoked', 'gone'))
+    remote.send(line(2), { id: 2, lease })
+    await eventually(() => failed.length === 1)
+    expect(failed[0]?.error.code).toBe('lease.revoked')
+    expect(sent('tools/list')).toHaveLength(1)
   })
 
   it('fails a request whose stream ends without an answer: nothing of this revision is resumed', async () => {

@@ -6,6 +6,7 @@ import { Ending } from '../../ending.ts'
 import { credentialHeader } from '../../inject/header.ts'
 import { answerIn, type Form, formOf, readAnswer } from './answer.ts'
 import { discard, readRefusal, wordsOf } from './body.ts'
+import type { Outgoing } from '../upstream.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import { noAnswer, refusedWith, unavailable } from './refusals.ts'
 import type { RemoteOptions } from './remote.ts'
@@ -71,7 +72,7 @@ export class Post {
   send(): void {
     const { request } = this.message
     const { standing } = this.#host.options
-    if (request?.onRequest !== undefined) return this.#post(request.lease)
+    if (request !== undefined && isGoverned(request)) return this.#post(request.lease)
     const { held } = standing
     if (held !== undefined || !standing.configured) return this.#post(held)
     standing.lease().then(
@@ -116,7 +117,7 @@ export class Post {
       this.#unreported = undefined
       if (this.#lease === undefined) return
       const made = { method, url: `${url.origin}${url.pathname}`, status, requestId, took: options.clock.monotonic() - started }
-      if (message.request?.onRequest !== undefined) message.request.onRequest(made)
+      if (message.request !== undefined && isGoverned(message.request)) message.request.onRequest?.(made)
       else options.standing.onRequest(made)
     }
     let credential: readonly string[] = []
@@ -278,6 +279,11 @@ export class Post {
     if (this.#response !== undefined) discard(this.#response, this.#host.options.clock)
     this.#host.over(this)
   }
+}
+
+/** What goes on about a call, as its task does, has that call's lease without being told of its requests. */
+function isGoverned({ lease, onRequest }: Outgoing): boolean {
+  return onRequest !== undefined || lease !== undefined
 }
 
 /** 404 as the specification says, or 400 with words about it: so do many servers that are made after the SDK's example. */
