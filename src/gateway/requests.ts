@@ -78,8 +78,8 @@ export class Requests {
   }
 
   /**
-   * A line over the cap: its request gets an error. Where no id can be seen at either end and it is no message of the server's own,
-   * every request does: one of them would wait for ever.
+   * A line over the cap: its request gets an error. Where no id can be seen at either end of what looks like a message, and it is
+   * none of the server's own, every request does: one of them would wait for ever.
    */
   tooLong(bytes: number, head: Buffer, tail: Buffer = Buffer.alloc(0)): void {
     const { server, cap, warn, send } = this.#options
@@ -88,6 +88,8 @@ export class Requests {
       hint: 'Raise `limits.resultBytes` if it is meant.',
     })
     const begins = head.toString('latin1', 0, 300)
+    // No message at all: whatever it answers to is still to come.
+    if (!/^\s*[{[]/.test(begins)) return
     const id = /"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")/.exec(begins)?.[1]
     if (/^\s*\{[^{[]{0,280}"method"\s*:/.test(begins)) {
       if (id !== undefined) send(JSON.stringify(errorAnswer(JSON.parse(id), error)))
