@@ -95,6 +95,8 @@ export class Requests {
       if (id !== undefined) send(JSON.stringify(errorAnswer(JSON.parse(id), error)))
       return
     }
+    // The envelope's own: nothing that stands deeper comes before it.
+    if (id !== undefined && /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:/.test(begins)) return void this.#settle(id, error)
     const last = /,\s*"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")\s*\}\s*$/.exec(tail.toString('latin1'))?.[1]
     for (const own of [id, last]) if (own !== undefined && this.#settle(own, error)) return
     for (const own of this.#waiting.keys()) this.#settle(own, error)
