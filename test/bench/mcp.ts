@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type LineClient, LineClient as Lines, sequential, throughput } from './driver.ts'
 import type { Report, Setting } from './report.ts'
 import { echoEntry, echoServer, openStand, relayProgram, type Stand } from './stand.ts'
-import { quantile, Samples, spread, takeTurns } from './statistics.ts'
+import { quantile, type Samples, spread, takeTurns } from './statistics.ts'
 import { openMintFloor } from './mint-floor.ts'
 
 const kilobyte = 1000

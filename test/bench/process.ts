@@ -7,7 +7,7 @@ import { demoEnvironment, jitJson, launcher } from '../support/command.ts'
 import { sequential } from './driver.ts'
 import type { Report, Setting } from './report.ts'
 import { echoEntry, openStand, type Stand } from './stand.ts'
-import { quantile, Samples, spread, type Spread, takeTurns } from './statistics.ts'
+import { quantile, type Samples, spread, type Spread, takeTurns } from './statistics.ts'
 
 const idleServers = 10
 
