@@ -102,9 +102,9 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
     const { token } = credential.secrets
     if (token === undefined) throw new JitError('internal', 'a lease of an MCP login holds no token')
     const expires = (detail: string): RevokeOutcome => ({ outcome: 'expires', validUntil: credential.expiresAt, detail })
+    if (config.revoke === 'logout') return (count(token, -1), expires('it ends by itself, or with the login: `jit logout`'))
     const { accessToken, refreshToken } = tokens.session
     const isOwn = accessToken !== undefined && isSame(accessToken, token)
-    if (config.revoke === 'logout') return (count(token, -1), expires('it ends by itself, or with the login: `jit logout`'))
     if (isOwn && refreshToken === undefined)
       return (count(token, -1), expires('it is the only token of this login, which `jit logout` ends'))
     const others = (holders.get(keyOf(token)) ?? 1) - 1

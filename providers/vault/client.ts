@@ -8,6 +8,8 @@ export interface VaultRequest {
   /** Segments below `/v1/`, each checked again here. */
   readonly path: readonly string[]
   readonly body?: JsonObject
+  /** Of a GET. */
+  readonly query?: Readonly<Record<string, string>>
   readonly token?: Secret
   /** Other secrets in the request: whatever the upstream or the network says, they are removed from it. */
   readonly hide?: readonly Secret[]
@@ -70,11 +72,11 @@ async function load({ address, namespace }: VaultConfig, host: ProviderHost): Pr
 async function ask(
   client: NodeVaultClient,
   path: string,
-  { method, body, token }: VaultRequest,
+  { method, body, query, token }: VaultRequest,
   signal: AbortSignal,
 ): Promise<Omit<VaultAnswer, 'said'>> {
   const options = { headers: { 'X-Vault-Request': 'true', ...(token === undefined ? {} : { 'X-Vault-Token': token.reveal() }) }, signal }
-  if (method === 'GET') return client.read(path, options)
+  if (method === 'GET') return client.read(query === undefined ? path : `${path}?${new URLSearchParams(query).toString()}`, options)
   if (method === 'DELETE') return client.delete(path, options)
   return client.write(path, body ?? {}, options)
 }

@@ -13,27 +13,34 @@ export const vaultConfig = z
       .url({ protocol: /^https?$/ })
       .refine((text) => URL.canParse(text) && isOrigin(new URL(text)), 'scheme, host and port only, e.g. https://vault.example.com:8200'),
     namespace: path.optional(),
-    method: z.enum(['token', 'approle', 'userpass', 'jwt', 'kubernetes']).default('token'),
+    method: z.enum(['token', 'approle', 'userpass', 'jwt', 'kubernetes', 'oidc']).default('token'),
     /** Where the login method is mounted, below `auth/`; its own name when absent. */
     mount: path.optional(),
-    /** AppRole: the role id. JWT and Kubernetes: the role's name. */
+    /** AppRole: the role id. JWT, Kubernetes and OIDC: the role's name; OIDC has a default of its own. */
     role: z.union([z.string().regex(/^[\x21-\x7e]{1,256}$/), z.int().nonnegative().transform(String)]).optional(),
     username: z.union([segment, z.int().nonnegative().transform(String)]).optional(),
     /** A projected token, read anew at each login. */
     jwtFile: z.string().refine(isAbsolute, 'an absolute path').optional(),
+    /** OIDC: for the way back from the browser, as the role's allowed_redirect_uris has it. */
+    redirectPort: z.int().min(1).max(65_535).default(8250),
     /** Child tokens are made through `auth/token/create/<tokenRole>`. */
     tokenRole: segment.optional(),
     ephemeralPolicies: z.boolean().default(false),
     maxTtl: duration.prefault('1h').describe('no lease and no token is asked for longer'),
   })
   .superRefine(({ method, role, username }, context) => {
-    const needed = { token: undefined, approle: 'role', userpass: 'username', jwt: 'role', kubernetes: 'role' } as const
+    const needed = { token: undefined, approle: 'role', userpass: 'username', jwt: 'role', kubernetes: 'role', oidc: undefined } as const
     const field = needed[method]
     if (field !== undefined && (field === 'role' ? role : username) === undefined)
       context.addIssue({ code: 'custom', path: [field], message: `method ${method} needs ${field}` })
   })
 
 export type VaultConfig = z.output<typeof vaultConfig>
+
+/** The own token is the one that was sealed at the login: the broker cannot get another without a person. */
+export function isSealedToken({ method }: VaultConfig): boolean {
+  return method === 'token' || method === 'oidc'
+}
 
 const uses = z.int().min(1).max(1000).exactOptional()
 const policy = z

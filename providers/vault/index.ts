@@ -1,4 +1,5 @@
 import type { LoginField, ProviderPlugin } from '../../src/provider/index.ts'
+import { vaultLogin } from './browser.ts'
 import { type VaultConfig, vaultConfig, vaultScope } from './config.ts'
 import { openVault } from './mint.ts'
 import { checkField } from './scope.ts'
@@ -16,11 +17,18 @@ const login: readonly LoginField[] = [
     type: 'text',
   },
   { name: 'namespace', label: 'Namespace', help: 'where the broker logs in and mints', ...optional },
-  { name: 'method', label: 'Method', help: 'token (default), approle, userpass, jwt or kubernetes', ...optional },
+  { name: 'method', label: 'Method', help: 'token (default), approle, userpass, jwt, kubernetes or oidc', ...optional },
   { name: 'mount', label: 'Mount', help: 'of the login method below auth/, where it is not named like the method', ...optional },
-  { name: 'role', label: 'Role', help: 'approle: the role id; jwt and kubernetes: the role’s name', ...optional },
+  { name: 'role', label: 'Role', help: 'approle: the role id; jwt, kubernetes and oidc: the role’s name', ...optional },
   { name: 'username', label: 'User name', help: 'for userpass', ...optional },
   { name: 'jwtFile', label: 'JWT file', help: 'a projected token, read anew at each login', ...optional },
+  {
+    name: 'redirectPort',
+    label: 'Redirect port',
+    help: 'oidc: for the way back from the browser; default 8250',
+    ...optional,
+    type: 'number',
+  },
   { name: 'tokenRole', label: 'Token role', help: 'through which child tokens are made: auth/token/create/ROLE', ...optional },
   { name: 'token', label: 'Token', help: 'for method token: a periodic service token', ...sealed },
   { name: 'secretId', label: 'Secret id', help: 'for approle', ...sealed },
@@ -47,5 +55,6 @@ export const vault: ProviderPlugin<VaultConfig> = {
   placeholder: (random) => `hvs.CAESI${random}`,
   checkField,
   checkPart,
+  browser: vaultLogin,
   open: openVault,
 }

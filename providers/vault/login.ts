@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { JitError, type ProviderHost, quote, Secret } from '../../src/provider/index.ts'
 import type { VaultRequest, VaultSend } from './client.ts'
-import type { VaultConfig } from './config.ts'
+import { isSealedToken, type VaultConfig } from './config.ts'
 import { explain } from './failure.ts'
 
 /** The broker's own token. */
@@ -15,7 +15,7 @@ export interface OwnToken {
   readonly renewable: boolean
 }
 
-const authAnswer = z.object({
+export const authAnswer = z.object({
   auth: z.object({
     client_token: z.string(),
     lease_duration: z.number().nonnegative(),
@@ -34,7 +34,7 @@ const longestJwt = 65_536
 
 /** Logs in with the method of the config. Throws `provider.login`, naming the setting, or `provider.unavailable`. */
 export async function logIn(config: VaultConfig, host: ProviderHost, send: VaultSend, signal: AbortSignal): Promise<OwnToken> {
-  if (config.method === 'token') return lookUp(host, send, signal)
+  if (isSealedToken(config)) return lookUp(config, host, send, signal)
   const { request, secret, setting } = await loginRequest(config, host, signal)
   const now = host.clock.now()
   const answer = await send({ ...request, hide: [secret] }, signal)
@@ -71,19 +71,23 @@ export async function renew(own: OwnToken, host: ProviderHost, send: VaultSend, 
 }
 
 /** A sealed token: how long it lives is asked, not guessed. */
-async function lookUp(host: ProviderHost, send: VaultSend, signal: AbortSignal): Promise<OwnToken> {
+async function lookUp(config: VaultConfig, host: ProviderHost, send: VaultSend, signal: AbortSignal): Promise<OwnToken> {
   const token = sealed(host, 'token')
   const now = host.clock.now()
   const request: VaultRequest = { method: 'GET', path: ['auth', 'token', 'lookup-self'], token }
   const answer = await send(request, signal)
-  if (answer.status === 403 || answer.status === 401) throw deadToken(host.name, answer.said)
+  if (answer.status === 403 || answer.status === 401) throw deadToken(config, host.name, answer.said)
   if (answer.status !== 200) throw await explain(answer, request, { name: host.name, send }, signal)
   const { data } = parse(lookupAnswer, answer.body, request)
   refuseBatch(data.type, host.name, 'a service token')
   return ownToken(token, data.ttl, data.renewable, now)
 }
 
-export function deadToken(name: string, said: string): JitError {
+export function deadToken(config: VaultConfig, name: string, said: string): JitError {
+  if (config.method === 'oidc')
+    return new JitError('provider.login', `the login of provider ${name} at Vault is over: ${quote(said)}`, {
+      hint: `Log in again: \`jit login vault ${name} --replace --address ${config.address} --method oidc\`, with the options of the first time.`,
+    })
   return new JitError('provider.login', `Vault does not accept the token of provider ${name}: it expired or was revoked (${quote(said)})`, {
     hint: `Give a new one: \`jit login vault ${name} --replace --token FILE\`. With \`method: approle\` the broker gets its tokens itself.`,
   })
@@ -140,7 +144,7 @@ async function readJwt(config: VaultConfig, host: ProviderHost, signal: AbortSig
 }
 
 /** A batch token can make no children and is in no list: nothing of the broker's would end with it. */
-function refuseBatch(type: string, name: string, wanted: string): void {
+export function refuseBatch(type: string, name: string, wanted: string): void {
   if (type === 'batch')
     throw new JitError('provider.login', `the own token of provider ${name} is a batch token, which can make no others`, {
       hint: `It needs ${wanted}.`,
@@ -157,7 +161,7 @@ function endOf(now: number, seconds: number): number {
   return seconds === 0 ? Number.POSITIVE_INFINITY : now + seconds * 1000
 }
 
-function parse<T>(schema: z.ZodType<T>, body: unknown, { method, path }: VaultRequest): T {
+export function parse<T>(schema: z.ZodType<T>, body: unknown, { method, path }: VaultRequest): T {
   const parsed = schema.safeParse(body)
   if (!parsed.success)
     throw new JitError('provider.unavailable', `Vault's answer to ${method} ${path.join('/')} has another form than documented`)

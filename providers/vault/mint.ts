@@ -1,5 +1,13 @@
 import { z } from 'zod'
-import { type Credential, JitError, type Json, type MintRequest, type Provider, type ProviderHost } from '../../src/provider/index.ts'
+import {
+  type Credential,
+  JitError,
+  type Json,
+  type MintRequest,
+  type Provider,
+  type ProviderHost,
+  type RevokeOutcome,
+} from '../../src/provider/index.ts'
 import { createClient, type VaultRequest } from './client.ts'
 import type { PathsScope, VaultConfig } from './config.ts'
 import { nothingMinted } from './failure.ts'
@@ -144,9 +152,19 @@ export function openVault(config: VaultConfig, host: ProviderHost): Provider {
       }
       return policies.includes('root') ? { ...facts, warning: 'this is a root token: give the broker a policy of its own' } : facts
     },
+    // With any other method the broker gives its tokens back when it is done with them.
+    ...(config.method === 'oidc' ? { logOut: (signal) => logOut(session, signal) } : {}),
     close: () => session.close(),
   }
 }
+
+/** Ends the token of the login, and with it everything that was made with it. */
+async function logOut(session: Session, signal: AbortSignal): Promise<RevokeOutcome> {
+  const { answer } = await session.request(revokeSelf, signal)
+  return answer.status === 204 ? { outcome: 'revoked', verified: false } : session.fail(answer, revokeSelf, signal)
+}
+
+const revokeSelf = { method: 'POST', path: ['auth', 'token', 'revoke-self'], body: {} } as const
 
 /** The upstream said no, so that nothing of this request is left. */
 function isAnswered(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import { JitError, type ProviderHost, type Secret } from '../../src/provider/index.ts'
 import type { VaultAnswer, VaultRequest, VaultSend } from './client.ts'
-import type { VaultConfig } from './config.ts'
+import { isSealedToken, type VaultConfig } from './config.ts'
 import { explain, nothingMinted } from './failure.ts'
 import { deadToken, logIn, type OwnToken, renew } from './login.ts'
 
@@ -42,7 +42,7 @@ export class Session {
     // "invalid accessor" is about the token that was asked for.
     if (answer.status !== 403 || /invalid accessor/i.test(answer.said) || (await this.#isAlive(own, signal))) return { answer, own }
     this.#drop(own)
-    if (this.#deps.config.method === 'token') throw deadToken(this.#deps.host.name, answer.said)
+    if (isSealedToken(this.#deps.config)) throw deadToken(this.#deps.config, this.#deps.host.name, answer.said)
     const next = await this.#acquire(need, signal)
     return { answer: await this.#deps.send({ ...request, token: next.token }, signal), own: next }
   }
@@ -73,7 +73,7 @@ export class Session {
     this.#closed = true
     this.#cancelRenewal()
     this.#own = undefined
-    if (this.#deps.config.method === 'token') return
+    if (isSealedToken(this.#deps.config)) return
     const parents = new Set(this.#children.values())
     const idle = [...this.#tokens].filter((token) => !parents.has(token))
     this.#tokens.clear()
@@ -98,9 +98,9 @@ export class Session {
     const left = own === undefined ? 0 : this.#left(own)
     const renewed = own?.renewable === true && left > 0 ? await renew(own, host, send, signal) : undefined
     const enough = renewed !== undefined && this.#left(renewed) >= Math.min(need + margin, renewed.life / 2)
-    if (renewed !== undefined && (enough || config.method === 'token')) return this.#keep(renewed)
+    if (renewed !== undefined && (enough || isSealedToken(config))) return this.#keep(renewed)
     // A sealed token cannot be got anew: the rest of its life is what there is.
-    if (config.method === 'token' && own !== undefined && left > 0) return own
+    if (isSealedToken(config) && own !== undefined && left > 0) return own
     return this.#keep(await logIn(config, host, send, signal))
   }
 

@@ -31,6 +31,8 @@ export const statusView = z.object({
   audit: z.object({ records: z.number(), writable: z.boolean(), head: z.string() }),
   leases: z.object({ live: z.number(), minting: z.number(), outstanding: z.number(), lost: z.number() }),
   approvals: z.number(),
+  /** Where MCP clients come in by HTTP: `http://127.0.0.1:PORT`; empty while there is no such door. */
+  http: z.string(),
   sessions: z.array(z.object({ session: z.string(), agent: z.string(), pid: z.number(), human: z.string(), connections: z.number() })),
   servers: z.array(
     z.object({
@@ -129,10 +131,14 @@ export const serverView = z.object({
   provider: z.string(),
   preset: z.string(),
   mode: z.string(),
+  /** Of a remote server. */
+  transport: z.enum(['streamable-http', 'sse']).optional(),
   allow: z.array(z.string()),
   ask: z.array(z.string()),
   pin: z.string(),
   sandbox: sandboxView,
+  /** Its address for clients that speak HTTP; empty while there is none. */
+  http: z.string(),
 })
 export type ServerView = z.infer<typeof serverView>
 
@@ -154,6 +160,8 @@ export const explainView = z.object({
       requests: z.array(z.string()),
       /** True where the server itself holds the credential (modes env and credentials): no request rule binds it. */
       handedOver: z.boolean().optional(),
+      /** Where a remote server gets the credential with the call itself: in which header, to which origin. */
+      sent: z.object({ header: z.string(), origin: z.string() }).optional(),
       ttl: z.number(),
       lifetime: z.enum(['call', 'ttl']),
       partition: z.string(),
@@ -200,6 +208,28 @@ export const receiptView = z.object({
 })
 export const receipts = z.object({ receipts: z.array(receiptView) })
 
+/** POST /v1/tokens: the hash of a token that the caller made; the token itself never comes here. */
+export const addToken = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'a name has letters, digits, "-", "_" and ".", at most 63 characters'),
+  /** SHA-256 in hex. */
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Empty: all of them. */
+  servers: z.array(z.string()).max(256).default([]),
+  /** Milliseconds; until it is removed when absent. */
+  life: z.number().int().positive().optional(),
+})
+export const tokenView = z.object({
+  name: z.string(),
+  servers: z.array(z.string()),
+  addedAt: z.number(),
+  /** 0: never. */
+  expiresAt: z.number(),
+  connections: z.number(),
+  /** Of the door; empty while it is closed. */
+  address: z.string(),
+})
+export type TokenView = z.infer<typeof tokenView>
+
 /** POST /v1/seal: closes the store; with `passphrase` it is re-keyed to it first. POST /v1/unseal: opens it. */
 export const sealRequest = z.strictObject({ passphrase: z.string().min(1).optional() })
 export const unsealRequest = z.strictObject({ passphrase: z.string().min(1).optional() })
@@ -211,6 +241,7 @@ export const auditQuery = z.strictObject({
   tool: z.string().optional(),
   call: z.string().optional(),
   type: z.string().optional(),
+  trace: z.string().min(1).max(256).optional(),
   limit: z.coerce.number().int().min(1).max(100_000).optional(),
   follow: z.stringbool().optional(),
 })
@@ -321,6 +352,9 @@ export const routes = {
   addServer: ['POST', '/v1/servers'],
   updateServer: ['POST', '/v1/servers/:name/update'],
   removeServer: ['DELETE', '/v1/servers/:name'],
+  tokens: ['GET', '/v1/tokens'],
+  addToken: ['POST', '/v1/tokens'],
+  removeToken: ['DELETE', '/v1/tokens/:name'],
   explain: ['POST', '/v1/explain'],
   leases: ['GET', '/v1/leases'],
   revoke: ['POST', '/v1/revoke'],

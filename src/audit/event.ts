@@ -63,6 +63,8 @@ export type AuditEvent =
         | 'revoke.asked'
         | 'message.refused'
         | 'message.passed'
+        | 'token.added'
+        | 'token.removed'
       readonly detail: JsonObject
       readonly by?: string
     }
@@ -85,6 +87,7 @@ export interface CallFields {
   readonly arguments?: Json
   readonly provider?: string
   readonly scope?: JsonObject
+  /** What the client says the call is part of: `traceparent`, and ids of its conversation, turn or tool use. */
   readonly trace?: JsonObject
 }
 

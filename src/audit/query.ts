@@ -1,3 +1,4 @@
+import { isJsonObject } from '../core/json.ts'
 import type { AuditRecord } from './event.ts'
 import { linesBackward, linesForward } from './lines.ts'
 import { parseRecord } from './record.ts'
@@ -14,6 +15,8 @@ export interface AuditFilter {
   readonly session?: string | undefined
   /** How a call ended: other records are left out. */
   readonly result?: string | undefined
+  /** Id of a trace, or of a conversation, turn or tool use, as the client gave it. */
+  readonly trace?: string | undefined
   /** The newest so many. */
   readonly limit?: number | undefined
 }
@@ -55,12 +58,15 @@ export function matcher(filter: AuditFilter): Match {
   const { type, server, tool, call, session, result } = filter
   const wanted = Object.entries({ type, server, tool, call, session, result }).filter(([, value]) => value !== undefined)
   const marks = wanted.filter(([, value]) => /^[\w.:/-]*$/.test(value ?? '')).map(([name, value]) => Buffer.from(`"${name}":"${value}"`))
+  const { trace } = filter
+  if (trace !== undefined && /^[\w.:-]+$/.test(trace)) marks.push(Buffer.from(trace))
   return (line) => {
     // Far cheaper than parsing. Only names that JSON writes as they are can be looked for so.
     if (!marks.every((mark) => line.includes(mark))) return undefined
     const record = parseRecord(line)
     if (record === undefined) return undefined
     if (filter.since !== undefined && Date.parse(record.time) < filter.since) return undefined
+    if (trace !== undefined && !isOfTrace(record, trace)) return undefined
     return wanted.every(([name, value]) => fieldOf(record, name) === value) ? record : undefined
   }
 }
@@ -68,6 +74,18 @@ export function matcher(filter: AuditFilter): Match {
 function fieldOf(record: AuditRecord, name: string): unknown {
   if (name !== 'session') return Reflect.get(record, name)
   return 'principal' in record ? record.principal.session : undefined
+}
+
+/** The id itself, or the trace that a `traceparent` names. */
+function isOfTrace(record: AuditRecord, id: string): boolean {
+  const { trace } = { trace: Reflect.get(record, 'trace') }
+  return (
+    isJsonObject(trace) && Object.entries(trace).some(([key, value]) => value === id || (key === 'traceparent' && traceIdOf(value) === id))
+  )
+}
+
+function traceIdOf(traceparent: unknown): string {
+  return typeof traceparent === 'string' ? traceparent.slice(3, 35) : ''
 }
 
 /** From the end backwards: where the last `limit` matches begin, or where records are older than `since`. */

@@ -24,13 +24,24 @@ import { sealCommand } from './commands/seal.ts'
 import { serversCommand } from './commands/servers.ts'
 import { statusCommand } from './commands/status.ts'
 import { stopCommand } from './commands/stop.ts'
+import { tokenCommand } from './commands/token.ts'
 import { unlockCommand } from './commands/unlock.ts'
 import { unsealCommand } from './commands/unseal.ts'
 import { updateCommand } from './commands/update.ts'
 import { colours } from './output/terminal.ts'
 
 const groups: Readonly<Record<string, readonly (() => Command)[]>> = {
-  'Set up': [loginCommand, addCommand, providersCommand, serversCommand, updateCommand, logoutCommand, removeCommand, configCommand],
+  'Set up': [
+    loginCommand,
+    addCommand,
+    providersCommand,
+    serversCommand,
+    updateCommand,
+    logoutCommand,
+    removeCommand,
+    tokenCommand,
+    configCommand,
+  ],
   Run: [connectCommand, daemonCommand, stopCommand, statusCommand, doctorCommand],
   'See and decide': [explainCommand, leasesCommand, auditCommand, approvalsCommand, approveCommand, denyCommand, proposalsCommand],
   'Cut off': [revokeCommand, lockCommand, unlockCommand, sealCommand, unsealCommand],

@@ -20,6 +20,7 @@ export const trailRecord = z.looseObject({
   lease: z.looseObject({ id: z.string(), token: z.string().optional() }).optional(),
   requests: z.array(z.unknown()).optional(),
   request: z.looseObject({ method: z.string(), origin: z.string(), path: z.string() }).optional(),
+  trace: z.record(z.string(), z.unknown()).optional(),
   by: z.string().optional(),
   detail: z.unknown().optional(),
 })
@@ -40,6 +41,10 @@ export function trailLine(record: TrailRecord, all: boolean, width = terminalWid
   if (record.type === 'call.close') return fold(record.time, `${chain(record)} →`, outcome(record), width)
   if (record.type === 'egress.refused')
     return fold(record.time, `${attempt(record)} →`, `${colours.red('refused')}: ${colours.dim(plain(record.reason ?? ''))}`, width)
+  if (record.type === 'client.asked') {
+    const asked = question(record)
+    if (all || asked.denied) return fold(record.time, asked.lead, asked.rest, width)
+  }
   return all ? fold(record.time, colours.dim(record.type), particulars(record), width) : ''
 }
 
@@ -59,21 +64,49 @@ function chain({ principal, server, tool, resource }: TrailRecord): string {
     .join(' → ')
 }
 
-function outcome({ result = '', requests = [], took = 0, lease, decision, error }: TrailRecord): string {
+function outcome({ result = '', requests = [], took = 0, lease, decision, error, trace }: TrailRecord): string {
   const paint = paints[result] ?? plain
   const facts = [
     ...(requests.length > 0 ? [count(requests.length, 'request')] : []),
     ...(lease?.token === undefined ? [] : [plain(lease.token)]),
     span(took),
+    ...originOf(trace),
   ]
   const why = result === 'denied' ? (decision?.reason ?? error?.message) : error?.message
   return `${paint(plain(result))} ${colours.dim(`(${facts.join(', ')})`)}${why === undefined ? '' : `: ${plain(why)}`}`
+}
+
+/** Its trace, or the first id that the client gave it. */
+function originOf(trace: TrailRecord['trace'] = {}): string[] {
+  const { traceparent } = { traceparent: trace['traceparent'] }
+  if (typeof traceparent === 'string') return [`trace ${plain(traceparent.slice(3, 35))}`]
+  const first = Object.entries(trace).find(([key]) => key !== 'tracestate' && key !== 'baggage')
+  return first === undefined ? [] : [`${plain(first[0])} ${plain(String(first[1]))}`]
 }
 
 function attempt({ server = '', request }: TrailRecord): string {
   const { method = '', origin = '', path = '' } = request ?? {}
   return `${plain(server)} tried ${plain(method)} ${plain(origin)}${method === 'CONNECT' && origin !== '' ? '' : plain(path)}`
 }
+
+/** What a server asked of the client; a refusal is shown like one of a call. */
+function question({ server = '', detail }: TrailRecord): { lead: string; rest: string; denied: boolean } {
+  const facts = askedDetail.safeParse(detail).data ?? { method: '', decision: '' }
+  const denied = facts.decision === 'deny'
+  const lead = `${plain(server)} asked the client for ${plain(facts.method)}${facts.origin === undefined ? '' : ` ${plain(facts.origin)}`} →`
+  return {
+    lead,
+    denied,
+    rest: denied ? `${colours.yellow('denied')}${facts.reason === undefined ? '' : `: ${colours.dim(plain(facts.reason))}`}` : 'allowed',
+  }
+}
+
+const askedDetail = z.looseObject({
+  method: z.string(),
+  decision: z.string(),
+  reason: z.string().optional(),
+  origin: z.string().optional(),
+})
 
 function particulars({ call, server, tool, lease, by, detail }: TrailRecord): string {
   const names = [server, tool, call, lease?.id, by === undefined ? undefined : `by ${by}`].filter((part) => part !== undefined)

@@ -16,6 +16,7 @@ export function checkConfig(config: Config, check: ConfigCheck, problems: Proble
     )
   for (const [name, server] of Object.entries(config.servers)) {
     checkTarget(name, server, problems)
+    checkRemote(name, server, config, problems)
     checkReferences(name, server, config, check, problems)
     checkToolNames(name, server, problems)
     checkInjection(name, server, problems)
@@ -44,6 +45,40 @@ function checkTarget(name: string, server: ServerConfig, problems: ProblemList):
   if (server.run !== undefined && server.url !== undefined) problems.add(['servers', name, 'url'], '`run` and `url` exclude each other')
   if (server.url !== undefined && !isHttpUrl(server.url))
     problems.add(['servers', name, 'url'], `${quote(server.url)} is not an http(s) address`)
+}
+
+/** What belongs to remote servers only, to local ones only, and how a remote one may be reached. */
+function checkRemote(name: string, server: ServerConfig, { network }: Config, problems: ProblemList): void {
+  const place = (...path: (string | number)[]) => ['servers', name, ...path]
+  if (server.url === undefined) {
+    if (server.transport !== undefined) problems.add(place('transport'), '`transport` is for remote servers (`url`)')
+    if (server.scope !== undefined)
+      problems.add(place('scope'), 'one scope for all tools is for remote servers (`url`); here each tool has its own, under `tools`')
+    return
+  }
+  for (const [key, given] of [
+    ['cwd', server.cwd !== undefined],
+    ['env', Object.keys(server.env).length > 0],
+    ['pass', server.pass.length > 0],
+    ['open', server.open.length > 0],
+  ] as const)
+    if (given) problems.add(place(key), `\`${key}\` is for local servers (\`run\`): nothing is started here for a remote one`)
+  if (server.provider === undefined && server.scope !== undefined)
+    problems.add(place('scope'), 'a scope asks for a credential: name a `provider`')
+  if (!isHttpUrl(server.url)) return
+  const { protocol, hostname, port, username, password, hash } = new URL(server.url)
+  if (username !== '' || password !== '')
+    problems.add(
+      place('url'),
+      'an address holds no name and password: register the secret with `jit login static` and use `inject: { mode: header }`',
+    )
+  if (hash !== '') problems.add(place('url'), 'the part behind "#" goes to no server: leave it out')
+  const dialled = `${hostname}:${port === '' ? '80' : port}`
+  if (protocol === 'http:' && ![dialled, hostname].some((known) => Object.hasOwn(network.hosts, known)))
+    problems.add(
+      place('url'),
+      `clear text goes only to loopback addresses that \`network.hosts\` lists: use https, or list \`${quote(dialled)}: "127.0.0.1:${port === '' ? '80' : port}"\` there`,
+    )
 }
 
 function checkReferences(name: string, server: ServerConfig, config: Config, check: ConfigCheck, problems: ProblemList): void {
@@ -119,7 +154,25 @@ function checkInjection(name: string, server: ServerConfig, problems: ProblemLis
   }
   if (mode === 'endpoint' && url === undefined)
     problems.add([...path, 'url'], 'mode endpoint needs the variable that takes the address, e.g. `url: { GITHUB_HOST: "${endpoint}" }`')
+  checkHeader(name, server, problems)
   if (mode !== 'endpoint' && url !== undefined) problems.add([...path, 'url'], `\`url\` belongs to mode endpoint, not to ${mode}`)
+}
+
+/** What the transport says itself, or what would say where a message ends. */
+const ownHeaders =
+  /^(host|content-.*|accept.*|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|proxy-.*|user-agent|last-event-id|mcp-.*)$/i
+
+function checkHeader(name: string, { inject }: ServerConfig, problems: ProblemList): void {
+  const { mode, header } = inject
+  if (header === undefined) return
+  const path = ['servers', name, 'inject', 'header']
+  if (mode !== 'header') return problems.add(path, `\`header\` belongs to mode header, not to ${mode}`)
+  if (ownHeaders.test(header.name)) problems.add([...path, 'name'], `${quote(header.name)} is a header of the transport itself`)
+  if (!/\$\{[a-zA-Z_]+\}/.test(header.value))
+    problems.add(
+      [...path, 'value'],
+      'names no part of the credential, e.g. "${token}"; a fixed value would stand in this file for all to read',
+    )
 }
 
 function isHttpUrl(text: string): boolean {

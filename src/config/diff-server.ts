@@ -4,7 +4,7 @@ import type { Config, RequestRuleConfig, ServerConfig, ToolCase } from './schema
 
 /** Differences between two versions of one server. */
 export function diffServer(path: string, before: ServerConfig, after: ServerConfig, from: Config, to: Config): Change[] {
-  const program = (['run', 'url', 'cwd', 'env', 'provider', 'preset', 'inject'] as const).flatMap((key) =>
+  const program = (['run', 'url', 'cwd', 'env', 'provider', 'preset', 'inject', 'scope'] as const).flatMap((key) =>
     differing(`${path}.${key}`, before[key], after[key], 'wider'),
   )
   const ownTtl = before.ttl !== undefined || after.ttl !== undefined
@@ -26,6 +26,7 @@ export function diffServer(path: string, before: ServerConfig, after: ServerConf
     ...diffNumber(`${path}.lanes`, before.lanes, after.lanes, String),
     ...diffRank(`${path}.isolation`, ['partition', 'none'], before.isolation, after.isolation),
     ...diffRank(`${path}.sandbox`, ['on', 'auto', 'off'], before.sandbox, after.sandbox),
+    ...differing(`${path}.transport`, before.transport, after.transport, 'other'),
     ...differing(`${path}.queueTimeout`, before.queueTimeout, after.queueTimeout, 'other'),
     ...diffEntries(path, startupEntry(before), startupEntry(after), (startupPath, old, now) => differing(startupPath, old, now, 'wider')),
   ]

@@ -26,6 +26,8 @@ function diffSettings(before: Config, after: Config): Change[] {
     ...diffRank('audit.arguments', ['full', 'digest', 'none'], before.audit.arguments, after.audit.arguments),
     ...differing('audit.meta', before.audit.meta, after.audit.meta, 'other'),
     ...differing('audit.segmentBytes', before.audit.segmentBytes, after.audit.segmentBytes, 'other'),
+    // A door that opens is wider, one that moves is not; one that closes is narrower.
+    ...differing('http', before.http, after.http, before.http === undefined ? 'wider' : after.http === undefined ? 'narrower' : 'other'),
     ...limits,
     ...differing('network.hosts', before.network.hosts, after.network.hosts, 'wider'),
     ...diffSet('network.ca', before.network.ca, after.network.ca, 'wider'),

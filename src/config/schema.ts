@@ -116,17 +116,39 @@ export const injection = z.strictObject({
     .startsWith('/')
     .optional()
     .describe('mode endpoint: path prefix that the server adds and the upstream lacks, e.g. /api/v3'),
+  header: z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, 'not a name of a header')
+        .default('Authorization'),
+      value: z
+        .string()
+        .min(1)
+        .max(1000)
+        .regex(/^[\x20-\x7e]+$/, 'a header has printable ASCII only')
+        .default('Bearer ${token}'),
+    })
+    .optional()
+    .describe('mode header: the header that carries the credential, e.g. { name: X-Api-Key, value: "${token}" }'),
 })
 
 export const server = z.strictObject({
   run: z.array(z.string().min(1)).min(1).optional().describe('command and arguments of a local server'),
-  url: z.string().optional().describe('address of a remote server (Streamable HTTP)'),
+  url: z.string().optional().describe('address of a remote server'),
+  transport: z
+    .enum(['streamable-http', 'sse'])
+    .optional()
+    .describe('of a remote server: streamable-http when absent; sse is the HTTP+SSE of 2024-11-05'),
   cwd: z.string().optional(),
   env: z.record(environmentName, z.string()).default({}).describe('more environment; values are not secret'),
   pass: z.array(environmentName).default([]).describe('variables of the daemon that the server may see'),
   provider: instanceName.optional(),
   preset: z.string().optional(),
   inject: injection.prefault({}),
+  scope: scopeTemplate
+    .optional()
+    .describe('of a remote server: the scope of listed tools, resources and prompts that name none themselves'),
   where: z
     .record(z.string(), matcher, {
       error: ({ input }) =>
@@ -148,7 +170,7 @@ export const server = z.strictObject({
   lanes: z.int().min(1).max(64).default(4),
   isolation: z.enum(['partition', 'none']).default('partition'),
   queueTimeout: duration.prefault('30s'),
-  startup: z.strictObject({ scope: scopeTemplate, requests: z.array(requestRule).min(1), ttl: duration.optional() }).optional(),
+  startup: z.strictObject({ scope: scopeTemplate, requests: z.array(requestRule).min(1).optional(), ttl: duration.optional() }).optional(),
   sandbox: z
     .enum(['on', 'off', 'auto'])
     .default('auto')
@@ -193,16 +215,22 @@ export const configSchema = z.strictObject({
         .default(64 * 1024 * 1024),
     })
     .prefault({}),
+  http: z
+    .strictObject({ port: z.int().min(0).max(65_535).describe('0: any that is free, another one at each start') })
+    .optional()
+    .describe('the door for MCP clients that speak HTTP, on this machine only; absent: there is none'),
   limits: z
     .strictObject({
       messageBytes: z
         .int()
         .min(1024)
+        .max(64 * 1024 * 1024)
         .default(4 * 1024 * 1024)
         .describe('largest message from a client'),
       resultBytes: z
         .int()
         .min(1024)
+        .max(64 * 1024 * 1024)
         .default(64 * 1024 * 1024)
         .describe('largest message from a server'),
       depth: z.int().min(4).max(512).default(64),

@@ -29,6 +29,12 @@ export const errorTable = {
     hint: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.',
   },
   'daemon.busy': { http: 503, rpc: 1204, exit: 75, hint: 'End some clients, or restart the daemon (`jit stop`) if none is in use.' },
+  'token.refused': {
+    http: 401,
+    rpc: 1205,
+    exit: 77,
+    hint: 'Make a token with `jit token add NAME`, and let the client send it as `Authorization: Bearer …`.',
+  },
 
   'store.sealed': { http: 423, rpc: 1300, exit: 77, hint: 'Open the secret store with `jit unseal`.' },
   'store.wrong-key': {
@@ -99,6 +105,13 @@ export const errorTable = {
     rpc: 1703,
     exit: 77,
     hint: 'The installed server is not the one that was added; look at it, then `jit update`.',
+  },
+
+  'server.unauthorized': {
+    http: 502,
+    rpc: 1704,
+    exit: 77,
+    hint: 'The remote server wants another credential; `jit login` registers one.',
   },
 
   'message.malformed': { http: 400, rpc: 1800, exit: 65, hint: 'The message is not valid JSON-RPC.' },

@@ -120,13 +120,16 @@ export interface Principal {
 }
 
 export interface AgentIdentity {
-  /** Base name of the agent's executable. */
+  /** Base name of the agent's executable, or the name of its token. */
   readonly name: string
   readonly pid: number
   /** Clock ticks since boot from /proc, or 0 where the platform does not tell. */
   readonly startTime: number
-  /** `peer`: read from the socket and the kernel. `claimed`: what the shim said. `none`: a process of this account that is not seen from here. */
-  readonly evidence: 'peer' | 'claimed' | 'none'
+  /**
+   * `peer`: read from the socket and the kernel. `claimed`: what the shim said. `token`: the name of the token that came with
+   * the request. `none`: a process of this account that is not seen from here.
+   */
+  readonly evidence: 'peer' | 'claimed' | 'token' | 'none'
   /** What the MCP client calls itself; display only. */
   readonly client?: string
 }

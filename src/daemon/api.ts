@@ -13,6 +13,7 @@ import { proposalRoutes } from './routes/proposals.ts'
 import { providerRoutes } from './routes/providers.ts'
 import { serverRoutes } from './routes/servers.ts'
 import { statusRoutes } from './routes/status.ts'
+import { tokenRoutes } from './routes/tokens.ts'
 import type { Routes } from './routes/route.ts'
 import type { Daemon } from './types.ts'
 
@@ -49,6 +50,7 @@ export async function createApi(daemon: Daemon, limits: ApiLimits = apiLimits): 
     ...loginRoutes(daemon),
     ...serverRoutes(daemon),
     ...leaseRoutes(daemon),
+    ...tokenRoutes(daemon),
     ...auditRoutes(daemon),
     ...configRoutes(daemon),
     ...proposalRoutes(daemon),

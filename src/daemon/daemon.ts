@@ -12,6 +12,7 @@ import { createEgress } from '../egress/egress.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { admitPeer, openPeerReader } from '../identity/peer.ts'
 import { createSessions } from '../identity/sessions.ts'
+import type { Network } from '../network/network.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
 import { createSelfService } from '../selfservice/service.ts'
 import { systemKeychain } from '../store/keychain.ts'
@@ -20,6 +21,7 @@ import { openStore } from '../store/sqlite.ts'
 import { createApi } from './api.ts'
 import { createChildren } from './children.ts'
 import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
+import { createHttp } from './http.ts'
 import { packageVersion, presetFolder } from './installation.ts'
 import { createLogger } from './log.ts'
 import { refuseLostStore } from './lost-store.ts'
@@ -82,23 +84,25 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   // Sealed or not: mints that were lost are known at once, and what needs the key is resolved after `jit unseal`.
   await broker.recover()
 
+  /** Of the config in force, whichever that is when it is used. */
+  const network: Network = {
+    get fetch() {
+      return parts.network().fetch
+    },
+    get httpAgent() {
+      return parts.network().httpAgent
+    },
+    get httpsAgent() {
+      return parts.network().httpsAgent
+    },
+    get timeout() {
+      return parts.network().timeout
+    },
+    close: () => parts.network().close(),
+  }
   const egress = await createEgress({
     folder: paths.state,
-    network: {
-      get fetch() {
-        return parts.network().fetch
-      },
-      get httpAgent() {
-        return parts.network().httpAgent
-      },
-      get httpsAgent() {
-        return parts.network().httpsAgent
-      },
-      get timeout() {
-        return parts.network().timeout
-      },
-      close: () => parts.network().close(),
-    },
+    network,
     audit,
     clock,
     log,
@@ -128,6 +132,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     local: (server) => (server === selfServer ? self : undefined),
     broker,
     egress,
+    network,
     audit,
     approvals,
     get tracer() {
@@ -147,7 +152,8 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log,
   })
 
-  parts.attach(gateway)
+  const http = createHttp({ ...parts, gateway, endSession })
+  parts.attach(gateway, http)
 
   const stopping = new AbortController()
   const daemon: Daemon = {
@@ -155,6 +161,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     startedAt,
     gateway,
     sessions,
+    http,
     hardening,
     peerKnown: readPeer !== undefined,
     stop: () => stopping.abort(),
@@ -187,6 +194,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   await listenOn(connections, paths.connectSocket)
   rmSync(paths.apiSocket, { force: true })
   await api.listen({ path: paths.apiSocket })
+  await http.listen(configuration.current.loaded.config.http?.port)
   log.info('daemon started', { home: paths.state, config: paths.configFile, locked: broker.locked, store: sealer.state })
   if (options.foreground) process.stderr.write(`jit daemon runs (pid ${process.pid}); Ctrl-C stops it\n`)
 
@@ -199,6 +207,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   clearInterval(tick)
   connections.close()
   const reason = new JitError('daemon.restarted', 'the daemon stopped')
+  http.close(reason)
   await gateway.stop(undefined, reason)
   await broker.close(revokeAtStop)
   await egress.close()

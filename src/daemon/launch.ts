@@ -74,8 +74,9 @@ export function createLauncher(deps: LaunchDeps): Launcher {
     deps.packages.prune(new Set(names))
   }
   const prepare = async (name: string, server: ServerConfig, registry: Readonly<Record<string, string>> = {}): Promise<Pinning> => {
-    const resolved = await resolveProgram(deps, server, undefined, registry)
     const before = meta.get(pinKey(name))
+    if (server.url !== undefined) return remote(name, before)
+    const resolved = await resolveProgram(deps, server, undefined, registry)
     const detail = { pin: resolved.pin, ...(before === undefined ? {} : { before }) }
     return {
       pin: resolved.pin,
@@ -89,6 +90,17 @@ export function createLauncher(deps: LaunchDeps): Launcher {
         prune()
       },
     }
+  }
+  /** What a remote server runs cannot be pinned; what stood there under that name is forgotten. */
+  const remote = (name: string, before: string | undefined): Pinning => ({
+    pin: '',
+    record: before === undefined ? undefined : { type: 'server.pinned', server: name, detail: { pin: '', before } },
+    write: () => forget(name),
+    done: prune,
+  })
+  const forget = (name: string): void => {
+    meta.delete(pinKey(name))
+    meta.delete(sourceKey(name))
   }
   const update = async (name: string, registry: Readonly<Record<string, string>> = {}): Promise<string> => {
     const pinning = await prepare(name, serverOf(name), registry)
@@ -140,10 +152,7 @@ export function createLauncher(deps: LaunchDeps): Launcher {
     prepare,
     update,
     pin: (name) => meta.get(pinKey(name)) ?? '',
-    forget(name) {
-      meta.delete(pinKey(name))
-      meta.delete(sourceKey(name))
-    },
+    forget,
     prune,
   }
 }
@@ -156,7 +165,9 @@ async function resolveProgram(
   registry: Readonly<Record<string, string>> = {},
 ): Promise<Resolved> {
   if (server.run === undefined)
-    throw new JitError('server.start', 'remote servers (`url`) are not supported yet', { hint: 'Give a local command under `run`.' })
+    throw new JitError('server.start', 'a remote server (`url`) has no program', {
+      hint: 'Only local servers (`run`) are started and updated.',
+    })
   const program = readProgram(server.run, deps.baseFolder)
   if (program.kind === 'file') return { ...program, environment: {}, source: '', release: () => undefined }
   const { source, args } = program

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { createApprovals } from '../approval/queue.ts'
 import { createBroker } from '../broker/broker.ts'
 import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import type { Gateway } from '../gateway/types.ts'
 import type { Network } from '../network/network.ts'
 import type { ProviderPlugin } from '../provider/contract.ts'
@@ -12,6 +13,7 @@ import { createBuilder, type Entered } from './builder.ts'
 import { endWhatChanged } from './changes.ts'
 import { openConfiguration } from './configuration.ts'
 import { packageVersion } from './installation.ts'
+import type { Http } from './http.ts'
 import { createLauncher } from './launch.ts'
 import { createLockState } from './lock.ts'
 import { createPackages } from './packages.ts'
@@ -45,8 +47,11 @@ export interface Parts extends Ground, Pick<Daemon, Made> {
   readonly telemetry: Telemetry
   /** The one of the config in force. */
   network(): Network
-  /** From here on a change of config ends in this gateway, and upstream, what it took the place of; nothing runs before. */
-  attach(gateway: Gateway): void
+  /**
+   * From here on a change of config ends in this gateway, and upstream, what it took the place of, and moves the HTTP door; nothing
+   * runs before.
+   */
+  attach(gateway: Gateway, http: Pick<Http, 'listen'>): void
 }
 
 /** What works by the config in force, from the providers to the broker, on a store and a trail that are open. Starts nothing. */
@@ -65,7 +70,7 @@ export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<P
   })
   const vault = createVault({ store, sealer, registry, log })
   const telemetry = createTelemetry({ version: packageVersion(), clock, log })
-  let endChanged: (change: Entered) => void = () => undefined
+  let follow: (config: Config, change: Entered) => void = () => undefined
   const builder = createBuilder({
     registry,
     presets,
@@ -75,7 +80,7 @@ export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<P
     entered(config, change) {
       audit.configure({ sync: config.audit.sync, segmentBytes: config.audit.segmentBytes })
       telemetry.configure(config.telemetry.endpoint)
-      endChanged(change)
+      follow(config, change)
     },
   })
   if (sealer.state === 'open') await vault.load()
@@ -123,7 +128,12 @@ export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<P
     proposals: createProposals({ meta: store.meta, audit, clock, log }),
     telemetry,
     network: () => builder.network,
-    attach: (gateway) => void (endChanged = (change) => endWhatChanged({ broker, gateway, registry, clock, log }, change)),
+    attach(gateway, http) {
+      follow = (next, change) => {
+        endWhatChanged({ broker, gateway, registry, clock, log }, change)
+        void http.listen(next.http?.port)
+      }
+    },
     async onUnsealed() {
       await vault.load()
       configuration.retry()

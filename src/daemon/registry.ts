@@ -220,6 +220,7 @@ function factsOf({ plugin, provider }: Opened): ProviderFacts {
     origin: provider.origin,
     authentication: plugin.authentication ?? 'token',
     longLived: plugin.longLived ?? false,
+    ...(plugin.audience === undefined ? {} : { audience: plugin.audience }),
     describe: (scope) => provider.describe(scope),
     parseScope: (scope) => parseScope(plugin, scope),
     checkField: (path, value) => plugin.checkField(path, value),

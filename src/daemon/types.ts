@@ -11,6 +11,7 @@ import type { Sealer } from '../store/sealer.ts'
 import type { Store } from '../store/store.ts'
 import type { Configuration } from './configuration.ts'
 import type { Hardening } from './guard.ts'
+import type { Http } from './http.ts'
 import type { Launcher } from './launch.ts'
 import type { LockState } from './lock.ts'
 import type { Registry } from './registry.ts'
@@ -35,6 +36,7 @@ export interface Daemon extends Surroundings {
   readonly vault: Vault
   readonly gateway: Gateway
   readonly sessions: Sessions
+  readonly http: Http
   readonly launcher: Launcher
   readonly sandbox: Sandbox
   readonly hardening: Hardening

@@ -41,7 +41,7 @@ const pieces = words('range if-range request-range x-range x-ms-range x-goog-ran
 const droppedShape = /^(proxy-|x-forwarded-)/
 
 /** Have the upstream read or write something else than the address says, or as somebody else. */
-const steers = /^(sudo|destination|x-[a-z]+-(copy|rename)-source(-.+)?|x-vault-recover-.+)$/
+const steers = /^(sudo|destination|x-[a-z]+-(copy|rename)-source(-.+)?|x-vault-(recover-.+|inline-auth-.+|policy-override|mfa))$/
 
 /**
  * Of AWS's own headers those that clients send by themselves and that only describe the request. Any other may choose the

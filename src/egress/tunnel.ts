@@ -57,7 +57,9 @@ export async function terminateNamed(
   if (handshake.ok && host !== '') return { ok: true, socket: handshake.socket, host }
   if (handshake.ok) handshake.socket.destroy()
   if (refused) return { ok: false, reason: 'the host is not among those that this server’s rules name', host }
-  return { ok: false, reason: host === '' ? 'a TLS handshake that names no host' : handshake.ok ? '' : handshake.reason, host }
+  // Without a name there is no certificate to present, and TLS fails for that.
+  const nameless = host === '' && (handshake.ok || handshake.begun === true)
+  return { ok: false, reason: nameless || handshake.ok ? 'a TLS handshake that names no host' : handshake.reason, host }
 }
 
 type Handshake =
@@ -67,7 +69,12 @@ type Handshake =
       /** SNI in lower case; empty when there was none. */
       readonly asked: string
     }
-  | { readonly ok: false; readonly reason: string }
+  | {
+      readonly ok: false
+      readonly reason: string
+      /** It was TLS that failed. */
+      readonly begun?: true
+    }
 
 function shakeHands(raw: Socket, options: TLSSocketOptions, clock: Clock, timeout: number): Promise<Handshake> {
   return new Promise((resolve) => {
@@ -84,7 +91,9 @@ function shakeHands(raw: Socket, options: TLSSocketOptions, clock: Clock, timeou
       if (first[0] !== tlsHandshake) return settle({ ok: false, reason: 'a tunnel that carries no TLS' })
       raw.unshift(first)
       const socket = new TLSSocket(raw, { ...options, isServer: true, ALPNProtocols: ['http/1.1'] })
-      socket.on('error', (error) => settle({ ok: false, reason: `a TLS handshake that fails: ${error.message.slice(0, 200)}` }))
+      socket.on('error', (error) =>
+        settle({ ok: false, begun: true, reason: `a TLS handshake that fails: ${error.message.slice(0, 200)}` }),
+      )
       socket.once('secure', () => settle({ ok: true, socket, asked: askedName(socket) }))
     })
   })

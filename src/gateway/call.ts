@@ -37,8 +37,8 @@ export interface CallContext {
   revision(params: JsonObject): string
   /** A tool that may be used and names this page of its own, `ui://…`. */
   toolOfPage(uri: string): string | undefined
-  /** A message of the client goes no further: for the trail. */
-  refused(error: JitError): void
+  /** A message goes no further: for the trail. */
+  refused(error: JitError, from: 'client' | 'server'): void
   /** Registers a request, to be ended from outside (cancel, disconnect, lock); the returned function forgets it. */
   track(id: Id, ending: Ending): () => void
   answer(id: Id, line: string): void

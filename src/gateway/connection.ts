@@ -1,19 +1,17 @@
-import { JitError, quote, toJitError } from '../core/errors.ts'
+import { JitError, quote } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
 import { Batches, batchRevision } from './batches.ts'
 import type { CallContext, GovernedRequest } from './call.ts'
-import { Ending } from './ending.ts'
-import { type Id, type Message, errorAnswer, parseMessage } from './jsonrpc.ts'
+import type { Ending } from './ending.ts'
+import { errorAnswer, type Id, type Message, type Parsed, parseMessage } from './jsonrpc.ts'
 import { Flow } from './flow.ts'
-import type { Handshake, Lane } from './lane.ts'
+import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import type { ClientLink } from './link.ts'
-import { listening } from './listening.ts'
-import { filterList, isList, shortestTtl } from './lists.ts'
 import { fromClient, fromServer, isVendor, unknownMethod } from './methods.ts'
-import { Pages } from './pages.ts'
+import { Passing } from './passing.ts'
 import { runCall } from './pipeline.ts'
 import { Questions } from './questions.ts'
 import { refuseReference } from './reference.ts'
@@ -21,8 +19,7 @@ import { Refusals } from './refusals.ts'
 import { Rounds } from './rounds.ts'
 import { currentScrubber } from './scrubbing.ts'
 import { ServerMessages } from './server-messages.ts'
-import { specialOf } from './special.ts'
-import { runTaskLeg } from './task-legs.ts'
+import { newsOfTask, runTaskLeg } from './task-legs.ts'
 import { Tasks } from './tasks.ts'
 import type { GatewayDeps } from './types.ts'
 
@@ -51,11 +48,10 @@ export class Connection {
   readonly #inFlight = new Map<string, Ending>()
   /** Id of a request in flight → its progress token, both as JSON. */
   readonly #progress = new Map<string, string>()
-  readonly #definitions = new Map<string, string>()
   readonly #context: CallContext
   readonly #serverMessages: ServerMessages
   readonly #batches: Batches
-  readonly #pages = new Pages()
+  readonly #passing: Passing
   #pin = ''
   #closed = false
 
@@ -90,7 +86,8 @@ export class Connection {
       refused: (error) => this.#refusals.note('server', error),
       progressOf: (token) => this.#inFlightWith(token),
       isProgressOfTask: (lane, token) => tasks.hasProgress(lane, token),
-      ofTask: (lane, message, line) => this.#newsOfTask(lane, message, line),
+      ofTask: (lane, message, line) => newsOfTask(this.#context, lane, message, line, (news, about) => this.#flow.message(news, about)),
+      closed: (id) => this.#passing.closed(id),
       write: (line, about) => this.#flow.message(line, about),
     })
     this.#context = {
@@ -100,14 +97,14 @@ export class Connection {
       principal,
       lanes: this.lanes,
       pin: () => this.#pin,
-      definition: (tool) => this.#definitions.get(tool) ?? '',
+      definition: (tool) => this.#passing.definition(tool),
       scrubber,
       questions,
       rounds: new Rounds(questions),
       tasks,
       revision: (params) => this.#revisionOf(params),
-      toolOfPage: (uri) => this.#toolOfPage(uri),
-      refused: (error) => this.#refusals.note('client', error),
+      toolOfPage: (uri) => this.#passing.toolOfPage(uri),
+      refused: (error, from) => this.#refusals.note(from, error),
       track: (id, ending) => {
         const key = scalarJson(id)
         this.#inFlight.set(key, ending)
@@ -121,6 +118,7 @@ export class Connection {
       answer: (id, line) => this.#answer(id, line),
       forget: (id) => this.#answer(id, ''),
     }
+    this.#passing = new Passing(this.#context, this.#handshake, (error) => this.#refusals.note('server', error))
     this.#batches = new Batches({
       isInFlight: (id) => this.#inFlight.has(id),
       deliver: (message) => this.#receive(message, Buffer.from(JSON.stringify(message.value))),
@@ -130,10 +128,9 @@ export class Connection {
     })
   }
 
-  /** One message of the client. */
-  receive(payload: Buffer): void {
+  /** One message of the client; `parsed` where that was done. */
+  receive(payload: Buffer, parsed: Parsed = parseMessage(payload, this.#deps.config().limits)): void {
     if (this.#closed) return
-    const parsed = parseMessage(payload, this.#deps.config().limits)
     if (!parsed.ok) {
       if (parsed.batch !== undefined && this.#handshake.revision === batchRevision) return this.#batches.receive(parsed.batch)
       this.#refusals.note('client', parsed.error)
@@ -176,8 +173,8 @@ export class Connection {
     if (refusal !== undefined) return this.#answer(message.id, JSON.stringify(refusal))
     this.#noteProgress(message)
     if (message.method.startsWith('tasks/')) return void runTaskLeg(this.#context, message)
-    if (message.method === 'subscriptions/listen') return this.#listen(message, bytes)
-    void this.#pass(message, bytes)
+    if (message.method === 'subscriptions/listen') return void this.#passing.listen(message, bytes)
+    void this.#passing.pass(message, bytes)
   }
 
   async close(reason: JitError): Promise<void> {
@@ -191,8 +188,7 @@ export class Connection {
   /** Ends what runs; the client stays, and its next request starts the server anew. */
   async restart(reason: JitError): Promise<void> {
     this.abortAll(reason)
-    this.#definitions.clear()
-    this.#pages.clear()
+    this.#passing.forget()
     this.#context.tasks.forget()
     await this.lanes.restart(reason)
   }
@@ -205,94 +201,6 @@ export class Connection {
   /** Ends the connection: for good with the error's reason, or until the client needs the daemon again when it just stops. */
   drop(error: JitError): void {
     this.#flow.end(error)
-  }
-
-  /** What policy has no say in travels byte for byte; lists are filtered on their way back. `lane`: the first, unless given. */
-  async #pass(message: Message & { kind: 'request' }, bytes: Buffer, lane?: Lane): Promise<void> {
-    const { id, method } = message
-    const ending = new Ending()
-    const untrack = this.#context.track(id, ending)
-    if (method === 'initialize') this.#handshake.initialize = undefined
-    try {
-      const chosen = lane ?? (await this.lanes.primary(ending))
-      const answer = await chosen.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending)
-      if (specialOf(answer.value, false)?.kind === 'input') throw this.#unasked(method)
-      if (method === 'initialize') this.#agree(message.value, answer.value)
-      if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)
-      const line = isList(method) ? this.#filtered(method, answer.value) : answer.line
-      untrack()
-      this.#answer(id, this.#context.scrubber().scrubText(line))
-    } catch (thrown) {
-      untrack()
-      const error = toJitError(thrown)
-      if (error.code === 'cancelled') this.#context.forget(id)
-      else this.#fail(id, error)
-    }
-  }
-
-  #listen(message: Message & { kind: 'request' }, bytes: Buffer): void {
-    const { params, lane } = listening(message.params, {
-      first: this.lanes.all.find((known) => this.lanes.isPrimary(known)),
-      resourceVisible: (uri) => this.#deps.policy().servers.get(this.server)?.resourceVisible(uri) === true,
-      laneOf: (task) => this.#context.tasks.laneOf(task),
-    })
-    void this.#pass(message, params === message.params ? bytes : Buffer.from(JSON.stringify({ ...message.value, params })), lane)
-  }
-
-  #agree(request: JsonObject, { result }: JsonObject): void {
-    this.#handshake.initialize = request
-    const revision = isJsonObject(result) ? result['protocolVersion'] : undefined
-    this.#handshake.revision = typeof revision === 'string' ? revision : ''
-  }
-
-  /** What holds for one lane's log holds for the others, and for those that start later. */
-  #setLevel(request: JsonObject, done: Lane): void {
-    this.#handshake.level = request
-    for (const lane of this.lanes.all) if (lane !== done) lane.setLevel(request)
-  }
-
-  #unasked(method: string): JitError {
-    const error = new JitError('message.malformed', `the server asks for input in answer to ${method}, which has no such answer`)
-    this.#refusals.note('server', error)
-    return error
-  }
-
-  /** News of a task of that lane; false when it has none of that id. They wait for the record of the task's end. */
-  #newsOfTask(lane: Lane, { params, value }: Message & { kind: 'notification' }, line: string): boolean {
-    const { tasks } = this.#context
-    const task = tasks.of(lane, params['taskId'])
-    if (task === undefined) return false
-    const meta = params['_meta']
-    const subscription = isJsonObject(meta) ? JSON.stringify(meta['io.modelcontextprotocol/subscriptionId']) : undefined
-    const about = subscription !== undefined && lane.serves(subscription) ? subscription : undefined
-    const whole = JSON.stringify({ ...value, params: { ...params } })
-    tasks.heard(task, params).then(
-      () => this.#flow.message(line.includes('"inputRequests"') ? this.#context.scrubber().scrubText(whole) : line, about),
-      (thrown: unknown) => this.#refusals.note('server', toJitError(thrown)),
-    )
-    return true
-  }
-
-  #filtered(method: string, value: JsonObject): string {
-    const compiled = this.#deps.policy().servers.get(this.server)
-    if (compiled === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(this.server)} any more`)
-    return JSON.stringify(
-      filterList(method, value, compiled, {
-        ttl: shortestTtl(this.#deps.config(), this.server),
-        isPage: (uri) => this.#toolOfPage(uri) !== undefined,
-        onTool: (tool, definition, entry) => {
-          this.#pages.listed(tool, entry)
-          const before = this.#definitions.get(tool)
-          this.#definitions.set(tool, definition)
-          if (before !== undefined && before !== definition)
-            this.#deps.audit.append({ type: 'server.changed', server: this.server, detail: { tool, before, after: definition } })
-        },
-      }),
-    )
-  }
-
-  #toolOfPage(uri: string): string | undefined {
-    return this.#pages.toolOf(uri, (tool) => this.#deps.policy().servers.get(this.server)?.visible(tool) === true)
   }
 
   #revisionOf({ _meta: meta }: JsonObject): string {

@@ -1,10 +1,23 @@
 import type { Clock } from '../core/clock.ts'
-import type { JitError } from '../core/errors.ts'
+import { JitError } from '../core/errors.ts'
+import { errorAnswer } from './jsonrpc.ts'
 import type { Lane } from './lane.ts'
 import type { ClientLink } from './link.ts'
 
 /** How often a client that is not heard is asked whether it is there. */
 const probeEvery = 1000
+
+/** Bytes of the longest message that any way to a client carries (api/frames.js). */
+export const longestMessage = 64 * 1024 * 1024
+
+/** What was filtered or scrubbed may have become longer than it came. */
+function isTooLong(line: string): boolean {
+  return line.length * 3 > longestMessage && Buffer.byteLength(line) > longestMessage
+}
+
+function tooLong(): JitError {
+  return new JitError('message.too-large', `the answer has more than ${longestMessage} bytes`, { hint: 'Ask for less at once.' })
+}
 
 /** What travels between one client and its lanes, no faster than the slower end takes it: nothing that either makes piles up. */
 export class Flow {
@@ -27,12 +40,13 @@ export class Flow {
 
   /** The answer to a request of the client, by its id as JSON; an empty line when it wants none any more. */
   answer(id: string, line: string): void {
-    if (!this.#link.answer(id, line)) this.#wait()
+    const sent = isTooLong(line) ? JSON.stringify(errorAnswer(JSON.parse(id), tooLong())) : line
+    if (!this.#link.answer(id, sent)) this.#wait()
   }
 
   /** A notification, or a request of a server; `about`: the request of the client that it belongs to, by its id as JSON. */
   message(line: string, about?: string): void {
-    if (!this.#link.message(line, about)) this.#wait()
+    if (!isTooLong(line) && !this.#link.message(line, about)) this.#wait()
   }
 
   /** One message to every lane. While one of them does not read it, the client is not heard. */

@@ -7,16 +7,16 @@ import type { InFlightCall } from '../egress/types.ts'
 import { type Call, type CallContext, rulesOf } from './call.ts'
 import type { Lane } from './lane.ts'
 import type { LanePool } from './lanes.ts'
+import { inSession } from './lost-session.ts'
 import type { Trail } from './record.ts'
 
+interface Answer {
+  readonly line: string
+  readonly value: JsonObject
+}
+
 /** inject: takes the lane of the call's partition, and registers the call with egress until the passage is left. */
-export async function board(
-  context: CallContext,
-  call: Call,
-  permission: Permission,
-  lease: Lease | undefined,
-  trail: Trail,
-): Promise<Passage> {
+async function board(context: CallContext, call: Call, permission: Permission, lease: Lease | undefined, trail: Trail): Promise<Passage> {
   const { lanes } = context
   const partition = partitionOf(context, permission, lease)
   const startedFor = injectsAtStart(context) ? lease : undefined
@@ -28,17 +28,32 @@ export async function board(
   return new Passage(lanes, lane, wire)
 }
 
-/** forward: sends the server what policy saw, the frozen arguments, serialised anew. */
-export async function forward(
+/** Both, and once more in a new session where a remote server had forgotten the one before. The caller leaves the passage. */
+export function send(
   context: CallContext,
   call: Call,
-  { lane }: Passage,
+  permission: Permission,
   lease: Lease | undefined,
-): Promise<{ line: string; value: JsonObject }> {
+  trail: Trail,
+): Promise<{ passage: Passage; answer: Answer }> {
+  return inSession(async () => {
+    const passage = await board(context, call, permission, lease, trail)
+    try {
+      return { passage, answer: await forward(context, call, passage, lease, trail) }
+    } catch (error) {
+      passage.leave()
+      throw error
+    }
+  })
+}
+
+/** forward: sends the server what policy saw, the frozen arguments, serialised anew. */
+async function forward(context: CallContext, call: Call, passage: Passage, lease: Lease | undefined, trail: Trail): Promise<Answer> {
   // A lease would have ended the call; one without has only this.
   if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
   if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
-  return lane.request(call.request.id, governedLine(call), call.ending, lease)
+  if (isRemote(context) && !passage.isCurrent) throw new JitError('policy.changed', 'the tool changed since the decision')
+  return passage.lane.request(call.request.id, governedLine(call), call.ending, { lease, onRequest: (request) => trail.requested(request) })
 }
 
 /** A call's place in its lane and on that lane's wire. */
@@ -52,6 +67,11 @@ export class Passage {
     this.#lanes = lanes
     this.lane = lane
     this.#wire = wire
+  }
+
+  /** Whether what the call was decided by is as it was then. */
+  get isCurrent(): boolean {
+    return this.#wire?.current() !== false
   }
 
   /** From here on nothing of the lane is taken for the call's; the lane stays. */
@@ -115,6 +135,11 @@ function partitionOf(context: CallContext, permission: Permission, lease: Lease 
   if (context.deps.config().servers[context.server]?.isolation === 'none') return 'all'
   if (lease === undefined || permission.grant.credential === 'none') return 'none'
   return injectsAtStart(context) ? lease.id : lease.partition
+}
+
+/** Where this request is the one that carries the credential: nothing behind it looks again. */
+function isRemote({ deps, server }: CallContext): boolean {
+  return deps.config().servers[server]?.url !== undefined
 }
 
 function injectsAtStart({ deps, server }: CallContext): boolean {

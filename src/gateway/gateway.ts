@@ -1,27 +1,36 @@
 import type { JitError } from '../core/errors.ts'
 import { acceptConnection } from './accept.ts'
-import type { Connection } from './connection.ts'
+import { Connection, type ConnectionEvents } from './connection.ts'
 import type { Gateway, GatewayDeps } from './types.ts'
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const connections = new Set<Connection>()
   const pins = new Map<string, string>()
   const errors = new Map<string, JitError>()
+  const events: ConnectionEvents = {
+    onPin: (server, pin) => {
+      pins.set(server, pin)
+      errors.delete(server)
+    },
+    onServerError: (server, error) => void errors.set(server, error),
+  }
   return {
     accept(socket) {
       acceptConnection(
         deps,
         socket,
-        {
-          onPin: (server, pin) => {
-            pins.set(server, pin)
-            errors.delete(server)
-          },
-          onServerError: (server, error) => void errors.set(server, error),
-          onClose: (connection) => void connections.delete(connection),
-        },
+        { ...events, onClose: (connection) => void connections.delete(connection) },
         (connection) => void connections.add(connection),
       )
+    },
+    open(link, identity) {
+      const connection = new Connection(deps, link, identity, events)
+      connections.add(connection)
+      return connection
+    },
+    leave(connection, reason) {
+      connections.delete(connection)
+      connection.close(reason).catch((error: unknown) => deps.log.error('connection not closed', { error: String(error) }))
     },
     lanes: (server) =>
       [...connections]

@@ -1,7 +1,7 @@
 import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import type { JsonObject } from '../core/json.ts'
+import { type JsonObject, scalarJson } from '../core/json.ts'
 import type { Box } from '../sandbox/types.ts'
 import { boxLaunch, nobody } from './boxed.ts'
 import type { Principal } from '../core/types.ts'
@@ -16,8 +16,12 @@ import { Requests } from './requests.ts'
 import { ambiguity, readBatch, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { type LocalServer, LocalUpstream } from './upstream/local.ts'
+import { Standing } from './standing.ts'
+import type { ServerConfig } from '../config/schema.ts'
+import { Remote } from './upstream/http/remote.ts'
+import type { ToolHeaders } from './upstream/http/tool-headers.ts'
 import { Child } from './upstream/stdio.ts'
-import type { Outgoing, Upstream } from './upstream/upstream.ts'
+import type { Outgoing, Upstream, UpstreamEvents } from './upstream/upstream.ts'
 import { Wire } from './wire.ts'
 
 /** The client's handshake, kept for lanes that start later. */
@@ -36,11 +40,15 @@ export interface LaneOptions {
   readonly principal: Principal
   readonly handshake: Handshake
   readonly lease: Lease | undefined
+  /** Of the tools that a remote server listed to this client. */
+  readonly toolHeaders: ToolHeaders
   scrub(text: string): string
   /** What the server sends that answers nothing: notifications, and requests to the client; `about` which of the client's, if known. */
   onMessage(lane: Lane, message: Message, line: string, about: string | undefined): void
   /** A message of the server does not go on. */
   onRefused(error: JitError): void
+  /** A remote server did not answer a request, for this reason. */
+  onTrouble(error: JitError): void
   onEnd(lane: Lane, error: JitError): void
 }
 
@@ -50,7 +58,7 @@ const startupLinger = 5000
 /** Of a child that has the client's handshake replayed; the first child's handshake is the client's own affair. */
 const startTimeout = 30_000
 
-/** One child process of a server, for one connection and one partition. */
+/** One child process of a local server, or one session with a remote one, for one connection and one partition. */
 export class Lane {
   readonly id = newId('lane')
   readonly startedAt: number
@@ -68,6 +76,8 @@ export class Lane {
   readonly #warn: (message: string, text: () => string) => void
   #pauses = 0
   #levels = 0
+  /** What it was answered waits for it. */
+  #isWaiting = false
   #upstream: Upstream | undefined
   #credentials: CredentialsEndpoint | undefined
   #box: Box | undefined
@@ -119,8 +129,13 @@ export class Lane {
   }
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
-  request(id: Id, line: string | Buffer, ending: Ending, lease?: Lease): Promise<{ line: string; value: JsonObject }> {
-    return this.#requests.ask({ id, lease }, line, ending)
+  request(
+    id: Id,
+    line: string | Buffer,
+    ending: Ending,
+    governed?: Pick<Outgoing, 'lease' | 'onRequest'>,
+  ): Promise<{ line: string; value: JsonObject }> {
+    return this.#requests.ask({ id, lease: undefined, ...governed }, line, ending)
   }
 
   /** The client's `logging/setLevel`, for a lane that did not hear it; whether the server minds is its own affair. */
@@ -151,9 +166,13 @@ export class Lane {
 
   /** Answers what the server asked. While it does not read that, it is not heard: its questions cost it nothing. */
   reply(line: string): void {
-    if (this.send(line)) return
+    if (this.send(line) || this.#isWaiting) return
+    this.#isWaiting = true
     this.pause()
-    this.drained(() => this.resume())
+    this.drained(() => {
+      this.#isWaiting = false
+      this.resume()
+    })
   }
 
   /** Stops hearing the server until each `pause` has had its `resume`. */
@@ -197,6 +216,7 @@ export class Lane {
     if (local !== undefined) return this.#join(local)
     const config = this.#deps.config().servers[server]
     if (config === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
+    if (config.url !== undefined) return this.#reach(config, config.url)
     const launch = await this.#deps.launch(server)
     try {
       this.#throwIfEnded()
@@ -271,8 +291,44 @@ export class Lane {
       log: this.#deps.log,
       cap: this.#deps.config().limits.resultBytes,
       scrub: (text) => this.#options.scrub(text),
+      ...this.#events(),
+    })
+  }
+
+  /** A remote server is reached when it is first asked. Answers an empty pin: what runs there is not ours to pin. */
+  #reach(config: ServerConfig, url: string): string {
+    const { server, toolHeaders } = this.#options
+    const { clock, log, network } = this.#deps
+    this.#upstream = new Remote({
+      server,
+      url: new URL(url),
+      transport: config.transport ?? 'streamable-http',
+      inject: config.inject,
+      network,
+      clock,
+      log,
+      standing: new Standing(this.#deps, server, this.id),
+      tools: toolHeaders,
+      cap: () => this.#deps.config().limits.resultBytes,
+      scrub: (text) => this.#options.scrub(text),
+      warn: this.#warn,
+      ...this.#events(),
+    })
+    const { origin, pathname } = new URL(url)
+    const mode = config.provider === undefined ? 'none' : config.inject.mode
+    this.#deps.audit.append({ type: 'server.started', server, lane: this.id, detail: { url: `${origin}${pathname}`, mode } })
+    return ''
+  }
+
+  #events(): UpstreamEvents {
+    const { server } = this.#options
+    return {
       onLine: (line, about) => this.#read(line, about),
       onTooLong: (bytes, head, tail) => this.#requests.tooLong(bytes, head, tail),
+      onFailed: (id, error) => {
+        this.#requests.fail(id, error)
+        if (error.code.startsWith('server.')) this.#options.onTrouble(error)
+      },
       onEnd: (how, words) =>
         this.#end(
           new JitError(
@@ -280,38 +336,54 @@ export class Lane {
             `server ${server} ended (${how})${words === '' ? '' : `; its last words: ${JSON.stringify(words.slice(0, 300))}`}`,
           ),
         ),
-    })
+    }
   }
 
   #throwIfEnded(): void {
     if (this.#ended !== undefined) throw this.#ended
   }
 
-  #read(bytes: Buffer, about: string | undefined): void {
-    if (this.ended) return
+  /** True when it was the answer to the request that it is about. */
+  #read(bytes: Buffer, about: string | undefined): boolean {
+    if (this.ended) return false
     let line = bytes.toString('utf8')
     const plain = readPlainAnswer(line)
     const message = plain ?? readLine(line)
     if (message === undefined && this.#options.handshake.revision === batchRevision && /^\s*\[/.test(line))
       return this.#readBatch(line, about)
-    if (message === undefined)
-      return this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
+    if (message === undefined) {
+      this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
+      return false
+    }
+    const isAnswer = message.kind === 'response' && (message.id === null ? 'null' : scalarJson(message.id)) === about
+    if (message.kind === 'response' && about !== undefined && !isAnswer) {
+      this.#warn('answer on the stream of another request dropped', () => about.slice(0, 100))
+      return false
+    }
     const problem = plain === undefined ? ambiguity(line) : undefined
-    if (problem !== undefined) return this.#refuse(message, problem)
+    if (problem !== undefined) {
+      this.#refuse(message, problem)
+      return isAnswer
+    }
     // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
     line = line.replaceAll('\r', ' ')
-    if (message.kind === 'response') return this.#requests.answered(message.id, { line, value: message.value })
+    if (message.kind === 'response') {
+      this.#requests.answered(message.id, { line, value: message.value })
+      return isAnswer
+    }
     try {
       this.#options.onMessage(this, message, line, about)
     } catch (error) {
       // Nested so deeply, for one, that it cannot be written again.
       this.#warn('message of a server dropped', () => String(error))
     }
+    return false
   }
 
   /** Taken apart: each message counts for itself, and travels alone. */
-  #readBatch(line: string, about: string | undefined): void {
-    for (const message of readBatch(line)) this.#read(Buffer.from(JSON.stringify(message.value)), about)
+  #readBatch(line: string, about: string | undefined): boolean {
+    const answered = readBatch(line).map((message) => this.#read(Buffer.from(JSON.stringify(message.value)), about))
+    return answered.includes(true)
   }
 
   #refuse(message: Message, error: JitError): void {

@@ -4,8 +4,9 @@ import type { InFlightCall } from '../egress/types.ts'
 import type { Ending } from './ending.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import type { GatewayDeps } from './types.ts'
+import { ToolHeaders } from './upstream/http/tool-headers.ts'
 
-export interface LanePoolOptions extends Omit<LaneOptions, 'lease' | 'onEnd'> {
+export interface LanePoolOptions extends Omit<LaneOptions, 'lease' | 'toolHeaders' | 'onTrouble' | 'onEnd'> {
   readonly connection: string
   onPin(pin: string): void
   onLaneEnd(error: JitError): void
@@ -24,6 +25,7 @@ export class LanePool {
   readonly #deps: GatewayDeps
   readonly #options: LanePoolOptions
   readonly #lanes: Entry[] = []
+  readonly #toolHeaders = new ToolHeaders()
   #queue: (() => void)[] = []
   #closed: JitError | undefined
 
@@ -138,7 +140,13 @@ export class LanePool {
   }
 
   #open(key: string | undefined, lease: Lease | undefined): Entry {
-    const lane = new Lane(this.#deps, { ...this.#options, lease, onEnd: (_, error) => this.#ended(entry, error) })
+    const lane = new Lane(this.#deps, {
+      ...this.#options,
+      lease,
+      toolHeaders: this.#toolHeaders,
+      onTrouble: (error) => this.#options.onLaneEnd(error),
+      onEnd: (_, error) => this.#ended(entry, error),
+    })
     lane.key = key
     lease?.signal.addEventListener('abort', () => void lane.close(lease.signal.reason), { once: true })
     const starting = lane.start().then(

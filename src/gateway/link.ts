@@ -7,7 +7,7 @@ import type { JitError } from '../core/errors.ts'
 export interface ClientLink {
   /**
    * The answer to the client's request of this id (as JSON; `null` when it had none that could be read). An empty line: the
-   * client wants no answer any more. False while the client does not take what it is sent: then wait for `drained`.
+   * client wants no answer any more. The answers to a batch come as one array, once, under the id of its first request. False while the client does not take what it is sent: then wait for `drained`.
    */
   answer(id: string, line: string): boolean
   /**

@@ -3,10 +3,10 @@ import { JitError, toJitError } from '../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Decision, Operation, Permission } from '../core/types.ts'
 import { Call, type CallContext, type GovernedRequest } from './call.ts'
-import { board, forward, type Passage } from './forward.ts'
+import { type Passage, send } from './forward.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
 import { Trail } from './record.ts'
-import { askForInputs } from './rounds.ts'
+import { askForAddresses, askForInputs } from './rounds.ts'
 import { type Special, specialOf } from './special.ts'
 import type { Held, Task } from './tasks.ts'
 
@@ -24,8 +24,8 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
   try {
     const decision = decide(context, call.operation)
     trail.decided(decision)
+    if (decision.effect !== 'deny') context.rounds.enter(call.operation, request.params)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
-    context.rounds.enter(call.operation, request.params)
     await trail.intend()
     const lease = await obtainLease(context, call, permission)
     if (lease !== undefined) {
@@ -35,8 +35,9 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     let passage: Passage | undefined
     let task: Task | undefined
     try {
-      passage = await board(context, call, permission, lease, trail)
-      const answer = await forward(context, call, passage, lease)
+      const sent = await send(context, call, permission, lease, trail)
+      passage = sent.passage
+      const { answer } = sent
       const special = specialOf(answer.value, request.params['task'] !== undefined)
       task = special === undefined ? undefined : goOn(context, special, { call, trail, passage, lease, token: progressTokenOf(request) })
       if (task === undefined) passage.leave()
@@ -60,10 +61,7 @@ function goOn(context: CallContext, special: Special, held: Held): Task | undefi
   const { call, passage } = held
   const about = { lane: passage.lane.id, call: call.id }
   if (special.kind === 'addresses') {
-    for (const elicitation of special.elicitations) {
-      const params = { ...(isJsonObject(elicitation) ? elicitation : {}), mode: 'url' }
-      context.questions.ask({ method: 'elicitation/create', params, way: 'error', ...about })
-    }
+    askForAddresses(context.questions, special, about.lane, about.call)
     return undefined
   }
   if (special.kind === 'input') {

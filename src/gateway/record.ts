@@ -5,6 +5,7 @@ import { deepFreeze, type Json } from '../core/json.ts'
 import type { Decision, Permission, RuleReference } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
 import type { CallTrace } from './tracing.ts'
+import { provenanceOf } from './provenance.ts'
 
 const none: readonly UpstreamRequest[] = []
 
@@ -115,6 +116,8 @@ function intentOf(context: CallContext, call: Call, decision: Decision | undefin
   const { operation } = call
   const pin = pinOf(context)
   const permission = decision === undefined || decision.effect === 'deny' ? undefined : decision
+  const { audit } = context.deps.config()
+  const trace = provenanceOf(call.request.params, audit.meta)
   return {
     type: 'call.intent',
     call: call.id,
@@ -128,10 +131,11 @@ function intentOf(context: CallContext, call: Call, decision: Decision | undefin
     digest: operation.digest,
     policy: call.policy,
     decision: decisionFields(decision),
-    ...argumentFields(context.deps.config().audit.arguments, decision, operation.args),
+    ...argumentFields(audit.arguments, decision, operation.args),
     ...(permission === undefined || permission.grant.credential === 'none'
       ? {}
       : { provider: permission.grant.provider, scope: permission.grant.scope }),
+    ...(trace === undefined ? {} : { trace }),
   }
 }
 

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { CompiledServer } from '../policy/types.ts'
-import { type Id, type Message, unknownName } from './jsonrpc.ts'
+import { type Id, isStateless, type Message, unknownName } from './jsonrpc.ts'
 
 /**
  * Requests that make nothing happen by themselves but name what policy may hide: subscriptions and completions. Answers the
@@ -11,12 +11,22 @@ export function refuseReference(
   server: CompiledServer | undefined,
   revision: string,
 ): JsonObject | undefined {
-  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') return unlessResource(id, params['uri'], server, revision)
+  const isGone = isStateless(revision)
+  if (isGone && (method === 'tasks/list' || method === 'tasks/result')) return notFound(id)
+  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') {
+    const refusal = unlessResource(id, params['uri'], server, revision)
+    return refusal !== undefined && isGone ? notFound(id) : refusal
+  }
   if (method !== 'completion/complete') return undefined
   const reference = isJsonObject(params['ref']) ? params['ref'] : {}
   if (reference['type'] === 'ref/resource') return unlessResource(id, reference['uri'], server, revision)
   const { name } = { name: reference['name'] }
   return typeof name === 'string' && server?.promptVisible(name) === true ? undefined : unknownName(id, 'prompt', String(name), revision)
+}
+
+/** What 2026-07-28 has no more answers like what never was, whatever stands in it. */
+function notFound(id: Id): JsonObject {
+  return { jsonrpc: '2.0', id, error: { code: -32601, message: 'Method not found' } }
 }
 
 function unlessResource(id: Id, uri: unknown, server: CompiledServer | undefined, revision: string): JsonObject | undefined {

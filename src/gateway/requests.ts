@@ -95,7 +95,7 @@ export class Requests {
     }
     const last = /,\s*"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")\s*\}\s*$/.exec(tail.toString('latin1'))?.[1]
     for (const own of [id, last]) if (own !== undefined && this.#settle(own, error)) return
-    for (const own of [...this.#waiting.keys()]) this.#settle(own, error)
+    for (const own of this.#waiting.keys()) this.#settle(own, error)
   }
 
   /** The child is gone: what waits, and whatever is asked from now on, fails with the reason. */

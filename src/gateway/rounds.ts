@@ -2,6 +2,7 @@ import { JitError } from '../core/errors.ts'
 import { digestOf, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Operation } from '../core/types.ts'
 import type { Question, Questions } from './questions.ts'
+import type { AddressesRequired } from './special.ts'
 
 /** Rounds that one connection may have open; of older ones the client has to begin anew. */
 const roundsCap = 1000
@@ -73,6 +74,15 @@ export function askForInputs(
     asked.set(key, questions.ask({ ...about, ...methodOf(request) }))
   }
   return asked
+}
+
+/** The same for web addresses that an error names (2025-11-25). */
+export function askForAddresses(questions: Questions, { elicitations }: AddressesRequired, lane: string, call?: string): void {
+  if (elicitations.length > inputsCap) throw new JitError('message.malformed', `the server names more than ${inputsCap} addresses`)
+  for (const elicitation of elicitations) {
+    const params = { ...(isJsonObject(elicitation) ? elicitation : {}), mode: 'url' }
+    questions.ask({ method: 'elicitation/create', params, way: 'error', lane, ...(call === undefined ? {} : { call }) })
+  }
 }
 
 function methodOf(request: Json): { method: string; params: JsonObject } {

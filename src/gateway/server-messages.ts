@@ -29,6 +29,8 @@ export interface ServerMessagesOptions {
   isProgressOfTask(lane: Lane, token: string): boolean
   /** News of a task; false when it is none of this lane's. It is written once that may be. */
   ofTask(lane: Lane, message: Notification, line: string): boolean
+  /** The server will not answer this request of the client (its id as JSON), if it is one that may end so. */
+  closed(id: string): void
   /** To the client; `about`: the id (as JSON) of its request that it belongs to, as far as can be told. */
   write(line: string, about: string | undefined): void
 }
@@ -112,7 +114,10 @@ export class ServerMessages {
       lane.asked.delete(id)
       if (asked.question !== undefined) this.#options.questions.answered(asked.question, undefined)
       this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }), about)
-    } else if (lane.serves(id)) this.#options.write(line, id)
+    } else if (lane.serves(id)) {
+      this.#options.write(line, id)
+      this.#options.closed(id)
+    }
   }
 
   #ask(lane: Lane, message: Request, line: string, about: string | undefined): void {

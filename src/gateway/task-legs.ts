@@ -5,6 +5,8 @@ import { Ending } from './ending.ts'
 import { errorAnswer, type Message } from './jsonrpc.ts'
 import type { Lane } from './lane.ts'
 import { decide } from './pipeline.ts'
+import { askForAddresses } from './rounds.ts'
+import { specialOf } from './special.ts'
 import type { Task } from './tasks.ts'
 
 type Request = Message & { readonly kind: 'request' }
@@ -36,14 +38,48 @@ async function ask(context: CallContext, { id, method, value }: Request, ending:
   if (method === 'tasks/update') tasks.answered(task, params['inputResponses'])
   lanes.hold(task.lane)
   try {
-    const answer = await task.lane.request(id, JSON.stringify(value), ending)
+    const held = task.atWork && task.lease !== undefined ? { lease: task.lease } : undefined
+    const answer = await task.lane.request(id, JSON.stringify(value), ending, held)
+    checkKind(context, method, answer.value, task)
     if (method === 'tasks/result') await tasks.finished(task, answer.value)
     else if (isJsonObject(answer.value['result'])) await tasks.heard(task, answer.value['result'])
     // What stands there twice is not what was looked at.
-    return context.scrubber().scrubText(method === 'tasks/result' ? answer.line : JSON.stringify(answer.value))
+    return context.scrubber().scrubText(JSON.stringify(answer.value))
   } finally {
     lanes.release(task.lane)
   }
+}
+
+/** Only the state of a task asks for input; its result does not. */
+function checkKind(context: CallContext, method: string, answer: JsonObject, task: Task): void {
+  const special = specialOf(answer, false)
+  if (special?.kind === 'addresses') askForAddresses(context.questions, special, task.lane.id, task.call.id)
+  if (special?.kind === 'input' && method !== 'tasks/get')
+    throw new JitError('message.malformed', `the server asks for input in answer to ${method}, which has no such answer`)
+}
+
+/**
+ * News that a lane's server has of a task; false when it has none of that id. They wait for the record of the task's end, and what
+ * they ask for is policy.
+ */
+export function newsOfTask(
+  context: CallContext,
+  lane: Lane,
+  { params, value }: Message & { readonly kind: 'notification' },
+  line: string,
+  write: (line: string, about: string | undefined) => void,
+): boolean {
+  const task = context.tasks.of(lane, params['taskId'])
+  if (task === undefined) return false
+  const meta = params['_meta']
+  const subscription = isJsonObject(meta) ? JSON.stringify(meta['io.modelcontextprotocol/subscriptionId']) : undefined
+  const about = subscription !== undefined && lane.serves(subscription) ? subscription : undefined
+  const asks = 'inputRequests' in params
+  context.tasks.heard(task, params).then(
+    () => write(asks ? context.scrubber().scrubText(JSON.stringify(value)) : line, about),
+    (thrown: unknown) => context.refused(toJitError(thrown), 'server'),
+  )
+  return true
 }
 
 function allowed(context: CallContext, method: string, params: JsonObject): Task {
@@ -54,7 +90,7 @@ function allowed(context: CallContext, method: string, params: JsonObject): Task
     return task
   } catch (thrown) {
     const error = toJitError(thrown)
-    context.refused(error)
+    context.refused(error, 'client')
     throw error
   }
 }

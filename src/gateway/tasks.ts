@@ -40,15 +40,18 @@ export class Task {
   /** As the server made it. */
   readonly status: string
   readonly questions = new Map<string, Question>()
+  /** The call's; given back when the task is over. */
+  readonly lease: Lease | undefined
   readonly #close: (outcome: Outcome) => Promise<void>
   #ended: Promise<void> | undefined
 
-  constructor({ id, status }: CreatedTask, { call, passage, token }: Held, close: (outcome: Outcome) => Promise<void>) {
+  constructor({ id, status }: CreatedTask, { call, passage, lease, token }: Held, close: (outcome: Outcome) => Promise<void>) {
     this.id = id
     this.status = status
     this.lane = passage.lane
     this.call = call
     this.token = token
+    this.lease = lease
     this.#close = close
   }
 

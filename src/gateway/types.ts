@@ -6,12 +6,15 @@ import type { Config } from '../config/schema.ts'
 import type { JitError } from '../core/errors.ts'
 import type { Principal, Surroundings } from '../core/types.ts'
 import type { Authentication, Egress } from '../egress/types.ts'
+import type { UpstreamNetwork } from '../egress/upstream.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { Sandbox } from '../sandbox/types.ts'
 import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
 import type { CallTracer } from './tracing.ts'
 import type { LocalServer } from './upstream/local.ts'
+import type { ClientIdentity, Connection } from './connection.ts'
+import type { ClientLink } from './link.ts'
 
 /** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */
 export interface LaunchSpec {
@@ -34,6 +37,8 @@ export interface GatewayDeps extends Surroundings {
   policy(): CompiledPolicy
   readonly broker: Broker
   readonly egress: Egress
+  /** The way to remote servers. */
+  readonly network: UpstreamNetwork
   readonly audit: AuditSink
   readonly approvals: Approvals
   /** Undefined while nobody listens. */
@@ -73,6 +78,10 @@ export interface LaneStatus {
 export interface Gateway {
   /** Takes a connection of the shim. */
   accept(socket: Socket): void
+  /** A client on a link of its own, until `leave`. */
+  open(link: ClientLink, identity: ClientIdentity): Connection
+  /** The client is gone: calls in flight end with `reason`, and its lanes. */
+  leave(connection: Connection, reason: JitError): void
   lanes(server: string): LaneStatus[]
   lastError(server: string): string
   pin(server: string): string

@@ -20,8 +20,14 @@ export interface CaseContext {
   readonly lifetime: Lifetime
   /** True where requests go through the broker, so that a scope without requests could reach nothing. */
   readonly needsRequests: boolean
+  /** A remote server: the call itself is the request, and there is no other to bind. */
+  readonly remote: boolean
+  /** Of the server: for cases that name none themselves. */
+  readonly scope: ToolCase['scope']
   readonly condition: (source: string) => Condition
 }
+
+export const unboundRequests = 'a remote server gets the call itself, and `requests` have nothing to bind there: leave them out'
 
 /** One case of a tool's row, ready to decide. */
 export interface CompiledCase {
@@ -92,9 +98,10 @@ function compileGrant(row: ToolCase, context: CaseContext): CompiledGrant {
     return { names: [], origins: [], bind: () => without }
   }
   const { name, facts } = context.provider
-  const template = row.scope
+  const template = row.scope ?? context.scope
   if (template === undefined) throw new RuleError('needs a `scope`, or `credential: none` when the tool needs no credential')
   const scope = within(['scope'], () => compileScope(template, facts))
+  if (context.remote && row.requests !== undefined) throw new RuleError(unboundRequests, ['requests'])
   const requests: readonly RequestTemplate[] = within(['requests'], () => compileRequests(row.requests ?? [], facts))
   if (row.requests === undefined && context.needsRequests)
     throw new RuleError('needs `requests`: without them the credential could be used for nothing; `requests: []` says that this is meant')

@@ -49,6 +49,7 @@ class ServerCompiler {
   readonly #preset: Preset | undefined
   readonly #problems: ProblemList
   readonly #context: CaseContext
+  #shared: { readonly one: CompiledCase | undefined } | undefined
 
   constructor(
     name: string,
@@ -69,6 +70,13 @@ class ServerCompiler {
     const { mode } = server.inject
     if (mode === 'credentials' && provider !== undefined && provider.authentication !== 'aws-sigv4')
       this.#problem(['inject', 'mode'], `mode credentials is for AWS; a provider of kind ${provider.kind} takes egress, endpoint or env`)
+    if (mode === 'header' && provider?.authentication === 'aws-sigv4')
+      this.#problem(
+        ['inject', 'mode'],
+        `a provider of kind ${provider.kind} signs requests to AWS; it has no credential that a header could carry to an MCP server`,
+      )
+    if (provider?.audience === 'origin' && server.url !== undefined && originOf(server.url) !== provider.origin)
+      this.#problem(['url'], `the credentials of ${quote(server.provider)} are for ${provider.origin} and for nobody else`)
     if (provider?.longLived === true && !holdsNothing.has(mode)) {
       this.#problem(
         ['inject', 'mode'],
@@ -82,6 +90,8 @@ class ServerCompiler {
       // A token in a child's environment cannot be taken back, so it lives for one call unless the server says otherwise.
       lifetime: server.lifetime ?? (mode === 'env' ? 'call' : loaded.config.lifetime),
       needsRequests: mode === 'egress' || mode === 'endpoint',
+      remote: server.url !== undefined,
+      scope: server.scope,
       condition: createConditions(),
     }
   }
@@ -90,7 +100,17 @@ class ServerCompiler {
     const broken =
       (this.#server.provider !== undefined && this.#context.provider === undefined) ||
       (this.#server.preset !== undefined && this.#preset === undefined)
-    if (broken) return { name: this.#name, tools: new Map(), where: [], startup: undefined, origins: new Set(), resources: [], prompts: [] }
+    if (broken)
+      return {
+        name: this.#name,
+        tools: new Map(),
+        where: [],
+        startup: undefined,
+        shared: undefined,
+        origins: new Set(),
+        resources: [],
+        prompts: [],
+      }
     const where =
       this.#attempt(['where'], () => compileWhere(this.#server.where, this.#context.provider?.facts, `servers.${this.#name}.where`)) ?? []
     const rows = new Map<string, CompiledCase[]>()
@@ -104,11 +124,12 @@ class ServerCompiler {
       }
     }
     const startup = this.#compileStartup()
+    const shared = this.#compileShared()
     const origins = new Set<string>()
     for (const tool of tools.values())
       if (tool.effect !== 'deny') for (const one of tool.cases) for (const origin of one.origins) origins.add(origin)
     for (const request of startup?.requests ?? []) origins.add(request.origin)
-    return { name: this.#name, tools, where, startup, origins, resources: this.#server.resources, prompts: this.#server.prompts }
+    return { name: this.#name, tools, where, startup, shared, origins, resources: this.#server.resources, prompts: this.#server.prompts }
   }
 
   /** The cases of a tool that is allowed or asked for; `place` is where it is listed. */
@@ -148,19 +169,34 @@ class ServerCompiler {
     })
   }
 
-  /** A tool that nobody defined: without a provider it needs no definition; with one it is an error. */
+  /** A tool that nobody defined: without a provider, or with a scope of the server, it needs no definition; else it is an error. */
   #compileNone(tool: string, place: ConfigPath): CompiledCase[] {
+    if (this.#server.provider !== undefined && this.#server.scope !== undefined) {
+      const one = this.#compileShared()
+      return one === undefined ? [] : [one]
+    }
     if (this.#server.provider !== undefined) {
       const source = this.#preset === undefined ? '' : `, nor in the preset ${this.#preset.preset}`
       const known = [...Object.keys(this.#server.tools), ...Object.keys(this.#preset?.tools ?? {})]
       this.#problem(
         place,
-        `${quote(tool)} is not defined under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there`,
+        `${quote(tool)} is not defined under \`tools\`${source}; a tool that needs no credential says \`credential: none\` there${
+          this.#server.url === undefined ? '' : ', and a `scope` of the server is that of all tools without a row'
+        }`,
         nearest(tool, known),
       )
       return []
     }
     return [compileCase({}, { source: 'default', path: formatPath(['servers', this.#name, ...place]) }, this.#context)]
+  }
+
+  /** What the server's own `scope` gives to what names none; an error in it is reported once. */
+  #compileShared(): CompiledCase | undefined {
+    if (this.#server.scope === undefined || this.#server.provider === undefined) return undefined
+    // What arguments its tools have, nobody said: `where` is looked at with the call.
+    const rule = { source: 'default' as const, path: formatPath(['servers', this.#name]) }
+    this.#shared ??= { one: this.#attempt([], () => compileCase({}, rule, this.#context)) }
+    return this.#shared.one
   }
 
   #compileStartup(): LeaseGrant | undefined {
@@ -183,6 +219,10 @@ class ServerCompiler {
   #problem(place: ConfigPath, message: string, nearestName?: string): void {
     this.#problems.add(['servers', this.#name, ...place], message, nearestName)
   }
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : ''
 }
 
 function casesIn(row: ServerConfig['tools'][string]): { readonly one: ToolCase; readonly index: number | undefined }[] {

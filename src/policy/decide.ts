@@ -1,6 +1,6 @@
 import { quote } from '../core/errors.ts'
 import type { Json } from '../core/json.ts'
-import type { Decision, Denial, LeaseGrant, Operation, Permission, RuleReference } from '../core/types.ts'
+import type { Decision, Denial, Grant, LeaseGrant, Operation, Permission, RuleReference } from '../core/types.ts'
 import type { CompiledCase } from './case.ts'
 import { Refusal } from './refusal.ts'
 import type { CompiledServer } from './types.ts'
@@ -19,6 +19,8 @@ export interface ServerRules {
   readonly tools: ReadonlyMap<string, ToolRule>
   readonly where: readonly Constraint[]
   readonly startup: LeaseGrant | undefined
+  /** What resources and prompts are granted; none when absent. */
+  readonly shared: CompiledCase | undefined
   readonly origins: ReadonlySet<string>
   readonly resources: readonly string[]
   readonly prompts: readonly string[]
@@ -134,11 +136,20 @@ function decideName(
   const noun = list === 'resources' ? 'resource' : 'prompt'
   if (index < 0)
     return unlisted(`the ${noun} ${quote(operation.name)} is not listed under ${list} of ${server.name}`, `servers.${server.name}`)
+  const rule = { source: 'config' as const, path: `servers.${server.name}.${list}[${index}]` }
+  const used: Used = {}
+  let grant: Grant = { credential: 'none' }
+  try {
+    if (server.shared !== undefined) grant = server.shared.grant({}, used)
+  } catch (error) {
+    if (error instanceof Refusal) return refused(error, server.shared, used)
+    throw error
+  }
   return {
     effect: 'allow',
-    rule: { source: 'config', path: `servers.${server.name}.${list}[${index}]` },
-    grant: { credential: 'none' },
-    used: {},
+    rule,
+    grant,
+    used,
     resource: operation.name.length <= 300 ? operation.name : `${operation.name.slice(0, 299)}…`,
   }
 }

@@ -8,6 +8,8 @@ export interface ProviderFacts {
   readonly origin: string
   /** `token` when absent. */
   readonly authentication?: 'token' | 'aws-sigv4'
+  /** Its credentials are for the server at `origin` and for nobody else. */
+  readonly audience?: 'origin'
   /** Its secret outlives a lease: only the broker may put it into requests, and no server may hold it. */
   readonly longLived?: boolean
   /** What a scope touches, for people. */

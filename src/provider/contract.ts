@@ -25,6 +25,8 @@ export interface ProviderPlugin<Config = unknown> {
    * `aws-sigv4`: the request is signed anew, with the parts `accessKeyId`, `secretAccessKey` and `sessionToken`.
    */
   readonly authentication?: 'token' | 'aws-sigv4'
+  /** `origin`: its credentials are for the server at `origin` and for nobody else; in mode header no other gets them. */
+  readonly audience?: 'origin'
   /** True for a secret that outlives its lease upstream: only the broker itself may put it into requests; no server ever holds it. */
   readonly longLived?: boolean
   /** What `jit login` asks for, in this order. Secret fields are sealed, the others go to the config file. */

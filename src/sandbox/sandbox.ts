@@ -90,7 +90,7 @@ export function verdictOf(server: ServerConfig, machine: Machine): Verdict {
   if (server.sandbox === 'off')
     return {
       ...without,
-      reason: 'it is switched off for this server, which can read your files and use the network',
+      reason: 'it is switched off for this server',
       advice: 'Set `sandbox: auto`.',
     }
   if (machine.kind === 'none') return { ...without, reason: machine.reason, advice: machine.advice }

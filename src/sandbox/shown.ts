@@ -28,7 +28,7 @@ export function mayShow(real: string, { home, hidden }: Places): boolean {
   const homeReal = follow(home)?.real ?? home
   if (broad.has(real) || around(homeReal) || real === join(homeReal, '.local') || remade.some((folder) => isWithin(real, folder)))
     return false
-  return !hidden.some((place) => around(place) || isWithin(real, place))
+  return !hidden.map((place) => follow(place)?.real ?? place).some((place) => around(place) || isWithin(real, place))
 }
 
 export interface Declared {

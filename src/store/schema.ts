@@ -37,4 +37,13 @@ export const migrations: readonly string[] = [
     lane TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  CREATE TABLE tokens (
+    name TEXT PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    servers TEXT NOT NULL,
+    addedAt REAL NOT NULL,
+    expiresAt REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]

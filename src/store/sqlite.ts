@@ -1,7 +1,7 @@
 import { Database } from './database.ts'
 import { leaseTable } from './leases.ts'
 import type { Store } from './store.ts'
-import { childTable, metaTable, secretTable } from './tables.ts'
+import { childTable, metaTable, secretTable, tokenTable } from './tables.ts'
 
 /**
  * The store in the SQLite file `file` (created 0600), held by this process alone until `close()` or its end. Throws
@@ -16,6 +16,7 @@ export function openStore(file: string): Store {
     secrets: secretTable(database),
     leases: leaseTable(database),
     children: childTable(database),
+    tokens: tokenTable(database),
     atomically: (work) => database.atomically(work),
     flush: () => database.flush(),
     close: () => database.close(),

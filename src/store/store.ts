@@ -6,6 +6,7 @@ export interface Store {
   readonly secrets: SecretTable
   readonly leases: LeaseTable
   readonly children: ChildTable
+  readonly tokens: TokenTable
   /** Runs `work` as one transaction: all of its writes, or none when it throws or the process dies. Not reentrant. */
   atomically<T>(work: () => T): T
   /** Erases what was deleted or replaced from the write-ahead log too. */
@@ -87,4 +88,26 @@ export interface ChildTable {
   add(row: ChildRow): void
   remove(pid: number): void
   all(): ChildRow[]
+}
+
+/** What a client that comes by HTTP shows; the token itself is nowhere. */
+export interface TokenRow {
+  readonly name: string
+  /** Lower-case hex SHA-256 of the token. */
+  readonly hash: string
+  /** Names of the servers it reaches; empty: all of them. */
+  readonly servers: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly addedAt: number
+  /** Milliseconds since 1970; 0: until it is removed. */
+  readonly expiresAt: number
+}
+
+export interface TokenTable {
+  /** Throws `conflict` when there is one of that name, or the same one by another. */
+  add(row: TokenRow): void
+  /** False when there was none. */
+  remove(name: string): boolean
+  /** By name. */
+  all(): TokenRow[]
 }

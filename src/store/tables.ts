@@ -1,9 +1,16 @@
 import { z } from 'zod'
 import type { Database } from './database.ts'
-import type { ChildTable, MetaTable, SecretTable } from './store.ts'
+import type { ChildTable, MetaTable, SecretTable, TokenTable } from './store.ts'
 
 const text = z.string()
 const childRow = z.object({ pid: z.number(), startTime: z.number(), processGroup: z.number(), server: z.string(), lane: z.string() })
+const tokenRow = z.object({
+  name: z.string(),
+  hash: z.string(),
+  servers: z.string().transform((json) => z.array(z.string()).parse(JSON.parse(json))),
+  addedAt: z.number(),
+  expiresAt: z.number(),
+})
 
 export function metaTable(database: Database): MetaTable {
   return {
@@ -40,5 +47,17 @@ export function childTable(database: Database): ChildTable {
       ),
     remove: (pid) => void database.run('DELETE FROM children WHERE pid = :pid', { pid }),
     all: () => database.all('SELECT * FROM children ORDER BY pid').map((row) => childRow.parse(row)),
+  }
+}
+
+export function tokenTable(database: Database): TokenTable {
+  return {
+    add: (row) =>
+      void database.run(
+        'INSERT INTO tokens (name, hash, servers, addedAt, expiresAt) VALUES (:name, :hash, :servers, :addedAt, :expiresAt)',
+        { ...row, servers: JSON.stringify(row.servers) },
+      ),
+    remove: (name) => database.run('DELETE FROM tokens WHERE name = :name', { name }) > 0,
+    all: () => database.all('SELECT * FROM tokens ORDER BY name').map((row) => tokenRow.parse(row)),
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { configureServers, githubServer, login, must, serverEverything } from '../support/servers.ts'
+import { descendantsOf } from '../support/processes.ts'
 import { openStage, type Stage } from '../support/stage.ts'
 
 /**
@@ -86,9 +87,10 @@ describe('secrets', () => {
     const status = z
       .looseObject({ pid: z.number(), servers: z.array(z.looseObject({ lanes: z.array(z.looseObject({ pid: z.number() })) })) })
       .parse(JSON.parse(await must(stage, ['status', '--json'])))
-    const pids = status.servers.flatMap((server) => server.lanes.map((lane) => lane.pid))
-    expect(pids.length).toBeGreaterThan(1)
-    for (const pid of pids) {
+    const lanes = status.servers.flatMap((server) => server.lanes.map((lane) => lane.pid))
+    expect(lanes.length).toBeGreaterThan(1)
+    // A lane in a sandbox is several processes.
+    for (const pid of lanes.flatMap((lane) => [lane, ...descendantsOf(lane).map((found) => found.pid)])) {
       const text = readFileSync(`/proc/${pid}/environ`, 'latin1') + readFileSync(`/proc/${pid}/cmdline`, 'latin1')
       expect(tokensIn(text, stage)).toEqual([])
       expect(text).not.toContain(keyLine(stage))

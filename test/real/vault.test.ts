@@ -103,7 +103,9 @@ async function furnish(vault: Vault, database: Postgresql): Promise<{ role: stri
 
 describe.skipIf(program === undefined || mcp === undefined || postgresql === undefined)('a real Vault', () => {
   const home = mkdtempSync(join(tmpdir(), 'jit-real-'))
-  const keep = join(home, 'kept.json')
+  // In a sandbox what the server may write to is declared, and nothing of jit's home can be.
+  const writable = mkdtempSync(join(tmpdir(), 'jit-kept-'))
+  const keep = join(writable, 'kept.json')
   let vault: Vault
   let database: Postgresql
 
@@ -129,6 +131,7 @@ describe.skipIf(program === undefined || mcp === undefined || postgresql === und
 ${['anywhere', 'narrow', 'wide', 'exact'].map((name) => otherServer(name)).join('')}  psql:
     run: [node, ${JSON.stringify(join(import.meta.dirname, 'psql_server.mjs'))}]
     provider: team
+    writable: [${JSON.stringify(writable)}]
     env: { PGHOST: 127.0.0.1, PGPORT: "${database.port}", PGDATABASE: postgres, PSQL: ${database.psql}, KEEP: ${keep} }
     inject: { mode: env, env: { PGUSER: "\${username}", PGPASSWORD: "\${password}" } }
     allow: [who, stay]
@@ -142,7 +145,7 @@ ${['anywhere', 'narrow', 'wide', 'exact'].map((name) => otherServer(name)).join(
     await runJit(home, ['stop'])
     await vault?.stop()
     await database?.stop()
-    rmSync(home, { recursive: true, force: true })
+    for (const folder of [home, writable]) rmSync(folder, { recursive: true, force: true })
   })
 
   /** What ends with its call is ended right after the answer. */

@@ -1,5 +1,5 @@
 import { JitError } from '../../src/core/errors.ts'
-import type { ChildRow, LeaseRow, LeaseState, Store } from '../../src/store/store.ts'
+import type { ChildRow, LeaseRow, LeaseState, Store, TokenRow } from '../../src/store/store.ts'
 
 const finished: ReadonlySet<LeaseState> = new Set(['revoked', 'expired', 'failed', 'irrevocable', 'lost'])
 
@@ -15,6 +15,7 @@ export class MemoryStore implements Store {
   readonly #meta = new Map<string, string>()
   readonly #secrets = new Map<string, string>()
   readonly #children = new Map<number, ChildRow>()
+  readonly #tokens = new Map<string, TokenRow>()
 
   /** Throws `store.unavailable` from the operations that `which` names (`insert`, `update`, `read`, …); all by default. */
   fail(which: (operation: string) => boolean = () => true): void {
@@ -80,6 +81,21 @@ export class MemoryStore implements Store {
     add: (row) => this.#write('children', () => void this.#children.set(row.pid, row)),
     remove: (pid) => this.#write('children', () => void this.#children.delete(pid)),
     all: () => this.#read(() => [...this.#children.values()]),
+  }
+
+  readonly tokens: Store['tokens'] = {
+    add: (row) =>
+      this.#write('tokens', () => {
+        const taken = [...this.#tokens.values()].some(({ name, hash }) => name === row.name || hash === row.hash)
+        if (taken) throw new JitError('conflict', `there is a token ${row.name}`)
+        this.#tokens.set(row.name, structuredClone(row))
+      }),
+    remove: (name) => {
+      let was = false
+      this.#write('tokens', () => void (was = this.#tokens.delete(name)))
+      return was
+    },
+    all: () => this.#read(() => [...this.#tokens.values()].sort((one, other) => (one.name < other.name ? -1 : 1))),
   }
 
   atomically<T>(work: () => T): T {

@@ -11,6 +11,8 @@ export interface VaultSetup {
   readonly dynamic?: Readonly<Record<string, DynamicRole>>
   /** Mount of a kv version 2 → path → data. */
   readonly kv?: Readonly<Record<string, Record<string, Record<string, string>>>>
+  /** A mount `oidc` whose identity provider this is. */
+  readonly oidc?: { readonly issuer: string; readonly policies: readonly string[]; readonly maxTtl?: number }
   readonly tls?: { readonly key: string; readonly cert: string }
   readonly now?: () => number
 }

@@ -6,6 +6,7 @@ import { isAllowed, parsePolicy, type Rules } from './acl.ts'
 import { createChild, secondsOf } from './create.ts'
 import { type Fault, Faults } from './faults.ts'
 import { logIn } from './logins.ts'
+import { OidcMount } from './oidc.ts'
 import { dataOf, denied, done, failed, lookupOf, authOf } from './shapes.ts'
 import type { Answer, PolicyEntry, TokenEntry, VaultEntry, VaultSetup } from './state.ts'
 import { Tokens } from './tokens.ts'
@@ -96,6 +97,27 @@ export async function startVault(setup: VaultSetup): Promise<VaultStandIn> {
     } finally {
       spent()
     }
+  }
+
+  const oidc = setup.oidc === undefined ? undefined : new OidcMount(setup.oidc.issuer)
+  const oidcAnswer = async (path: string, url: string, body: unknown): Promise<Answer | undefined> => {
+    if (oidc === undefined || setup.oidc === undefined || !path.startsWith('auth/oidc/oidc/')) return undefined
+    if (path === 'auth/oidc/oidc/auth_url')
+      return dataOf({ auth_url: oidc.begin(field(body, 'redirect_uri'), field(body, 'client_nonce')) })
+    const query = new URL(url, 'http://vault').searchParams
+    const given = { state: query.get('state') ?? '', code: query.get('code') ?? '', client: query.get('client_nonce') ?? '' }
+    const who = await oidc.finish(given).catch(() => undefined)
+    if (who === undefined) return failed(400, 'Vault login failed. Expired or missing OAuth state.')
+    const { policies, maxTtl = 86_400 } = setup.oidc
+    const entry = tokens.create({
+      policies: [...policies, 'default'],
+      ttl: 3600,
+      limit: now() + maxTtl * 1000,
+      renewable: true,
+      displayName: `oidc-${who}`,
+      own: true,
+    })
+    return { status: 200, body: authOf(entry) }
   }
 
   const route = (asked: Asked): Answer => {
@@ -203,7 +225,7 @@ export async function startVault(setup: VaultSetup): Promise<VaultStandIn> {
     journal.push(entry)
     const fault = await faults.meet(method, path, request, false)
     if (fault === 'cut' || request.socket.destroyed) return void response.destroy()
-    const right = fault ?? answerTo(method, path, body, id)
+    const right = fault ?? (await oidcAnswer(path, request.url ?? '', body)) ?? answerTo(method, path, body, id)
     const late = await faults.meet(method, path, request, true)
     if (late === 'cut' || request.socket.destroyed) return void response.destroy()
     const answer = late ?? right

@@ -26,25 +26,30 @@ export function addCommand(): Command {
       -- ${npx}`,
     `jit add files --allow read_text_file,list_directory \\
       -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes`,
+    `jit add tracker --url https://mcp.acme.dev/mcp --provider tracker \\
+      --scope '{"scopes":["issues:read"]}' --allow list_issues,get_issue`,
   )
     .argument('<server>', 'name of the server')
     .argument('[command...]', 'behind "--": the command that starts it')
     .option('--preset <name>', 'what is known of this program: scope and requests of each of its tools')
     .option('--provider <name>', 'where its credentials come from')
     .option('--env <name>', 'the variable in which it expects its credential')
-    .option('--mode <mode>', 'how it gets the credential: egress, endpoint, credentials or env')
+    .option('--mode <mode>', 'how it gets the credential: egress, endpoint, credentials, env, or header (remote)')
     .option('--allow <tools>', 'tools that are allowed, with commas', collect)
     .option('--ask <tools>', 'tools that a person must approve, each time', collect)
     .option('--where <argument=values>', 'what an argument must be in every call; values with commas', collect)
     .option('--lifetime <lifetime>', 'call: a token for each call; ttl: shared by calls of one session and scope')
     .option('--ttl <duration>', 'life of a token, e.g. 5m')
-    .option('--url <address>', 'address of a remote server, instead of a command (not built yet)')
+    .option('--url <address>', 'address of a remote server, instead of a command')
+    .option('--transport <transport>', 'of a remote server: streamable-http or sse; streamable-http when absent')
+    .option('--scope <json>', 'of a remote server: scope of its handshake, lists, and tools without one of their own')
+    .option('--header <name: value>', 'of a remote server: the header for the credential, e.g. "X-Api-Key: ${token}"')
     .option('--replace', 'replace the server of that name')
     .action(
       action(async ({ client, json, args: [name = '', ...run], options }) => {
         const body = { name, entry: entryOf(run, options), replace: options.flag('replace'), registry: registryEnvironment() }
         const answer = await withProgress(
-          `pinning ${plain(name)}; a package is installed first`,
+          run.length === 0 ? `adding ${plain(name)}` : `pinning ${plain(name)}; a package is installed first`,
           client.call(routes.addServer, { body, deadline }),
         ).catch((error: unknown) => {
           throw withoutLines(error, name)
@@ -55,11 +60,12 @@ export function addCommand(): Command {
         print(
           `${colours.green('✓')} ${plain(view.name)} is behind jit: ${count(view.allow.length, 'tool')} allowed, ${view.ask.length} to ask for, all others denied`,
         )
-        print(card([['  pinned', plain(view.pin)]]))
+        print(card([view.url === '' ? ['  pinned', plain(view.pin)] : ['  remote', plain(view.url)]]))
         if (view.allow.length + view.ask.length === 0)
           note('nothing is allowed yet: give --allow and --replace, or edit the file that `jit config path` names')
         print('\nPut this into your MCP client’s configuration:\n')
         print(JSON.stringify({ mcpServers: { [name]: block } }, null, 2))
+        if (view.http !== '') print(`\nA client that speaks HTTP reaches it at ${view.http}; \`jit token add NAME\` makes its token.`)
       }),
     )
 }
@@ -72,11 +78,18 @@ export function entryOf(run: readonly string[], options: Options): Record<string
   if (run.length > 0 && url !== undefined) throw new JitError('usage', 'a server has either a command or --url, not both')
   const where = whereOf(options.list('where'))
   const ask = names(options.list('ask'))
-  const inject = present({ mode: options.text('mode'), env: options.text('env') })
+  const scope = scopeOf(options.text('scope'))
+  const provider = options.text('provider')
+  const inject = present({
+    mode: options.text('mode') ?? (url === undefined || provider === undefined ? undefined : 'header'),
+    env: options.text('env'),
+    header: headerOf(options.text('header')),
+  })
   return present({
     run: run.length === 0 ? undefined : absolute(run, process.cwd()),
     url,
-    provider: options.text('provider'),
+    transport: options.text('transport'),
+    provider,
     preset: options.text('preset'),
     inject: Object.keys(inject).length === 0 ? undefined : inject,
     where: Object.keys(where).length === 0 ? undefined : where,
@@ -84,7 +97,29 @@ export function entryOf(run: readonly string[], options: Options): Record<string
     ask: ask.length === 0 ? undefined : ask,
     lifetime: options.text('lifetime'),
     ttl: options.text('ttl'),
+    scope,
+    startup: scope === undefined ? undefined : { scope },
   })
+}
+
+/** Whether it is one of the provider's is for the daemon to say. */
+function scopeOf(given: string | undefined): unknown {
+  if (given === undefined) return undefined
+  try {
+    return JSON.parse(given)
+  } catch (error) {
+    throw new JitError('usage', `--scope is not JSON: ${error instanceof Error ? error.message : String(error)}`, {
+      hint: 'Give one JSON object, in single quotes: --scope \'{"scopes":["issues:read"]}\'',
+    })
+  }
+}
+
+function headerOf(given: string | undefined): { name: string; value: string } | undefined {
+  if (given === undefined) return undefined
+  const at = given.indexOf(':')
+  if (at < 1)
+    throw new JitError('usage', `--header takes "Name: value", not ${quote(given)}`, { hint: "For example --header 'X-Api-Key: ${token}'" })
+  return { name: given.slice(0, at).trim(), value: given.slice(at + 1).trim() }
 }
 
 function names(given: readonly string[]): string[] {

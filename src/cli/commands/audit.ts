@@ -32,6 +32,7 @@ export function auditCommand(): Command {
     .option('--server <name>', 'one server')
     .option('--tool <name>', 'one tool')
     .option('--call <id>', 'one call, with every record of it')
+    .option('--trace <id>', 'one trace, conversation, turn or tool use of the client, by its id')
     .option('--limit <count>', 'the newest so many of what is shown')
     .option('--all', 'every record, not only calls and refusals')
     .action(
@@ -105,7 +106,7 @@ function looksLikeToken(text: string): boolean {
 
 function queryOf(options: Options): Record<string, string> {
   const query: Record<string, string> = {}
-  for (const key of ['server', 'tool', 'call', 'limit']) {
+  for (const key of ['server', 'tool', 'call', 'trace', 'limit']) {
     const value = options.text(key)
     if (value !== undefined) query[key] = value
   }

@@ -63,7 +63,9 @@ function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonl
       'requests',
       grant.handedOver === true
         ? 'whatever the credential allows: the server itself holds it'
-        : grant.requests.map(plain).join('\n') || 'none: nothing goes upstream',
+        : grant.sent === undefined
+          ? grant.requests.map(plain).join('\n') || 'none: nothing goes upstream'
+          : plain(`the call itself, to ${grant.sent.origin}, with the credential in ${grant.sent.header}`),
     ],
     [
       'lives',

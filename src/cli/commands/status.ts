@@ -31,7 +31,10 @@ export function statusScreen(status: StatusView, now = Date.now()): string {
   return blocks.filter((block) => block !== '').join('\n\n')
 }
 
-function daemonCard({ version, pid, node, startedAt, config, store, audit, leases, approvals, home }: StatusView, now: number): string {
+function daemonCard(
+  { version, pid, node, startedAt, config, store, audit, leases, approvals, home, http }: StatusView,
+  now: number,
+): string {
   const live = [
     count(leases.live, 'live credential'),
     ...(leases.minting > 0 ? [`${leases.minting} being minted`] : []),
@@ -45,6 +48,7 @@ function daemonCard({ version, pid, node, startedAt, config, store, audit, lease
     ['trail', `${count(audit.records, 'record')}${audit.writable ? '' : colours.red(', not writable')}`],
     ['leases', live.join(', ')],
     ['approvals', approvals === 0 ? '' : colours.yellow(`${count(approvals, 'call')} waiting: jit approvals`)],
+    ['http', http === '' ? '' : plain(`${http}/mcp/SERVER`)],
     ['log', plain(short(home.log))],
   ])
 }
@@ -53,7 +57,13 @@ function sessionTable({ sessions }: StatusView): string {
   if (sessions.length === 0) return ''
   return table(
     ['agent', 'pid', 'for', 'servers', 'session'],
-    sessions.map(({ agent, pid, human, connections, session }) => [agent, String(pid), human, String(connections), session]),
+    sessions.map(({ agent, pid, human, connections, session }) => [
+      agent,
+      pid === 0 ? '-' : String(pid),
+      human,
+      String(connections),
+      session,
+    ]),
   )
 }
 
@@ -64,7 +74,8 @@ function serverTable({ servers }: StatusView, now: number): string {
       ? [[name, { text: 'idle', paint: colours.dim }, '', '', sandboxWord(sandbox), '']]
       : lanes.map(({ pid, startedAt, inFlight, partition }) => [
           name,
-          `pid ${pid}`,
+          // A remote server is no process of ours: a lane is one session with it.
+          pid === 0 ? 'remote' : `pid ${pid}`,
           since(startedAt, now),
           String(inFlight),
           sandboxWord(sandbox),

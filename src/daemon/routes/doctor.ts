@@ -69,6 +69,7 @@ export function doctorRoutes(daemon: Daemon): Routes {
             'Any program of this account can run `jit approve`: that a person is there is not checked yet.',
           ),
           ...(await sandboxChecks(daemon)),
+          ...remoteServers(daemon),
         ],
       }
     },
@@ -105,6 +106,23 @@ function sandboxOf({ used, reason }: Verdict, { sandbox }: ServerConfig): string
   return sandbox === 'on'
     ? `it must have one and does not start: ${reason}`
     : `runs without one: ${reason}; it can read your files and use the network`
+}
+
+/** What is known of each from its use: nothing is asked for this. */
+function remoteServers({ configuration, gateway }: Daemon): Check[] {
+  return Object.entries(configuration.current.loaded.config.servers).flatMap(([name, { url, provider, startup }]) => {
+    if (url === undefined) return []
+    const failed = gateway.lastError(name)
+    const lists = provider === undefined || startup !== undefined ? '' : '; its lists are asked for without a credential (no `startup`)'
+    return [
+      check(
+        `remote server ${name}`,
+        failed === '' ? 'ok' : 'warn',
+        failed === '' ? `${new URL(url).origin}${lists}` : failed,
+        'What its own people and its machine may do with a credential that it got, jit cannot see.',
+      ),
+    ]
+  })
 }
 
 function configState(daemon: Daemon): Check['state'] {

@@ -16,10 +16,12 @@ export function serverRoutes(daemon: Daemon): Routes {
     provider: server.provider ?? '',
     preset: server.preset ?? '',
     mode: server.provider === undefined ? '' : server.inject.mode,
+    ...(server.url === undefined ? {} : { transport: server.transport ?? 'streamable-http' }),
     allow: server.allow,
     ask: server.ask,
     pin: launcher.pin(name),
     sandbox: await daemon.sandbox.judge(server),
+    http: daemon.http.address === '' ? '' : `${daemon.http.address}/mcp/${name}`,
   })
   const views = (): Promise<ServerView[]> => Promise.all(Object.entries(entries()).map(([name, server]) => view(name, server)))
   const known = (name: string): void => {
@@ -57,6 +59,10 @@ export function serverRoutes(daemon: Daemon): Routes {
     updateServer: async (request) => {
       const name = nameIn(request)
       known(name)
+      if (entries()[name]?.url !== undefined)
+        throw new JitError('usage', `the server ${quote(name)} is a remote one: there is nothing to install and to pin`, {
+          hint: 'Whoever runs it updates it. `jit update` is for local servers.',
+        })
       const { registry } = updateServer.parse(request.body ?? {})
       const before = launcher.pin(name)
       const pin = await launcher.update(name, registry)
@@ -80,6 +86,11 @@ export function serverRoutes(daemon: Daemon): Routes {
       return explain(daemon, server, tool, args as JsonObject)
     },
   }
+}
+
+function sentTo({ configuration }: Daemon, name: string): { sent?: { header: string; origin: string } } {
+  const { url, inject } = configuration.current.loaded.config.servers[name] ?? {}
+  return url === undefined ? {} : { sent: { header: inject?.header?.name ?? 'Authorization', origin: new URL(url).origin } }
 }
 
 /** The decision for a call that is not made: nothing is minted, started or recorded. */
@@ -106,6 +117,7 @@ function explain(daemon: Daemon, server: string, tool: string, args: JsonObject)
       scope: { ...grant.scope },
       asks: provider?.asks?.(grant.scope),
       requests: grant.requests.map((rule) => rule.text),
+      ...sentTo(daemon, server),
       handedOver: /^(env|credentials)$/.test(daemon.configuration.current.loaded.config.servers[server]?.inject.mode ?? ''),
       ttl: Math.min(grant.ttl, provider?.maxTtl ?? Number.POSITIVE_INFINITY),
       lifetime: grant.lifetime,

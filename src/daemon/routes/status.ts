@@ -30,9 +30,11 @@ async function readStatus(daemon: Daemon): Promise<StatusView> {
     audit: { records: audit.head.seq, writable: audit.writable, head: audit.head.hash },
     leases: { live: count('live'), minting: count('minting'), outstanding: count('revoking', 'irrevocable'), lost: count('lost') },
     approvals: daemon.approvals.waiting().length,
-    sessions: daemon.sessions
-      .list()
-      .map(({ session, agent, human, connections }) => ({ session, agent: agent.name, pid: agent.pid, human, connections })),
+    http: daemon.http.address,
+    sessions: [
+      ...daemon.sessions.list(),
+      ...daemon.http.principals.list().map(({ principal, connections }) => ({ ...principal, connections })),
+    ].map(({ session, agent, human, connections }) => ({ session, agent: agent.name, pid: agent.pid, human, connections })),
     servers: await Promise.all(
       Object.entries(configuration.current.loaded.config.servers).map(async ([name, server]) => ({
         name,
@@ -52,6 +54,7 @@ function warningsOf(daemon: Daemon, problems: number, outstanding: number, seale
   if (daemon.sealer.state === 'sealed') warnings.push('the secret store is sealed: run `jit unseal`')
   if (!daemon.audit.writable) warnings.push('the trail cannot be written: calls are refused')
   for (const problem of daemon.audit.problems) warnings.push(`the trail was changed: ${problem}; run \`jit audit verify\``)
+  if (daemon.http.problem !== '') warnings.push(daemon.http.problem)
   const { broken } = daemon.configuration
   if (broken !== undefined) warnings.push(`the config in force is broken, so every call is denied: ${broken.message}`)
   if (problems > 0 && daemon.configuration.pending)

@@ -1,4 +1,6 @@
+import type { UpstreamRequest } from '../../audit/event.ts'
 import type { Lease } from '../../broker/types.ts'
+import type { JitError } from '../../core/errors.ts'
 import type { Id } from '../jsonrpc.ts'
 
 /** A request on its way to a server, beside its text. */
@@ -6,6 +8,8 @@ export interface Outgoing {
   readonly id: Id
   /** What the call was given, for servers whose every request carries its credential. Nothing keeps it past the request. */
   readonly lease: Lease | undefined
+  /** Of a governed call, which travels with its own lease or with none: told of each HTTP request that is made for it. */
+  readonly onRequest?: (request: UpstreamRequest) => void
 }
 
 /**
@@ -33,10 +37,15 @@ export interface Upstream {
 
 /** What an upstream tells its lane. */
 export interface UpstreamEvents {
-  /** `about`: the id (as JSON) of the request whose answer stream it came on, where the transport tells. */
-  onLine(line: Buffer, about?: string): void
+  /**
+   * `about`: the id (as JSON) of the request whose answer stream it came on, where the transport tells. True when the line was
+   * the answer to that request; an answer to any other does not count there.
+   */
+  onLine(line: Buffer, about?: string): boolean
   /** A line over the cap: how long it is, how it begins, and how it ends where that is known. */
   onTooLong(bytes: number, head: Buffer, tail?: Buffer): void
+  /** A request will get no answer, for this reason; the lane goes on. Says nothing of one that has been answered. */
+  onFailed(id: Id, error: JitError): void
   /** Once, when it is gone by itself: how (`exit code 1`), and its last words. */
   onEnd(how: string, lastWords: string): void
 }

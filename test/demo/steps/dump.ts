@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { jitJson } from '../../support/command.ts'
+import { descendantsOf } from '../../support/processes.ts'
 import type { Voice } from '../narrate.ts'
 import type { Stage } from '../../support/stage.ts'
 
@@ -14,11 +15,15 @@ export async function dumpServer(stage: Stage, voice: Voice): Promise<void> {
   voice.check(pids.length > 0, 'the server runs')
   const hashes = new Set(stage.github.tokens().map((token) => token.hash))
   for (const pid of pids) {
-    const { environment, command } = dump(pid)
-    voice.show('argv', command.replaceAll('\0', ' ').trim())
+    // In a sandbox the lane's own process is the box's; what was started in it counts too, and the last one is the server.
+    const all = [pid, ...(existsSync('/proc') ? descendantsOf(pid).map((found) => found.pid) : [])].map(dump)
+    const [server = dump(pid)] = all.slice(-1)
+    const environment = all.map((each) => each.environment).join('\0')
+    const command = all.map((each) => each.command).join('\0')
+    voice.show('argv', server.command.replaceAll('\0', ' ').trim())
     voice.show(
       'environment',
-      environment
+      server.environment
         .split('\0')
         .filter((line) => line !== '')
         .sort()
@@ -29,7 +34,7 @@ export async function dumpServer(stage: Stage, voice: Voice): Promise<void> {
     const real = candidates.filter((text) => hashes.has(createHash('sha256').update(text).digest('base64')))
     voice.fact(
       'environment',
-      environment
+      server.environment
         .split('\0')
         .filter((line) => line !== '')
         .map((line) => line.split('=')[0])

@@ -16,6 +16,7 @@ import {
   routes,
   serverView,
   statusView,
+  tokenView,
   verifyView,
 } from '../../../src/api/schema.ts'
 import { errorTable } from '../../../src/core/errors.ts'
@@ -127,6 +128,26 @@ const cases: Record<Exclude<RouteName, 'stop'>, Case> = {
     refused: [{ path: '/proposal_nobody/accept', body: {}, ...usage }],
   },
   rejectProposal: { path: '/proposal_nobody/reject', status: 404, answer: failure },
+  addToken: {
+    body: { name: 'cursor', hash: 'a'.repeat(64), servers: ['one'], life: 60_000 },
+    status: 200,
+    answer: tokenView,
+    refused: [
+      { body: { name: 'cursor', hash: 'b'.repeat(64) }, code: 'conflict' },
+      { body: { name: 'other', hash: 'a'.repeat(64) }, code: 'conflict' },
+      { body: { name: 'other', hash: 'b'.repeat(64), servers: ['nobody'] }, code: 'not-found' },
+      { body: { name: 'other', hash: 'jit_mcp_secret' }, ...usage },
+      { body: { name: 'a b', hash: 'b'.repeat(64) }, ...usage },
+      { body: { name: 'other', hash: 'b'.repeat(64), life: 0 }, ...usage },
+    ],
+  },
+  tokens: { status: 200, answer: z.array(tokenView).length(1) },
+  removeToken: {
+    path: '/cursor',
+    status: 200,
+    answer: z.object({ removed: z.literal('cursor') }),
+    refused: [{ path: '/cursor', code: 'not-found' }],
+  },
   leases: { status: 200, answer: z.array(leaseView) },
   revoke: {
     body: { all: true },

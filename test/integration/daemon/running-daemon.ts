@@ -38,8 +38,14 @@ export interface RunningDaemon {
 
 /** A folder with a config file; it goes away with the test. */
 export function makeHome(config = 'version: 1\n'): string {
-  const home = mkdtempSync(join(tmpdir(), 'jit-home-'))
+  const home = makeHomeFor(config)
   onTestFinished(() => rmSync(home, { recursive: true, force: true }))
+  return home
+}
+
+/** The same for what outlives a test (`beforeAll`); its owner removes it. */
+export function makeHomeFor(config: string): string {
+  const home = mkdtempSync(join(tmpdir(), 'jit-home-'))
   writeFileSync(join(home, 'jit.yaml'), config, { mode: 0o600 })
   return home
 }

@@ -22,6 +22,10 @@ interface Arguments {
   readonly repo?: string
   readonly item?: string
   readonly text?: string
+  /** `say` answers with so many characters. */
+  readonly size?: number
+  /** `raw` writes so many characters for PAD. */
+  readonly pad?: number
   readonly pages?: string[][]
   /** Method → what is answered beside `jsonrpc` and `id`; null: nothing is. */
   readonly answers?: Record<string, object | null>
@@ -32,6 +36,8 @@ interface Arguments {
   readonly exit?: number
   /** `fetch` asks once the tools were listed again. */
   readonly afterList?: boolean
+  /** `fetch` becomes a task of this id, and asks whenever the task's result is asked for. */
+  readonly asTask?: string
   readonly closeInput?: boolean
   readonly pauseInput?: boolean
   /** Leaves a process that holds the pipes: in its group, or in one of its own. */
@@ -43,6 +49,7 @@ const journal: string[] = []
 let listed = (): void => undefined
 let description = 'asks the upstream'
 let answers: Record<string, object | null> = {}
+let path = ''
 let pages = [['say', 'fetch', 'raw', 'journal', 'self', 'describe', 'hidden']]
 
 if (options.ignoreTerm) process.on('SIGTERM', () => process.stderr.write('SIGTERM is ignored\n'))
@@ -60,6 +67,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (scripted !== undefined) write({ jsonrpc: '2.0', id, ...scripted })
   else if (method === 'initialize') initialize(id, params.protocolVersion)
   else if (method === 'tools/list') list(id, Number(params.cursor ?? 0))
+  else if (method === 'tasks/result' && path !== '') void ask(path).then((found) => text(id, JSON.stringify(found)))
   else if (method === 'tools/call') void call(id, params.name ?? '', params.arguments ?? {})
   else answer(id, {})
 }
@@ -84,7 +92,7 @@ function list(id: Id, page: number): void {
 }
 
 async function call(id: Id, name: string, args: Arguments): Promise<void> {
-  if (name === 'say') return text(id, args.text ?? '')
+  if (name === 'say') return text(id, args.size === undefined ? (args.text ?? '') : 'x'.repeat(args.size))
   if (name === 'journal') return text(id, JSON.stringify(journal))
   if (name === 'self') return text(id, JSON.stringify({ pid: process.pid, early, env: process.env, argv: process.argv }))
   if (name === 'describe') {
@@ -94,6 +102,10 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
     return text(id, 'described')
   }
   if (name === 'fetch' && args.afterList === true) await new Promise<void>((resolve) => (listed = resolve))
+  if (name === 'fetch' && args.asTask !== undefined) {
+    path = `/repos/${args.repo}/${args.item}`
+    return answer(id, { task: { taskId: args.asTask, status: 'working' } })
+  }
   if (name === 'fetch') return text(id, JSON.stringify(await ask(`/repos/${args.repo}/${args.item}`)))
   if (name !== 'raw') return text(id, `no such tool: ${name}`)
   if (args.closeInput) {
@@ -107,7 +119,9 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
   }
   // Longer than a test may take: one that waits for it fails.
   if (args.background) spawn('sleep', ['90'], { stdio: 'inherit', detached: args.background === 'detached' }).unref()
-  const bytes = String(args.write ?? '').replaceAll('ID', JSON.stringify(id))
+  const bytes = String(args.write ?? '')
+    .replaceAll('ID', JSON.stringify(id))
+    .replaceAll('PAD', 'y'.repeat(args.pad ?? 0))
   for (let count = 0; count < (args.times ?? 1); count += 1) process[args.to ?? 'stdout'].write(bytes)
   if (args.exit !== undefined) process.stdout.write('', () => process.exit(args.exit))
   else if (args.answer !== false) text(id, args.answer ?? 'done')

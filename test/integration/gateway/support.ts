@@ -85,7 +85,7 @@ ${rows}`
 const facts: ProviderFacts = { kind: 'plain', origin, authentication: 'token', parseScope: (scope) => scope, checkField: () => undefined }
 
 /** The real gateway with the real policy, broker and egress, before children that misbehave; closed with the test. */
-export async function openBench(servers = plain): Promise<Bench> {
+export async function openBench(servers = plain, resultBytes = 100_000): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'jit-gateway-'))
   const clock = new FakeClock()
   const [store, sealer, log, provider] = [new MemoryStore(), new FakeSealer(), new MemoryLog(), new FakeUpstream(clock)]
@@ -94,12 +94,13 @@ export async function openBench(servers = plain): Promise<Bench> {
   const instance = provider.provider({ origin })
   const broker = createBroker({ store, audit, sealer, clock, log, mintTimeout, provider: () => instance })
   const approvals = createApprovals({ timeout: () => 60_000, clock, audit })
-  let loaded = load(servers)
+  let loaded = load(servers, resultBytes)
   const deps: GatewayDeps = {
     config: () => loaded.config,
     policy: () => loaded.policy,
     broker,
     egress: egress.egress,
+    network: egress.network,
     audit,
     approvals,
     children: store.children,
@@ -146,7 +147,7 @@ export async function openBench(servers = plain): Promise<Bench> {
     upstream,
     behaviour: {},
     launching: async () => undefined,
-    configure: (text) => void (loaded = load(text)),
+    configure: (text) => void (loaded = load(text, resultBytes)),
     async client(server = 'hostile') {
       const client = await Client.open(path, server)
       clients.push(client)
@@ -172,8 +173,8 @@ export async function openConnected(servers?: string): Promise<{ bench: Bench; c
   return { bench, client: await bench.connect() }
 }
 
-function load(servers: string) {
-  const text = `version: 1\nlimits: { resultBytes: 100000 }\nproviders:\n  acme: { kind: plain }\nservers:\n${servers}`
+function load(servers: string, resultBytes: number) {
+  const text = `version: 1\nlimits: { resultBytes: ${resultBytes} }\nproviders:\n  acme: { kind: plain }\nservers:\n${servers}`
   const loaded = loadConfig('jit.yaml', text, { kinds: new Map([['plain', z.strictObject({})]]), presets: () => undefined })
   return { config: loaded.config, policy: compilePolicy(loaded, new Map([['acme', facts]]), () => undefined) }
 }

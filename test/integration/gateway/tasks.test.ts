@@ -236,6 +236,18 @@ describe('a task with a lease', () => {
     expect(closes()).toMatchObject([{ result: 'aborted', lease: { provider: 'acme' } }])
   })
 
+  it('lets its server ask the upstream while it is at work, and no longer', async () => {
+    bench = await openBench(guarded())
+    client = await (await bench.client()).initialize('2025-11-25')
+    const task = { name: 'fetch', arguments: { repo: 'acme', item: '7', asTask: 't1' }, task: {} }
+    expect(await client.request('tools/call', task).answer).toMatchObject({ result: { task: { taskId: 't1' } } })
+    const result = async () => (await client.request('tasks/result', { taskId: 't1' }).answer).result?.content?.[0]?.text
+    expect(JSON.parse((await result()) ?? '')).toMatchObject({ status: 200 })
+    expect(closes()).toMatchObject([{ result: 'ok', requests: [{ method: 'GET', status: 200 }] }])
+    expect(JSON.parse((await result()) ?? '')).toMatchObject({ status: 403 })
+    expect(closes()).toHaveLength(1)
+  })
+
   it('ends with it', async () => {
     bench.configure(guarded())
     const write = `{"jsonrpc":"2.0","id":ID,"result":{"task":{"taskId":"t1","status":"working"}}}\n`

@@ -52,7 +52,10 @@ describe.skipIf(!usable)('a program in the sandbox', () => {
     const found = await answer(
       await playground.open(),
       `const dial = (port, host) => look(() => new Promise((resolve, reject) => net.connect({ port, host }).once('data', (part) => resolve(String(part))).once('error', reject)))
-       return { interfaces: Object.keys(os.networkInterfaces()), machine: await dial(${port}, '127.0.0.1'), six: await dial(${port}, '::1'),
+       const interfaces = Object.keys(os.networkInterfaces())
+       // Nothing may be dialled from the machine itself, should the box be broken.
+       if (interfaces.join() !== 'lo') return { interfaces }
+       return { interfaces, machine: await dial(${port}, '127.0.0.1'), six: await dial(${port}, '::1'),
          metadata: await dial(80, '169.254.169.254'), name: await look(() => dns.lookup('example.test')) }`,
     )
     server.close()

@@ -40,6 +40,21 @@ describe('a query', () => {
     )
   })
 
+  it('finds the calls of a trace, a turn or a tool use by its id', async () => {
+    const { log } = busyLog()
+    const id = '0af7651916cd43dd8448eb211c80319c'
+    const traces = [
+      { traceparent: `00-${id}-00f067aa0ba902b7-01` },
+      { 'vscode.requestId': 'turn 1' },
+      { 'vscode.requestId': id.slice(0, 31) },
+    ]
+    for (const trace of traces) log.append(Object.assign(event('traced'), { trace }))
+    const found = async (trace: string) => (await all(log.query({ trace }))).map((record) => Reflect.get(record, 'trace'))
+    expect(await found(id)).toEqual([traces[0]])
+    expect(await found('turn 1')).toEqual([traces[1]])
+    expect(await found('turn')).toEqual([])
+  })
+
   it('sees the trail as it was when it was asked', async () => {
     const { log } = busyLog()
     const asked = log.query({ limit: 2 })

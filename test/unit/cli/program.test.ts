@@ -10,7 +10,7 @@ import { JitError, toJitError } from '../../../src/core/errors.ts'
 import { plainKind } from './support.ts'
 
 const promised =
-  'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock audit approvals approve deny proposals config doctor'.split(
+  'login logout providers add update remove servers connect daemon stop status explain leases revoke seal unseal lock unlock token audit approvals approve deny proposals config doctor'.split(
     ' ',
   )
 
@@ -59,7 +59,10 @@ describe('the program', () => {
     for (const each of all(program)) each.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 80 })
     await program.parseAsync(['login', kind, '--help'], { from: 'user' }).catch(() => undefined)
     expect(help).toMatch(new RegExp(`^Usage: jit login ${kind} `))
-    for (const field of login) expect(help).toMatch(new RegExp(`^  ${flagOf(field)} (FILE|TEXT|NUMBER)`, 'm'))
+    for (const field of login) {
+      const shown = field.argument === true ? field.name.toUpperCase() : `${flagOf(field)} (FILE|TEXT|NUMBER)`
+      expect(help).toMatch(new RegExp(`^  ${shown}`, 'm'))
+    }
     for (const other of providers) if (other.kind !== kind) expect(help).not.toContain(`login ${other.kind} `)
     expect(help.replaceAll(/ \\\n +/g, ' ')).toContain(`$ jit login ${kind} ${example ?? 'with an example'}`)
     expect(help.split('\n').filter((line) => displayWidth(line) > 80)).toEqual([])

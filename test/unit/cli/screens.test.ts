@@ -208,6 +208,10 @@ describe('jit explain', () => {
     const { grant } = view
     if (grant === undefined) throw new TypeError('the view has a grant')
     expect(explanation({ ...view, grant: { ...grant, requests: [], handedOver: true } })).toContain('the server itself holds it')
+    const sent = { header: 'X-Api-Key', origin: 'https://mcp.acme.dev' }
+    expect(explanation({ ...view, grant: { ...grant, requests: [], sent } })).toContain(
+      'the call itself, to https://mcp.acme.dev, with the credential in X-Api-Key',
+    )
   })
 
   it('says when nothing goes upstream', () => {
@@ -239,6 +243,7 @@ describe('jit status', () => {
     audit: { records: 3, writable: true, head: 'h' },
     leases: { live: 1, minting: 0, outstanding: 0, lost: 0 },
     approvals: 0,
+    http: '',
     sessions: [],
     servers: [],
     warnings: [],

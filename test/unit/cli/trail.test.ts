@@ -52,6 +52,25 @@ describe('a line of the trail', () => {
     expect(trailLine(refused, false, undefined)).toContain('rogue tried GET https://a.example/x → refused: no call in flight')
   })
 
+  it.each([
+    [
+      { traceparent: '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01', tracestate: 'a=b' },
+      'trace 0af7651916cd43dd8448eb211c80319c',
+    ],
+    [{ baggage: 'a=b', 'vscode.requestId': 'r1' }, 'vscode.requestId r1'],
+  ])('says what the call is part of, as its client says', (trace, shown) => {
+    expect(trailLine({ ...call, trace }, false, undefined)).toMatch(new RegExp(`12 ms, ${shown}\\)$`))
+  })
+
+  it('shows what a server may not ask of the client, and what it may with --all', () => {
+    const detail = { method: 'sampling/createMessage', decision: 'deny', reason: 'server s may not use the client’s model' }
+    const asked = { type: 'client.asked', time: call.time, server: 's', detail }
+    expect(trailLine(asked, false, undefined)).toContain('s asked the client for sampling/createMessage → denied: server s may not')
+    const allowed = { ...asked, detail: { method: 'elicitation/create', decision: 'allow', origin: 'https://a.dev' } }
+    expect(trailLine(allowed, false)).toBe('')
+    expect(trailLine(allowed, true, undefined)).toContain('s asked the client for elicitation/create https://a.dev → allowed')
+  })
+
   it('keeps quiet about what only --all shows', () => {
     const issued = { type: 'lease.issued', time: call.time, call: 'call_1' }
     expect(trailLine(issued, false)).toBe('')

@@ -164,7 +164,28 @@ describe('the entry that jit add writes', () => {
     })
   })
 
+  it('of a remote server takes its credential in a header, with one scope for calls and lists', () => {
+    const url = 'https://mcp.acme.dev/mcp'
+    expect(entryOf([], options({ url }))).toEqual({ url, allow: [] })
+    expect(
+      entryOf(
+        [],
+        options({ url, provider: 'acme', transport: 'sse', scope: '{"scopes":["read"]}', header: 'X-Api-Key: ${token}', allow: ['a'] }),
+      ),
+    ).toEqual({
+      url,
+      transport: 'sse',
+      provider: 'acme',
+      inject: { mode: 'header', header: { name: 'X-Api-Key', value: '${token}' } },
+      scope: { scopes: ['read'] },
+      startup: { scope: { scopes: ['read'] } },
+      allow: ['a'],
+    })
+  })
+
   it.each([
+    ['a --scope that is no JSON', [], { url: 'https://a.example', scope: '{' }, '--scope is not JSON'],
+    ['a --header without a name', [], { url: 'https://a.example', header: 'x' }, '--header takes "Name: value", not "x"'],
     ['no command', [], {}, 'the command of the server is missing'],
     ['a command and an address', ['x'], { url: 'https://a.example' }, 'not both'],
     ['a --where without a value', ['x'], { where: ['owner'] }, '--where takes argument=value, not "owner"'],

@@ -90,6 +90,13 @@ describe('what changes between two configs', () => {
     ['a longer life for all', 'version: 1', 'version: 1\nttl: 1h', 'wider ttl: 5m → 1h'],
     ['an open origin', '[https://objects.dev]', '[https://objects.dev, https://x.dev]', 'wider servers.github.open:  → https://x.dev'],
     ['more lanes', 'ttl: 5m', 'ttl: 5m\n    lanes: 8', 'wider servers.github.lanes: 4 → 8'],
+    [
+      'one scope for what names none',
+      'ttl: 5m',
+      'ttl: 5m\n    scope: { metadata: true }',
+      'wider servers.github.scope:  → {"metadata":true}',
+    ],
+    ['another transport', 'ttl: 5m', 'ttl: 5m\n    transport: sse', 'other servers.github.transport:  → sse'],
     ['no isolation', 'ttl: 5m', 'ttl: 5m\n    isolation: none', 'wider servers.github.isolation: partition → none'],
     ['sampling', 'ttl: 5m', 'ttl: 5m\n    sampling: allow', 'wider servers.github.sampling: deny → allow'],
     ['another program', 'server.js', 'other.js', 'wider servers.github.run: ["node","server.js"] → ["node","other.js"]'],

@@ -8,6 +8,7 @@ import { findPaths } from '../../../src/config/paths.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import type { Logger } from '../../../src/core/types.ts'
 import { createApi } from '../../../src/daemon/api.ts'
+import { createHttp } from '../../../src/daemon/http.ts'
 import { composeParts } from '../../../src/daemon/parts.ts'
 import type { Daemon } from '../../../src/daemon/types.ts'
 import type { Gateway } from '../../../src/gateway/types.ts'
@@ -89,18 +90,24 @@ export async function openParts(options: { home?: string; config?: string } = {}
   const stopped: [string | undefined, string][] = []
   const gateway: Gateway = {
     accept: () => undefined,
+    open() {
+      throw new Error('no client comes here')
+    },
+    leave: () => undefined,
     lanes: () => [],
     lastError: () => '',
     pin: () => '',
     restart: async (server, reason) => void stopped.push([server, reason.code]),
     stop: async (server, reason) => void stopped.push([server, reason.code]),
   }
-  parts.attach(gateway)
+  const http = createHttp({ ...parts, gateway, endSession: () => undefined })
+  parts.attach(gateway, http)
   const daemon: Daemon = {
     ...parts,
     startedAt: clock.now(),
     gateway,
     sessions: createSessions(),
+    http,
     hardening: { memoryClosed: true, noCoreDumps: true },
     peerKnown: true,
     stop: () => undefined,

@@ -47,6 +47,12 @@ describe('readHeaders', () => {
     expect(readHeaders([...host, 'X-Vault-Wrap-TTL', '24h'], placeholder)).toMatchObject({ ok: true, headers: [] })
   })
 
+  it('lets no server log in to Vault by itself within a request, or past its policies', () => {
+    const names = ['X-Vault-Inline-Auth-Path', 'x_vault_inline_auth_parameter_role', 'X-Vault-Policy-Override', 'X-Vault-Request']
+    const reading = readHeaders([...host, ...names.flatMap((name) => [name, 'x'])], placeholder)
+    expect(reading.ok && [...reading.steering]).toEqual(names.slice(0, 3).map((name) => name.toLowerCase()))
+  })
+
   it('finds what only a rule that names it lets through', () => {
     const names = ['X-Amz-Acl', 'x-amz-date', 'x-amz-meta-a', 'X-Ms-Copy-Source', 'Sudo', 'Destination', 'Accept']
     const raw = [...host, ...names.flatMap((name) => [name, 'x'])]

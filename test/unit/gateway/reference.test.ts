@@ -33,7 +33,11 @@ describe('a request that names what policy may hide', () => {
     ['a completion for neither', 'completion/complete', {}, -32602],
   ])('is refused: %s', (_, method, params, code) => {
     expect(refuseReference(request(7, method, params), server, '2025-11-25')).toMatchObject({ id: 7, error: { code } })
-    expect(refuseReference(request(7, method, params), server, '2026-07-28')).toMatchObject({ id: 7, error: { code: -32602 } })
+    const gone = method === 'resources/subscribe'
+    expect(refuseReference(request(7, method, params), server, '2026-07-28')).toMatchObject({
+      id: 7,
+      error: { code: gone ? -32601 : -32602 },
+    })
     expect(refuseReference(request(7, method, params), undefined, '')).toBeDefined()
   })
 })

@@ -1,0 +1,81 @@
+import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { decodeKey, endOfString } from '../scan.ts'
+
+/** Above this no error of a server is looked for: it would be a result. */
+const errorCap = 64 * 1024
+
+/** The code of an answer that is an error; undefined for a result. */
+export function errorCode(line: string): number | undefined {
+  if (line.length > errorCap || !line.includes('"error"')) return undefined
+  const { error } = parseLine(line)
+  const code = isJsonObject(error) ? error['code'] : undefined
+  return typeof code === 'number' ? code : undefined
+}
+
+/** HTTP status of an answer of 2026-07-28 that comes alone: what belongs to the transport has one of its own, all else is content. */
+export function statusOf(line: string): number {
+  switch (errorCode(line)) {
+    case -32700:
+    case -32600:
+    case -32020:
+    case -32021:
+    case -32022:
+      return 400
+    case -32601:
+      return 404
+    default:
+      return 200
+  }
+}
+
+/** The answer under another id; both as JSON. The line is JSON, and holds its id once. */
+export function withId(line: string, from: string, to: string): string {
+  const head = `{"jsonrpc":"2.0","id":${from},`
+  if (line.startsWith(head)) return `{"jsonrpc":"2.0","id":${to},${line.slice(head.length)}`
+  const tail = `,"jsonrpc":"2.0","id":${from}}`
+  if (line.endsWith(tail)) return `${line.slice(0, -tail.length)},"jsonrpc":"2.0","id":${to}}`
+  const place = placeOfId(line)
+  return place === undefined ? line : `${line.slice(0, place.start)}${to}${line.slice(place.end)}`
+}
+
+/** Where the value of the outermost `id` stands; it is a text or a number. */
+function placeOfId(line: string): { start: number; end: number } | undefined {
+  let depth = 0
+  let expectKey = false
+  for (let index = 0; index < line.length; index += 1) {
+    const code = line.charCodeAt(index)
+    if (code === 0x22) {
+      const start = index
+      index = endOfString(line, start)
+      if (!expectKey) continue
+      expectKey = false
+      if (decodeKey(line.slice(start + 1, index)) !== 'id') continue
+      const value = /^\s*:\s*("(?:[^"\\]|\\.)*"|[^\s,}]+)/.exec(line.slice(index + 1, index + 3000))
+      if (value?.[1] === undefined) return undefined
+      const end = index + 1 + value[0].length
+      return { start: end - value[1].length, end }
+    } else if (code === 0x7b || code === 0x5b) {
+      depth += 1
+      expectKey = depth === 1
+    } else if (code === 0x7d || code === 0x5d) depth -= 1
+    else if (code === 0x2c) expectKey = depth === 1
+  }
+  return undefined
+}
+
+/** The line with other values of some of its `params`. */
+export function withParams(value: JsonObject, change: Readonly<Record<string, Json>>): string {
+  const params = isJsonObject(value['params']) ? value['params'] : {}
+  return JSON.stringify({ ...value, params: { ...params, ...change } })
+}
+
+/** A line that jit wrote or has read before. */
+export function parseLine(line: string): JsonObject {
+  const value: unknown = JSON.parse(line)
+  return isJsonObject(value) ? value : {}
+}
+
+export function metaOf(holder: Json | undefined): JsonObject {
+  const meta = isJsonObject(holder) ? holder['_meta'] : undefined
+  return isJsonObject(meta) ? meta : {}
+}

@@ -1,0 +1,112 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { quote } from '../../core/errors.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import type { Message } from '../jsonrpc.ts'
+import { metaKeys } from './post.ts'
+
+/** JSON-RPC error of the protocol itself, answered with HTTP status 400. */
+export interface Mismatch {
+  readonly code: -32020 | -32602
+  readonly message: string
+}
+
+/** Where an argument of a tool is to be seen in a header as well (`x-mcp-header` of its schema). */
+export interface MirroredArgument {
+  readonly path: readonly string[]
+  /** Lower case, with `mcp-param-`. */
+  readonly header: string
+}
+
+/** Method → what its `Mcp-Name` repeats. */
+const named: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+}
+
+/**
+ * A request of 2026-07-28: its headers against its body (section "Server Validation" of Streamable HTTP). Policy reads the body
+ * alone; this keeps whoever read the headers on the way from having seen another request.
+ */
+export function checkMetadata(
+  { method, params }: Message & { readonly kind: 'request' },
+  headers: IncomingHttpHeaders,
+  mirrored: readonly MirroredArgument[],
+): Mismatch | undefined {
+  const meta = isJsonObject(params['_meta']) ? params['_meta'] : {}
+  const missing = [metaKeys.version, metaKeys.capabilities].filter((key) => meta[key] === undefined)
+  const version = headers['mcp-protocol-version']
+  if (missing.length > 0) return { code: -32602, message: `Invalid params: _meta lacks ${missing.join(' and ')}` }
+  if (version !== meta[metaKeys.version]) return disagree('MCP-Protocol-Version', version, meta[metaKeys.version])
+  if (headers['mcp-method'] !== method) return disagree('Mcp-Method', headers['mcp-method'], method)
+  return checkName(method, params, headers) ?? checkArguments(params['arguments'], headers, mirrored)
+}
+
+function checkName(method: string, params: JsonObject, headers: IncomingHttpHeaders): Mismatch | undefined {
+  const field = Object.hasOwn(named, method) ? named[method] : undefined
+  const value = field === undefined ? undefined : params[field]
+  if (typeof value !== 'string') return undefined
+  const header = textOf(headers['mcp-name'])
+  return header === value ? undefined : disagree('Mcp-Name', headers['mcp-name'], value)
+}
+
+function checkArguments(args: Json | undefined, headers: IncomingHttpHeaders, mirrored: readonly MirroredArgument[]): Mismatch | undefined {
+  for (const { path, header } of mirrored) {
+    const value = path.reduce<Json | undefined>((at, key) => (isJsonObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), args)
+    if (value === undefined || value === null || typeof value === 'object') continue
+    const shown = headers[header]
+    const text = textOf(shown)
+    const same = typeof value === 'number' ? /^-?\d+(\.\d+)?$/.test(text ?? '') && Number(text) === value : text === String(value)
+    if (!same) return disagree(header, shown, value)
+  }
+  return undefined
+}
+
+const sentinel = { before: '=?base64?', after: '?=' }
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/** A header's value as it was meant; undefined when it is none that a client may send. */
+export function textOf(value: string | string[] | undefined): string | undefined {
+  if (typeof value !== 'string' || !/^[\t\x20-\x7e]*$/.test(value)) return undefined
+  if (!value.startsWith(sentinel.before) || !value.endsWith(sentinel.after)) return value
+  const inner = value.slice(sentinel.before.length, -sentinel.after.length)
+  if (!base64.test(inner)) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(inner, 'base64'))
+  } catch {
+    return undefined
+  }
+}
+
+/** The arguments that each tool of a list mirrors. What is not reached by `properties` alone is none: clients refuse such tools. */
+export function mirroredIn(tools: Json | undefined): Map<string, readonly MirroredArgument[]> {
+  const found = new Map<string, readonly MirroredArgument[]>()
+  for (const tool of Array.isArray(tools) ? tools : []) {
+    if (!isJsonObject(tool) || typeof tool['name'] !== 'string') continue
+    const mirrored = [...declarations(tool['inputSchema'], [])]
+    if (mirrored.length > 0) found.set(tool['name'], mirrored)
+  }
+  return found
+}
+
+const deepest = 16
+
+function* declarations(schema: Json | undefined, path: readonly string[]): Iterable<MirroredArgument> {
+  if (!isJsonObject(schema) || path.length > deepest) return
+  const name = schema['x-mcp-header']
+  if (typeof name === 'string' && path.length > 0 && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
+    yield { path, header: `mcp-param-${name.toLowerCase()}` }
+  const { properties } = schema
+  if (!isJsonObject(properties)) return
+  for (const [key, below] of Object.entries(properties)) yield* declarations(below, [...path, key])
+}
+
+function disagree(header: string, shown: string | string[] | undefined, body: Json | undefined): Mismatch {
+  return {
+    code: -32020,
+    message: `Header mismatch: ${header} is ${shown === undefined ? 'missing' : quote(shown)}, the body says ${quote(body)}`,
+  }
+}

@@ -1,0 +1,26 @@
+import type { Lease } from '../../broker/types.ts'
+import type { Injection } from '../../config/schema.ts'
+import { JitError, quote } from '../../core/errors.ts'
+
+const bearer = { name: 'Authorization', value: 'Bearer ${token}' }
+
+/**
+ * Mode header: name and value of the header that carries the credential of one request to a remote server. Throws JitError
+ * `server.unauthorized` when the credential has no such part, or one that no header carries.
+ */
+export function credentialHeader(
+  { header = bearer }: Pick<Injection, 'header'>,
+  { provider, secrets }: Lease,
+): [name: string, value: string] {
+  const value = header.value.replace(/\$\{([a-zA-Z_]+)\}/g, (_, part: string) => {
+    const secret = Object.hasOwn(secrets, part) ? secrets[part] : undefined
+    if (secret === undefined)
+      throw new JitError('server.unauthorized', `a credential of ${quote(provider)} has no part ${quote(part)}`, {
+        hint: `Its parts are ${Object.keys(secrets).join(', ')}: name one of them under \`inject: { header: { value } }\`.`,
+      })
+    return secret.reveal()
+  })
+  if (!/^[\x20-\x7e]+$/.test(value))
+    throw new JitError('server.unauthorized', `a credential of ${quote(provider)} holds characters that no header carries`)
+  return [header.name, value]
+}

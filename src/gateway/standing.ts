@@ -1,0 +1,75 @@
+import type { UpstreamRequest } from '../audit/event.ts'
+import type { Lease } from '../broker/types.ts'
+import { Ending } from './ending.ts'
+import { beginStartup, type Startup } from './startup.ts'
+import type { GatewayDeps } from './types.ts'
+
+/** Requests that one record of `$startup` names. */
+const requestCap = 200
+
+/**
+ * The credential of what happens around calls in one lane of a remote server: its handshake, its lists, its own stream. It is
+ * acquired when something needs it, held until it ends, and then acquired anew.
+ */
+export class Standing {
+  readonly #deps: GatewayDeps
+  readonly #server: string
+  readonly #lane: string
+  readonly #ending = new Ending()
+  #startup: Startup | undefined
+  #starting: Promise<Startup | undefined> | undefined
+  #requests = 0
+  #over = false
+
+  constructor(deps: GatewayDeps, server: string, lane: string) {
+    this.#deps = deps
+    this.#server = server
+    this.#lane = lane
+  }
+
+  /** False when `startup:` says nothing: then such requests travel without a credential. */
+  get configured(): boolean {
+    return this.#deps.policy().servers.get(this.#server)?.startup !== undefined
+  }
+
+  /** The one that is held; undefined when there is none at the moment. */
+  get held(): Lease | undefined {
+    const lease = this.#startup?.call.lease
+    return lease?.signal.aborted === true ? undefined : lease
+  }
+
+  /** The one that is held, or a new one; undefined when none is configured. Throws what `acquire` of the broker throws. */
+  async lease(): Promise<Lease | undefined> {
+    if (this.held !== undefined || !this.configured || this.#over) return this.held
+    this.#starting ??= this.#begin().finally(() => (this.#starting = undefined))
+    return (await this.#starting)?.call.lease
+  }
+
+  /** A request was made with it. */
+  onRequest(request: UpstreamRequest): void {
+    this.#requests += 1
+    if (this.#requests <= requestCap) this.#startup?.call.onRequest(request)
+  }
+
+  /** Gives it back. */
+  end(): void {
+    this.#over = true
+    this.#drop()
+  }
+
+  async #begin(): Promise<Startup | undefined> {
+    const startup = await beginStartup(this.#deps, this.#server, this.#lane, this.#ending.signal)
+    if (startup === undefined) return undefined
+    this.#startup = startup
+    this.#requests = 0
+    if (this.#over) this.#drop()
+    else startup.call.lease.signal.addEventListener('abort', () => (this.#startup === startup ? this.#drop() : undefined), { once: true })
+    return startup
+  }
+
+  #drop(): void {
+    const startup = this.#startup
+    this.#startup = undefined
+    startup?.end()
+  }
+}

@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../../../core/clock.ts'
+
+const discardCap = 64 * 1024
+const discardFor = 1000
+const wordsCap = 64 * 1024
+
+/** Reads what nobody wants, so that the connection can be kept; ends it when that takes long. */
+export function discard(response: IncomingMessage, clock: Clock): void {
+  let size = 0
+  const cancel = clock.after(discardFor, () => response.destroy())
+  response.removeAllListeners('data')
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > discardCap) response.destroy()
+  })
+  response.once('close', cancel)
+  response.resume()
+}
+
+/** The body of a refusal, as far as it is looked at; one that takes long is cut there. Never rejects. */
+export function readRefusal(response: IncomingMessage, clock: Clock, timeout: number, done: (body: Buffer) => void): void {
+  const pieces: Buffer[] = []
+  let size = 0
+  let over = false
+  const end = (): void => {
+    if (over) return
+    over = true
+    cancel()
+    done(Buffer.concat(pieces))
+    if (!response.complete) response.destroy()
+  }
+  const cancel = clock.after(timeout, end)
+  response.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size <= wordsCap) pieces.push(chunk)
+    else end()
+  })
+  response.once('end', end)
+  response.once('close', end)
+  response.resume()
+}
+
+/** What people can read of it, in one line. */
+export function wordsOf(response: IncomingMessage, body: Buffer): string {
+  const type = response.headers['content-type'] ?? ''
+  if (!/^(text\/plain|application\/(.*\+)?json)\b/i.test(type) || !/^(identity)?$/i.test(response.headers['content-encoding'] ?? ''))
+    return ''
+  return body.toString('utf8', 0, 2000).replaceAll(/\s+/g, ' ').trim()
+}

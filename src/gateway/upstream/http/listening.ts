@@ -1,0 +1,168 @@
+import type { IncomingMessage } from 'node:http'
+import type { Lease } from '../../../broker/types.ts'
+import { type JitError, toJitError } from '../../../core/errors.ts'
+import { Ending } from '../../ending.ts'
+import { credentialHeader } from '../../inject/header.ts'
+import { formOf, isAnswer, readAnswer } from './answer.ts'
+import { discard } from './body.ts'
+import type { RemoteOptions } from './remote.ts'
+import { HttpRequest } from './request.ts'
+
+export interface ListeningHost {
+  readonly options: RemoteOptions
+  readonly url: URL
+  readonly isPaused: boolean
+  headers(): string[]
+  /** The server does not know the session any more. */
+  lost(): void
+}
+
+const firstWait = 1000
+const longestWait = 60_000
+
+/** The stream on which a server says what belongs to no request. One that breaks off is asked for again, ever later. */
+export class Listening {
+  readonly #host: ListeningHost
+  #ending = new Ending()
+  #http: HttpRequest | undefined
+  #response: IncomingMessage | undefined
+  #lastId = ''
+  #retry = firstWait
+  #tries = 0
+  #cancelWait: () => void = () => undefined
+  #state: 'waiting' | 'open' | 'cut' | 'closed' = 'waiting'
+
+  constructor(host: ListeningHost) {
+    this.#host = host
+  }
+
+  /** The client said something: a stream whose credential was taken away may be asked for again. */
+  wake(): void {
+    if (this.#state === 'cut') this.open()
+  }
+
+  open(): void {
+    if (this.#state === 'closed' || this.#state === 'open') return
+    this.#state = 'open'
+    this.#host.options.standing.lease().then(
+      (lease) => this.#ask(lease),
+      (error: unknown) => this.#later(toJitError(error)),
+    )
+  }
+
+  pause(): void {
+    this.#response?.pause()
+  }
+
+  resume(): void {
+    this.#response?.resume()
+  }
+
+  close(): void {
+    this.#state = 'closed'
+    this.#cancelWait()
+    this.#drop()
+  }
+
+  #ask(lease: Lease | undefined): void {
+    if (this.#state === 'closed') return
+    const { options, url } = this.#host
+    let credential: readonly string[] = []
+    try {
+      if (lease !== undefined) credential = credentialHeader(options.inject, lease)
+    } catch (error) {
+      return this.#later(toJitError(error))
+    }
+    this.#ending = new Ending()
+    this.#ending.on((reason) => this.#cut(reason))
+    if (lease !== undefined) this.#ending.follow(lease.signal)
+    if (this.#state !== 'open') return
+    const started = options.clock.monotonic()
+    const report = (status: number): void => {
+      const made = { method: 'GET', url: `${url.origin}${url.pathname}`, status, requestId: '', took: options.clock.monotonic() - started }
+      if (lease !== undefined) options.standing.onRequest(made)
+    }
+    this.#http = new HttpRequest({
+      network: options.network,
+      clock: options.clock,
+      url,
+      method: 'GET',
+      headers: [
+        'Accept',
+        'text/event-stream',
+        ...this.#host.headers(),
+        ...(this.#lastId === '' ? [] : ['Last-Event-ID', this.#lastId]),
+        ...credential,
+      ],
+      timeout: options.network.timeout,
+      replayable: true,
+      onHead: (response) => {
+        report(response.statusCode ?? 0)
+        this.#answered(response)
+      },
+      onError: (error) => {
+        report(0)
+        this.#later(toJitError(error))
+      },
+    })
+  }
+
+  #answered(response: IncomingMessage): void {
+    const { options, isPaused } = this.#host
+    const status = response.statusCode ?? 0
+    if (status === 200 && formOf(response) === 'stream') {
+      this.#response = response
+      if (isPaused) response.pause()
+      return readAnswer(response, 'stream', {
+        cap: options.cap(),
+        onLine: (line) => {
+          this.#tries = 0
+          if (this.#response !== response) return
+          // Each answer belongs on its request's own stream.
+          if (isAnswer(line)) options.warn('answer on a stream of no request dropped', () => '')
+          else options.onLine(line)
+        },
+        // No request waits for anything that comes here.
+        onTooLong: (bytes) => options.warn('event over the cap dropped', () => `${bytes} bytes`),
+        onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
+        onEnd: (lastId) => {
+          if (lastId !== '') this.#lastId = lastId
+          if (this.#response === response) this.#later(undefined)
+        },
+      })
+    }
+    discard(response, options.clock)
+    if (status === 404) this.#host.lost()
+    // Most servers have no such stream (405), and one that refuses it will go on doing so.
+    if (status < 500) {
+      if (status !== 405) options.log.info('no stream of a remote server', { server: options.server, status })
+      return this.close()
+    }
+    this.#later(undefined)
+  }
+
+  #later(error: JitError | undefined): void {
+    if (this.#state !== 'open') return
+    this.#drop()
+    const { options } = this.#host
+    if (error !== undefined) options.log.info('stream of a remote server not opened', { server: options.server, error: error.message })
+    const wait = Math.min(longestWait, this.#retry * 2 ** this.#tries)
+    this.#tries = Math.min(this.#tries + 1, 16)
+    this.#state = 'waiting'
+    this.#cancelWait = options.clock.after(wait, () => this.open())
+  }
+
+  /** With its credential: one that was taken away is not asked for again unless somebody uses the lane. */
+  #cut(reason: JitError): void {
+    if (reason.code === 'lease.expired') return this.#later(undefined)
+    this.#drop()
+    if (this.#state === 'open') this.#state = 'cut'
+  }
+
+  #drop(): void {
+    this.#ending.unfollow()
+    this.#response = undefined
+    this.#http?.destroy()
+    this.#http = undefined
+  }
+}

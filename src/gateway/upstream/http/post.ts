@@ -1,0 +1,303 @@
+import type { IncomingMessage } from 'node:http'
+import type { Lease } from '../../../broker/types.ts'
+import { JitError, toJitError } from '../../../core/errors.ts'
+import { scalarJson } from '../../../core/json.ts'
+import { Ending } from '../../ending.ts'
+import { credentialHeader } from '../../inject/header.ts'
+import { answerIn, type Form, formOf, readAnswer } from './answer.ts'
+import { discard, readRefusal, wordsOf } from './body.ts'
+import type { Outgoing } from '../upstream.ts'
+import type { OutgoingMessage } from './outgoing-message.ts'
+import { noAnswer, refusedWith, unavailable } from './refusals.ts'
+import type { RemoteOptions } from './remote.ts'
+import { HttpRequest } from './request.ts'
+
+/** What a message needs of the conversation that it is part of. */
+export interface PostHost {
+  readonly options: RemoteOptions
+  /** Where messages go. */
+  readonly url: URL
+  /** While the client is behind, no body flows. */
+  readonly isPaused: boolean
+  /** Answers come on another stream, and what answers a POST says only that it was taken. */
+  readonly answersElsewhere: boolean
+  /** Names and values, in turn, of what the protocol wants beside this message; without one, for a stream of the server. */
+  headers(message?: OutgoingMessage): string[]
+  /** The head of an answer in the 200s. Throws JitError when it cannot be one. */
+  accepted(message: OutgoingMessage, response: IncomingMessage): void
+  /** A message that came. Answers what `UpstreamEvents.onLine` does. */
+  heard(message: OutgoingMessage, line: Buffer): boolean
+  /** The server does not know the session (404). True: the conversation is over, and all that runs of it. */
+  lost(message: OutgoingMessage): boolean
+  /** A request was refused with that status, and without an answer. True: the conversation goes on another way. */
+  divert(message: OutgoingMessage, status: number): boolean
+  /** It has left this process, or never will. */
+  taken(post: Post): void
+  /** Nothing comes of it any more. */
+  over(post: Post): void
+}
+
+/** How long an answer's head may take, in milliseconds: servers that answer with JSON send it when the tool is done. As `fetch` does. */
+const answerTimeout = 300_000
+const resumeAfter = 1000
+const longestWait = 60_000
+/** Resumptions one after the other that brought nothing. */
+const resumeTries = 5
+
+/** One message to a remote server, and the answer to it: a POST, and where its stream breaks off the GETs that resume it. */
+export class Post {
+  readonly message: OutgoingMessage
+  /** The id of its request as JSON; empty for other messages. */
+  readonly key: string
+  readonly #host: PostHost
+  readonly #ending = new Ending()
+  #http: HttpRequest | undefined
+  #response: IncomingMessage | undefined
+  #lease: Lease | undefined
+  #over = false
+  #lastId = ''
+  #retry = resumeAfter
+  #tries = 0
+  /** Tells the trail of an HTTP request under way, of which nothing came. */
+  #unreported: (() => void) | undefined
+  #cancelWait: () => void = () => undefined
+
+  constructor(host: PostHost, message: OutgoingMessage) {
+    this.#host = host
+    this.message = message
+    this.key = message.request === undefined ? '' : scalarJson(message.request.id)
+  }
+
+  /** Sends it; a governed call's with that call's lease, all others with what `startup:` gives. */
+  send(): void {
+    const { request } = this.message
+    const { standing } = this.#host.options
+    if (request !== undefined && isGoverned(request)) return this.#post(request.lease)
+    const { held } = standing
+    if (held !== undefined || !standing.configured) return this.#post(held)
+    standing.lease().then(
+      (lease) => this.#post(lease),
+      (error: unknown) => this.#fail(toJitError(error)),
+    )
+  }
+
+  /** Nobody waits for an answer any more: what runs of it ends. */
+  cancel(): void {
+    this.#finish()
+    this.#http?.destroy()
+  }
+
+  pause(): void {
+    if (!this.#over) this.#response?.pause()
+  }
+
+  resume(): void {
+    if (!this.#over) this.#response?.resume()
+  }
+
+  #post(lease: Lease | undefined): void {
+    if (this.#over) return
+    const { message } = this
+    this.#lease = lease
+    // A governed call ends with its lease by itself.
+    if (lease !== undefined && message.request?.onRequest === undefined) {
+      this.#ending.on((reason) => this.#fail(reason))
+      this.#ending.follow(lease.signal)
+    }
+    this.#request('POST', ['Content-Type', 'application/json', 'Accept', 'application/json, text/event-stream'], (response) =>
+      this.#answered(response),
+    )
+  }
+
+  #request(method: 'POST' | 'GET', headers: readonly string[], onHead: (response: IncomingMessage) => void): void {
+    const { options, url } = this.#host
+    const { message } = this
+    const started = options.clock.monotonic()
+    const report = (status: number, requestId: string): void => {
+      this.#unreported = undefined
+      if (this.#lease === undefined) return
+      const made = { method, url: `${url.origin}${url.pathname}`, status, requestId, took: options.clock.monotonic() - started }
+      if (message.request !== undefined && isGoverned(message.request)) message.request.onRequest?.(made)
+      else options.standing.onRequest(made)
+    }
+    let credential: readonly string[] = []
+    try {
+      if (this.#lease?.signal.aborted === true) throw this.#lease.signal.reason
+      if (this.#lease !== undefined) credential = credentialHeader(options.inject, this.#lease)
+    } catch (error) {
+      return this.#fail(toJitError(error))
+    }
+    this.#unreported = () => report(0, '')
+    this.#http = new HttpRequest({
+      network: options.network,
+      clock: options.clock,
+      url,
+      method,
+      headers: [...headers, ...this.#host.headers(message), ...credential],
+      ...(method === 'POST' ? { body: message.bytes } : {}),
+      timeout:
+        message.request === undefined || method === 'GET' ? options.network.timeout : Math.max(answerTimeout, options.network.timeout),
+      // Whether a call took effect is unknown when its connection breaks.
+      replayable: method === 'GET' || message.request?.onRequest === undefined,
+      onTaken: () => this.#host.taken(this),
+      onHead: (response) => {
+        report(response.statusCode ?? 0, requestIdOf(response, options.scrub))
+        if (this.#over) return void response.destroy()
+        this.#response = response
+        onHead(response)
+      },
+      onError: (error) => {
+        report(0, '')
+        this.#fail(noAnswer(options.server, error))
+      },
+    })
+  }
+
+  #answered(response: IncomingMessage): void {
+    const { message } = this
+    const { server } = this.#host.options
+    const status = response.statusCode ?? 0
+    if (status < 200 || status >= 300) return this.#refused(response)
+    try {
+      this.#host.accepted(message, response)
+    } catch (error) {
+      this.#fail(toJitError(error))
+      return void response.destroy()
+    }
+    if (message.request === undefined || this.#host.answersElsewhere) return this.#finish()
+    const form = formOf(response)
+    if (status === 202 || status === 204)
+      return this.#fail(unavailable(`server ${server} answered a request with ${status}, which holds no answer`))
+    if (form === 'other') {
+      this.#fail(
+        unavailable(`server ${server} answered with what is neither JSON nor an event stream (${kindOf(response)})`, {
+          hint: `Check that \`servers.${server}.url\` is the address of an MCP server.`,
+        }),
+      )
+      return void response.destroy()
+    }
+    this.#read(response, form)
+  }
+
+  #read(response: IncomingMessage, form: Exclude<Form, 'other'>): void {
+    const { options, isPaused } = this.#host
+    if (isPaused) response.pause()
+    readAnswer(response, form, {
+      cap: options.cap(),
+      onLine: (line) => {
+        this.#tries = 0
+        if (!this.#over && this.#host.heard(this.message, line)) this.#finish()
+      },
+      onTooLong: (bytes) => {
+        if (this.#over) return
+        const hint = 'Raise `limits.resultBytes` if it is meant.'
+        this.#fail(
+          new JitError('message.too-large', `server ${options.server} answered with ${bytes} bytes; the cap is ${options.cap()}`, { hint }),
+        )
+      },
+      onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
+      onEnd: (lastId, whole) => {
+        if (lastId !== '' && lastId !== this.#lastId) this.#tries = 0
+        if (lastId !== '') this.#lastId = lastId
+        this.#ended(whole)
+      },
+    })
+  }
+
+  /** The stream is over without an answer: the server keeps it for whoever names the last event, or it is lost. */
+  #ended(whole: boolean): void {
+    if (this.#over) return
+    const { options } = this.#host
+    this.#response = undefined
+    if (this.#lastId === '' || this.message.revision !== undefined || this.#tries >= resumeTries)
+      return this.#fail(
+        unavailable(`server ${options.server} ${whole ? 'ended its answer without answering' : 'broke off in the middle of its answer'}`, {
+          hint: 'Whether the call took effect there is unknown: look there before you call again.',
+        }),
+      )
+    const wait = Math.min(longestWait, this.#retry * 2 ** this.#tries)
+    this.#tries += 1
+    this.#cancelWait = options.clock.after(wait, () =>
+      this.#request('GET', ['Accept', 'text/event-stream', 'Last-Event-ID', this.#lastId], (response) => this.#resumed(response)),
+    )
+  }
+
+  #resumed(response: IncomingMessage): void {
+    const status = response.statusCode ?? 0
+    if (status === 200 && formOf(response) === 'stream') return this.#read(response, 'stream')
+    if (status >= 200 && status < 300) {
+      response.destroy()
+      return this.#ended(true)
+    }
+    this.#refused(response)
+  }
+
+  #refused(response: IncomingMessage): void {
+    const { options, url } = this.#host
+    const { request } = this.message
+    const status = response.statusCode ?? 0
+    readRefusal(response, options.clock, options.network.timeout, (body) => {
+      if (this.#over || (knowsNoSession(status, body) && this.#host.lost(this.message))) return
+      const line = request === undefined || status === 401 || status === 403 ? undefined : answerIn(body, request.id)
+      if (line !== undefined && this.#host.heard(this.message, line)) return this.#finish()
+      if (line === undefined && this.#host.divert(this.message, status)) return this.cancel()
+      const words = options.scrub(wordsOf(response, body)).slice(0, 300)
+      this.#fail(
+        refusedWith(response, {
+          server: options.server,
+          url,
+          provider: this.#lease?.provider,
+          governed: request?.onRequest !== undefined,
+          words,
+        }),
+      )
+    })
+  }
+
+  #fail(error: JitError): void {
+    if (this.#over) return
+    const { options } = this.#host
+    this.#finish()
+    this.#http?.destroy()
+    if (this.message.request !== undefined) options.onFailed(this.message.request.id, error)
+    else
+      options.log.warn('message to a remote server not taken', {
+        server: options.server,
+        method: this.message.method,
+        error: error.message,
+      })
+  }
+
+  /** What comes behind the answer is not heard. */
+  #finish(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#cancelWait()
+    this.#ending.unfollow()
+    this.#unreported?.()
+    this.#lease = undefined
+    if (this.#response !== undefined) discard(this.#response, this.#host.options.clock)
+    this.#host.over(this)
+  }
+}
+
+/** What goes on about a call, as its task does, has that call's lease without being told of its requests. */
+function isGoverned({ lease, onRequest }: Outgoing): boolean {
+  return onRequest !== undefined || lease !== undefined
+}
+
+/** 404 as the specification says, or 400 with words about it: so do many servers that are made after the SDK's example. */
+function knowsNoSession(status: number, body: Buffer): boolean {
+  return status === 404 || (status === 400 && /"message"\s*:\s*"[^"]{0,100}\bsession\b/i.test(body.toString('latin1', 0, 2000)))
+}
+
+function kindOf({ headers }: IncomingMessage): string {
+  const coding = headers['content-encoding']
+  return JSON.stringify((coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
+}
+
+/** It goes into the trail: a server that echoes what it got must not put it there. */
+function requestIdOf({ headers }: IncomingMessage, scrub: (text: string) => string): string {
+  const found = headers['x-request-id'] ?? headers['x-github-request-id']
+  return typeof found === 'string' ? scrub(found).slice(0, 200) : ''
+}

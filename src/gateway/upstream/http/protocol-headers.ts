@@ -1,0 +1,33 @@
+import type { OutgoingMessage } from './outgoing-message.ts'
+import type { ToolHeaders } from './tool-headers.ts'
+
+/** Methods whose `Mcp-Name` repeats a field of their params. */
+const named: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+}
+
+/** Names and values, in turn, of what stands beside a message of 2026-07-28 (basic/transports, SEP-2243). */
+export function messageHeaders({ method, params, revision = '' }: OutgoingMessage, tools: ToolHeaders): string[] {
+  const headers = ['MCP-Protocol-Version', fieldValue(revision)]
+  if (method === '') return headers
+  headers.push('Mcp-Method', fieldValue(method))
+  const name = Object.hasOwn(named, method) ? params[named[method] ?? ''] : undefined
+  if (typeof name === 'string') headers.push('Mcp-Name', fieldValue(name))
+  if (method === 'tools/call' && typeof name === 'string') {
+    for (const [header, value] of tools.of(name, params['arguments'])) headers.push(`Mcp-Param-${header}`, fieldValue(value))
+  }
+  return headers
+}
+
+const [before, after] = ['=?base64?', '?=']
+
+/** A value as a header carries it: as it is, or in base64 between sentinels where it would not arrive as it is. */
+export function fieldValue(value: string): string {
+  const plain = /^[\t\x20-\x7e]+$/.test(value) && value === value.trim() && !(value.startsWith(before) && value.endsWith(after))
+  return plain ? value : `${before}${Buffer.from(value).toString('base64')}${after}`
+}

@@ -1,0 +1,67 @@
+import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+
+interface ParameterHeader {
+  readonly name: string
+  /** Keys from the arguments down to the value. */
+  readonly path: readonly string[]
+}
+
+const annotation = 'x-mcp-header'
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}$/
+const toolCap = 10_000
+const headerCap = 64
+const depthCap = 32
+
+/**
+ * Arguments that a tool wants repeated in headers (`x-mcp-header` in its input schema, 2026-07-28), as its server listed it
+ * last. They are for whoever stands between; the server compares them with the message, which alone counts.
+ */
+export class ToolHeaders {
+  readonly #tools = new Map<string, readonly ParameterHeader[]>()
+
+  /** Takes note of an answer to `tools/list`. */
+  learn(answer: JsonObject): void {
+    const tools = isJsonObject(answer['result']) ? answer['result']['tools'] : undefined
+    if (!Array.isArray(tools)) return
+    for (const tool of tools) {
+      if (!isJsonObject(tool) || typeof tool['name'] !== 'string') continue
+      const found = headersIn(tool['inputSchema'])
+      this.#tools.delete(tool['name'])
+      if (found.length > 0 && this.#tools.size < toolCap) this.#tools.set(tool['name'], found)
+    }
+  }
+
+  /** Names and values for a call; what it lacks, or what is no text, number or truth value, has none. */
+  of(tool: string, args: Json | undefined): [name: string, value: string][] {
+    return (this.#tools.get(tool) ?? []).flatMap(({ name, path }): [string, string][] => {
+      const value = path.reduce<Json | undefined>((at, key) => (isJsonObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), args)
+      const text = print(value)
+      return text === undefined ? [] : [[name, text]]
+    })
+  }
+}
+
+function print(value: Json | undefined): string | undefined {
+  if (typeof value === 'string') return value
+  if (typeof value === 'boolean') return String(value)
+  return typeof value === 'number' && (Number.isSafeInteger(value) || !Number.isInteger(value)) ? String(value) : undefined
+}
+
+/** Of one schema, in its order; a name that stands there twice counts for nothing, since nobody knows which is meant. */
+function headersIn(schema: Json | undefined): ParameterHeader[] {
+  const found: ParameterHeader[] = []
+  walk(schema, [], found)
+  const count = new Map<string, number>()
+  for (const { name } of found) count.set(name.toLowerCase(), (count.get(name.toLowerCase()) ?? 0) + 1)
+  return found.filter(({ name }) => count.get(name.toLowerCase()) === 1)
+}
+
+/** Only by way of `properties`: elsewhere an annotation means nothing. */
+function walk(schema: Json | undefined, path: readonly string[], found: ParameterHeader[]): void {
+  if (!isJsonObject(schema) || path.length > depthCap || found.length >= headerCap) return
+  const name = schema[annotation]
+  if (typeof name === 'string' && token.test(name) && path.length > 0) found.push({ name, path })
+  const properties = schema['properties']
+  if (!isJsonObject(properties)) return
+  for (const [key, child] of Object.entries(properties)) walk(child, [...path, key], found)
+}

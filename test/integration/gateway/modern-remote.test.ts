@@ -1,0 +1,237 @@
+import type { RequestListener } from 'node:http'
+import { toNodeHandler } from '@modelcontextprotocol/node'
+import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import type { JsonObject } from '../../../src/core/json.ts'
+import { JitError } from '../../../src/core/errors.ts'
+import { Secret } from '../../../src/core/secret.ts'
+import type { Id } from '../../../src/gateway/jsonrpc.ts'
+import { Standing } from '../../../src/gateway/standing.ts'
+import { Remote } from '../../../src/gateway/upstream/http/remote.ts'
+import { ToolHeaders } from '../../../src/gateway/upstream/http/tool-headers.ts'
+import { remoteConfig } from './remote.ts'
+import { type Bench, type Client, eventually, openBench } from './support.ts'
+
+const revision = '2026-07-28'
+const _meta = {
+  'io.modelcontextprotocol/protocolVersion': revision,
+  'io.modelcontextprotocol/clientCapabilities': {},
+  'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+}
+
+interface ModernFixture {
+  readonly listener: RequestListener
+  readonly handler: ReturnType<typeof createMcpHandler>
+  /** Calls that ended since their client was gone. */
+  aborted: number
+}
+
+/** SDK v2, one instance for each request. */
+function modernFixture(options: Parameters<typeof createMcpHandler>[1] = {}): ModernFixture {
+  const handler = createMcpHandler(() => {
+    const server = new McpServer({ name: 'modern', version: '2' })
+    const text = (value: string) => ({ content: [{ type: 'text' as const, text: value }] })
+    const repo = z.string().optional().meta({ 'x-mcp-header': 'Repo' })
+    server.registerTool('say', { inputSchema: z.object({ repo, text: z.string().optional() }) }, (args) => text(args.text ?? ''))
+    server.registerTool('slow', { inputSchema: z.object({ repo }) }, async (_, { mcpReq }) => {
+      await new Promise<void>((resolve) => mcpReq.signal.addEventListener('abort', () => resolve()))
+      fixture.aborted += 1
+      return text('late')
+    })
+    return server
+  }, options)
+  const handle = toNodeHandler(handler)
+  const fixture: ModernFixture = {
+    handler,
+    aborted: 0,
+    listener: (request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      request.once('end', () => {
+        // Its types want what Node's leave open.
+        const { method = '', url = '' } = request
+        void handle(Object.assign(request, { method, url }), response, body === '' ? undefined : JSON.parse(body))
+      })
+    },
+  }
+  onTestFinished(() => handler.close())
+  return fixture
+}
+
+let bench: Bench
+let client: Client
+let server: ModernFixture
+
+async function opened(config = remoteConfig(), options?: Parameters<typeof createMcpHandler>[1]): Promise<void> {
+  bench = await openBench(config)
+  server = modernFixture(options)
+  bench.upstream.answer = server.listener
+  client = await bench.client('remote')
+}
+
+const ask = (method: string, params: JsonObject = {}) => client.request(method, { ...params, _meta })
+const sent = (method: string) => bench.upstream.journal.filter(({ body }) => body.includes(`"method":"${method}"`))
+const bearer = (index: number): string => `Bearer ${bench.provider.tokens[index]?.value}`
+
+describe('a remote server of 2026-07-28', () => {
+  it('gets each call with its own token and the headers that repeat it, without a session', async () => {
+    await opened(remoteConfig({ startup: true }))
+    expect((await ask('tools/list').answer).result).toMatchObject({ resultType: 'complete' })
+    const { result } = await ask('tools/call', { name: 'say', arguments: { repo: 'wéb', text: 'hello' } }).answer
+    expect(result).toMatchObject({ content: [{ text: 'hello' }] })
+    const [list, call] = [sent('tools/list')[0]?.headers, sent('tools/call')[0]?.headers]
+    expect(list).toMatchObject({ 'mcp-protocol-version': revision, 'mcp-method': 'tools/list', authorization: bearer(0) })
+    expect(call).toMatchObject({
+      'mcp-protocol-version': revision,
+      'mcp-method': 'tools/call',
+      'mcp-name': 'say',
+      'mcp-param-repo': `=?base64?${Buffer.from('wéb').toString('base64')}?=`,
+      authorization: bearer(1),
+    })
+    client.leave()
+    await eventually(() => bench.audit.ofType('call.close').some(({ tool }) => tool === '$startup'))
+    expect(bench.upstream.journal.every(({ method, headers }) => method === 'POST' && headers['mcp-session-id'] === undefined)).toBe(true)
+  })
+
+  it('hears of a cancelled call by the end of its stream, and by nothing else', async () => {
+    await opened(remoteConfig(), { responseMode: 'sse' })
+    await ask('tools/list').answer
+    const { id, answer } = ask('tools/call', { name: 'slow', arguments: { repo: 'web' } })
+    await eventually(() => sent('tools/call').length > 0)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    client.notify('notifications/cancelled', { requestId: id })
+    await expect(answer).rejects.toThrow('forgotten')
+    await eventually(() => server.aborted === 1)
+    expect(sent('notifications/cancelled')).toEqual([])
+  })
+
+  it('loses the calls of a lease that is revoked', async () => {
+    await opened(remoteConfig(), { responseMode: 'sse' })
+    await ask('tools/list').answer
+    const { answer } = ask('tools/call', { name: 'slow', arguments: { repo: 'web' } })
+    await eventually(() => sent('tools/call').length > 0)
+    await bench.broker.revoke({ all: true }, 'revoked', 1000)
+    expect((await answer).error?.message).toMatch(/revoked/)
+    await eventually(() => server.aborted === 1)
+  })
+
+  it('refuses what it does not like in its own words, under the id of the request', async () => {
+    await opened(remoteConfig(), { legacy: 'reject' })
+    // Of a revision that nobody knows, and of one before: what a client learns which one to speak from.
+    const other = { ..._meta, 'io.modelcontextprotocol/protocolVersion': '2099-01-01' }
+    expect((await client.request('tools/list', { _meta: other }).answer).error).toMatchObject({
+      code: -32022,
+      data: { supported: [revision] },
+    })
+    const { error } = await client.request('initialize', {
+      protocolVersion: '2025-11-25',
+      capabilities: {},
+      clientInfo: { name: 'x', version: '1' },
+    }).answer
+    expect(error).toMatchObject({ code: -32022 })
+    expect((await ask('resources/list').answer).error).toMatchObject({ code: -32601 })
+    expect(
+      (await client.request('tools/list', { _meta: { 'io.modelcontextprotocol/protocolVersion': revision } }).answer).error,
+    ).toMatchObject({ code: -32602 })
+  })
+})
+
+/** The far end of a lane alone: for what no client of this gateway may ask. */
+async function alone(options?: Parameters<typeof createMcpHandler>[1]) {
+  await opened(remoteConfig(), options)
+  const heard: { line: string; about: string | undefined }[] = []
+  const failed: { id: Id; error: JitError }[] = []
+  const ended: string[] = []
+  const remote = new Remote({
+    server: 'remote',
+    url: new URL('https://api.test/mcp'),
+    transport: 'streamable-http',
+    inject: { mode: 'header' },
+    network: bench.deps.network,
+    clock: bench.clock,
+    log: bench.log,
+    standing: new Standing(bench.deps, 'remote', 'lane_x'),
+    tools: new ToolHeaders(),
+    cap: () => 100_000,
+    scrub: (text) => text,
+    warn: () => undefined,
+    onLine: (line, about) => {
+      heard.push({ line: line.toString(), about })
+      const { id, method } = z.looseObject({ id: z.json().optional(), method: z.string().optional() }).parse(JSON.parse(line.toString()))
+      return method === undefined && JSON.stringify(id) === about
+    },
+    onTooLong: () => undefined,
+    onFailed: (id, error) => void failed.push({ id, error }),
+    onEnd: (how) => void ended.push(how),
+  })
+  onTestFinished(() => remote.close())
+  const send = (id: Id, method: string, params: JsonObject = {}) =>
+    remote.send(JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta } }), { id, lease: undefined })
+  return { remote, heard, failed, ended, send }
+}
+
+describe('the transport', () => {
+  it('passes on what a server says of itself', async () => {
+    const { send, heard } = await alone()
+    send('probe', 'server/discover')
+    await eventually(() => heard.length === 1)
+    expect(JSON.parse(heard[0]?.line ?? '')).toMatchObject({
+      id: 'probe',
+      result: { supportedVersions: expect.arrayContaining([revision]) },
+    })
+  })
+
+  it('keeps a subscription open as long as it is wanted, and says to which request each message belongs', async () => {
+    const { send, heard, failed, remote } = await alone({ keepAliveMs: 0 })
+    send(7, 'subscriptions/listen', { notifications: { toolsListChanged: true } })
+    await eventually(() => heard.length === 1)
+    await bench.clock.advance(24 * 3_600_000)
+    server.handler.notify.toolsChanged()
+    await eventually(() => heard.length === 2)
+    expect(heard.map(({ about }) => about)).toEqual(['7', '7'])
+    expect(heard[1]?.line).toContain('notifications/tools/list_changed')
+    remote.send('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}')
+    server.handler.notify.toolsChanged()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect([heard.length, failed.length, sent('notifications/cancelled').length]).toEqual([2, 0, 0])
+  })
+
+  it('sends what goes on about a call with that call’s lease, and nothing of it once the lease has ended', async () => {
+    const { remote, heard, failed } = await alone()
+    const abort = new AbortController()
+    const secrets = { token: new Secret('of-the-call') }
+    const lease = {
+      id: 'lease_1',
+      provider: 'acme',
+      scope: {},
+      partition: '',
+      secrets,
+      fingerprint: '',
+      upstreamHash: '',
+      mintedAt: 0,
+      expiresAt: 1,
+      signal: abort.signal,
+      fresh: true,
+    }
+    const line = (id: number) => JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/list', params: { _meta } })
+    remote.send(line(1), { id: 1, lease })
+    await eventually(() => heard.length === 1)
+    expect(sent('tools/list').map(({ headers }) => headers.authorization)).toEqual(['Bearer of-the-call'])
+    abort.abort(new JitError('lease.revoked', 'gone'))
+    remote.send(line(2), { id: 2, lease })
+    await eventually(() => failed.length === 1)
+    expect(failed[0]?.error.code).toBe('lease.revoked')
+    expect(sent('tools/list')).toHaveLength(1)
+  })
+
+  it('fails a request whose stream ends without an answer: nothing of this revision is resumed', async () => {
+    const { send, failed } = await alone()
+    bench.upstream.answer = (_, response) =>
+      void response.writeHead(200, { 'content-type': 'text/event-stream' }).end('id: 1\ndata: {}\n\n')
+    send(7, 'tools/list')
+    await eventually(() => failed.length === 1)
+    expect(failed[0]?.error.message).toMatch(/without answering/)
+    expect(bench.upstream.journal.every(({ method }) => method === 'POST')).toBe(true)
+  })
+})
