@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { drawChart } from './chart.ts'
+import { measureHttp } from './http.ts'
 import { measureLeases } from './leases.ts'
 import { measureMcp } from './mcp.ts'
 import { measureProcess } from './process.ts'
@@ -15,6 +16,7 @@ import { type Report, type Setting, tableText, targetText } from './report.ts'
  */
 const subjects: Readonly<Record<string, (setting: Setting) => Promise<Report>>> = {
   mcp: measureMcp,
+  http: measureHttp,
   process: measureProcess,
   leases: measureLeases,
 }
