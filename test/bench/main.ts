@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { drawChart } from './chart.ts'
+import { measureEgress } from './egress.ts'
 import { measureHttp } from './http.ts'
 import { measureLeases } from './leases.ts'
 import { measureMcp } from './mcp.ts'
@@ -17,6 +18,7 @@ import { type Report, type Setting, tableText, targetText } from './report.ts'
 const subjects: Readonly<Record<string, (setting: Setting) => Promise<Report>>> = {
   mcp: measureMcp,
   http: measureHttp,
+  egress: measureEgress,
   process: measureProcess,
   leases: measureLeases,
 }

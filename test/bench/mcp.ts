@@ -100,7 +100,7 @@ async function ended(stand: Stand): Promise<void> {
 }
 
 function reportOf(samples: Samples, mints: Samples): Report {
-  const beyond = mints.compare(['cold', 'warm', 'upstream'], 'p50', ([cold, warm, upstream]) => cold - warm - upstream)
+  const beyond = mints.compare(['cold', 'warm', 'upstream'], 'p50', (cold, warm, upstream) => cold - warm - upstream)
   return {
     subject: 'mcp',
     tables: [
@@ -130,7 +130,7 @@ function reportOf(samples: Samples, mints: Samples): Report {
     targets: [
       {
         what: 'added p50 over stdio, of the relay’s',
-        measured: samples.compare(['jit', 'relay', 'direct'], '1 KB', ([jit, relay, direct]) => (jit - direct) / (relay - direct)),
+        measured: samples.compare(['jit', 'relay', 'direct'], '1 KB', (jit, relay, direct) => (jit - direct) / (relay - direct)),
         unit: '×',
         limit: 1.5,
         bound: 'at most',

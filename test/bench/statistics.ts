@@ -44,27 +44,18 @@ export class Samples {
   }
 
   ratio(path: string, other: string, figure: string): Spread {
-    return this.compare([path, other], figure, ([value, base]) => value / base)
+    return this.compare([path, other], figure, (value, base) => value / base)
   }
 
   difference(path: string, other: string, figure: string): Spread {
-    return this.compare([path, other], figure, ([value, base]) => value - base)
+    return this.compare([path, other], figure, (value, base) => value - base)
   }
 
   /** A value for each round in which all of the paths have one. */
-  compare<const Paths extends readonly string[]>(
-    paths: Paths,
-    figure: string,
-    compute: (values: { [Index in keyof Paths]: number }) => number,
-  ): Spread {
+  compare(paths: readonly string[], figure: string, compute: (...values: number[]) => number): Spread {
     const columns = paths.map((path) => this.#of(path, figure))
     const rounds = Math.min(...columns.map((column) => column.length))
-    return spread(
-      Array.from({ length: rounds }, (_, round) =>
-        // A tuple of as many numbers as there are paths, which `map` cannot say.
-        compute(columns.map((column) => column[round] ?? Number.NaN) as { [Index in keyof Paths]: number }),
-      ),
-    )
+    return spread(Array.from({ length: rounds }, (_, round) => compute(...columns.map((column) => column[round] ?? Number.NaN))))
   }
 
   #of(path: string, figure: string): readonly number[] {
