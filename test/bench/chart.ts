@@ -14,6 +14,8 @@ interface ChartHead {
 /** Groups of horizontal bars; the whisker reaches from p10 to p90. */
 export interface BarChart extends ChartHead {
   readonly kind: 'bars'
+  /** One colour for all, where names are amounts. */
+  readonly plain?: boolean
   /** Lengths by powers of ten, where the groups lie far apart. */
   readonly logarithmic?: boolean
   /** A line through all bars, with its name. */
@@ -102,7 +104,7 @@ function niceStep(rough: number): number {
   return ([1, 2, 2.5, 5].find((step) => step * power >= rough) ?? 10) * power
 }
 
-function drawBars({ groups, logarithmic = false, limit }: BarChart): { height: number; body: string[] } {
+function drawBars({ groups, plain = false, logarithmic = false, limit }: BarChart): { height: number; body: string[] } {
   const [left, right, top] = [190, width - 84, 74]
   const bars = groups.flatMap((group) => group.bars)
   const scale = scaleOf(
@@ -121,7 +123,7 @@ function drawBars({ groups, logarithmic = false, limit }: BarChart): { height: n
       const end = Math.max(x(value.median), left + 1.5)
       body.push(
         text(left - 10, y + 14, 'text', name, 'end'),
-        `<rect class="fill${names.indexOf(name) % 5}" x="${left}" y="${y + 2}" width="${round(end - left)}" height="16" rx="2"/>`,
+        `<rect class="fill${plain ? 0 : names.indexOf(name) % 5}" x="${left}" y="${y + 2}" width="${round(end - left)}" height="16" rx="2"/>`,
         `<path class="whisker" d="M${round(x(value.p10))} ${y + 10}H${round(x(value.p90))}m0 -4v8M${round(x(value.p10))} ${y + 6}v8"/>`,
         text(Math.max(end, x(value.p90)) + 8, y + 14, 'text', numbers.format(value.median)),
       )

@@ -33,6 +33,15 @@ export interface Target {
   readonly bound: 'at most' | 'at least'
 }
 
+/** Where figures come from. */
+export interface Machine {
+  readonly node: string
+  readonly system: string
+  readonly processors: string
+  readonly memory: string
+  readonly rounds: number
+}
+
 /** What a subject works with. */
 export interface Setting {
   readonly rounds: number

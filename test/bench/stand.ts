@@ -23,7 +23,7 @@ export interface StandOptions {
   readonly servers: readonly string[]
   /** More of the config file, at its top level. */
   readonly top?: string
-  /** Before the daemon of this home starts for the first time. */
+  /** While the daemon of this home, which has been set up, is stopped. */
   readonly prepare?: (home: string) => Promise<void>
 }
 
@@ -52,11 +52,14 @@ export async function openStand({ servers, top = '', prepare }: StandOptions): P
     },
   }
   try {
-    await prepare?.(stage.home)
     await run(['login', 'github-app', 'acme', '--app-id', String(stage.appId), '--installation', 'acme', '--private-key', stage.keyFile])
     const file = join(stage.home, 'jit.yaml')
     writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd()}\n${top}servers:\n${servers.join('')}`)
     await run(['config', 'apply', '--yes'])
+    if (prepare !== undefined) {
+      await run(['stop'])
+      await prepare(stage.home)
+    }
     return stand
   } catch (error) {
     await stand.close()
@@ -64,13 +67,13 @@ export async function openStand({ servers, top = '', prepare }: StandOptions): P
   }
 }
 
-/** The echo server under this name: one tool with a warm lease, one that mints for each call, and `more` tools that nobody calls. */
+/** The echo server under this name: one tool with a warm lease, one that mints for each call, and rules for `more` tools that nobody calls. */
 export function echoEntry(name: string, more = 0): string {
   const tool = (title: string, extra = ''): string => `      ${title}:
         scope: { repositories: ["\${args.owner}/\${args.repo}"], permissions: { issues: read } }
         requests: ["GET /repos/\${args.owner}/\${args.repo}/issues"]
 ${extra}`
-  const others = Array.from({ length: more }, (_, index) => `tool_${index}`)
+  const others = Array.from({ length: more }, (_, index) => `other_${index}`)
   return `  ${name}:
     run: [node, ${JSON.stringify(echoServer)}]
     provider: acme
@@ -79,5 +82,5 @@ ${extra}`
     allow: [${['echo', 'mint', ...others].join(', ')}]
     ttl: 1h
     tools:
-${tool('echo')}${tool('mint', '        lifetime: call\n')}${others.map((other) => tool(other)).join('')}`
+${tool('echo')}${tool('mint', '        lifetime: call\n')}${others.map((other) => `      ${other}: { credential: none }\n`).join('')}`
 }
