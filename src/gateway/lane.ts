@@ -13,7 +13,7 @@ import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
 import { Requests } from './requests.ts'
-import { ambiguity, readBatch, readLine, readPlainAnswer } from './server-line.ts'
+import { ambiguity, readBatch, readLine, readPlainAnswer, writeAgain } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { type LocalServer, LocalUpstream } from './upstream/local.ts'
 import { Standing } from './standing.ts'
@@ -382,7 +382,12 @@ export class Lane {
 
   /** Taken apart: each message counts for itself, and travels alone. */
   #readBatch(line: string, about: string | undefined): boolean {
-    const answered = readBatch(line).map((message) => this.#read(Buffer.from(JSON.stringify(message.value)), about))
+    const answered = readBatch(line).map((message) => {
+      const own = writeAgain(message.value)
+      if (own !== undefined) return this.#read(own, about)
+      this.#refuse(message, new JitError('message.malformed', 'a message of the server is nested too deeply'))
+      return false
+    })
     return answered.includes(true)
   }
 

@@ -75,10 +75,10 @@ export function newsOfTask(
   const subscription = isJsonObject(meta) ? JSON.stringify(meta['io.modelcontextprotocol/subscriptionId']) : undefined
   const about = subscription !== undefined && lane.serves(subscription) ? subscription : undefined
   const asks = 'inputRequests' in params
-  context.tasks.heard(task, params).then(
-    () => write(asks ? context.scrubber().scrubText(JSON.stringify(value)) : line, about),
-    (thrown: unknown) => context.refused(toJitError(thrown), 'server'),
-  )
+  context.tasks
+    .heard(task, params)
+    .then(() => write(asks ? context.scrubber().scrubText(JSON.stringify(value)) : line, about))
+    .catch((thrown: unknown) => context.refused(toJitError(thrown), 'server'))
   return true
 }
 
