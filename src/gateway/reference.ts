@@ -2,21 +2,20 @@ import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { CompiledServer } from '../policy/types.ts'
 import { type Id, isStateless, type Message, unknownName } from './jsonrpc.ts'
 
+/** What jit itself would answer, or refuse for what it names, if 2026-07-28 still had it. */
+const removed = new Set(['resources/subscribe', 'resources/unsubscribe', 'tasks/list', 'tasks/result'])
+
 /**
- * Requests that make nothing happen by themselves but name what policy may hide: subscriptions and completions. Answers the
- * refusal, or undefined to let the request pass.
+ * Requests that make nothing happen by themselves but name what policy may hide: subscriptions and completions, and those that
+ * the client's revision has no more. Answers the refusal, or undefined to let the request pass.
  */
 export function refuseReference(
   { id, method, params }: Message & { readonly kind: 'request' },
   server: CompiledServer | undefined,
   revision: string,
 ): JsonObject | undefined {
-  const isGone = isStateless(revision)
-  if (isGone && (method === 'tasks/list' || method === 'tasks/result')) return notFound(id)
-  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') {
-    const refusal = unlessResource(id, params['uri'], server, revision)
-    return refusal !== undefined && isGone ? notFound(id) : refusal
-  }
+  if (isStateless(revision) && removed.has(method)) return notFound(id)
+  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') return unlessResource(id, params['uri'], server, revision)
   if (method !== 'completion/complete') return undefined
   const reference = isJsonObject(params['ref']) ? params['ref'] : {}
   if (reference['type'] === 'ref/resource') return unlessResource(id, reference['uri'], server, revision)

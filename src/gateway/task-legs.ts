@@ -2,7 +2,7 @@ import { JitError, toJitError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { CallContext } from './call.ts'
 import { Ending } from './ending.ts'
-import { errorAnswer, type Message } from './jsonrpc.ts'
+import { errorAnswer, isStateless, type Message } from './jsonrpc.ts'
 import type { Lane } from './lane.ts'
 import { decide } from './pipeline.ts'
 import { askForAddresses } from './rounds.ts'
@@ -27,7 +27,11 @@ export async function runTaskLeg(context: CallContext, message: Request): Promis
     untrack()
     const error = toJitError(thrown)
     if (error.code === 'cancelled' && error === ending.reason) context.forget(id)
-    else context.answer(id, JSON.stringify(errorAnswer(id, error)))
+    else
+      context.answer(
+        id,
+        JSON.stringify((error.code === 'message.foreign' ? undeclared(context, message) : undefined) ?? errorAnswer(id, error)),
+      )
   }
 }
 
@@ -80,6 +84,21 @@ export function newsOfTask(
     .then(() => write(asks ? context.scrubber().scrubText(JSON.stringify(value)) : line, about))
     .catch((thrown: unknown) => context.refused(toJitError(thrown), 'server'))
   return true
+}
+
+const extension = 'io.modelcontextprotocol/tasks'
+
+/** From 2026-07-28 on, who does not say that it knows tasks learns that first (section "Required Capabilities" of the extension). */
+function undeclared(context: CallContext, { id, params }: Request): JsonObject | undefined {
+  if (!isStateless(context.revision(params))) return undefined
+  const declared = below(below(below(params, '_meta'), 'io.modelcontextprotocol/clientCapabilities'), 'extensions')
+  if (isJsonObject(declared) && extension in declared) return undefined
+  const data = { requiredCapabilities: { extensions: { [extension]: {} } } }
+  return { jsonrpc: '2.0', id, error: { code: -32021, message: `The client did not declare ${extension}`, data } }
+}
+
+function below(value: Json | undefined, key: string): Json | undefined {
+  return isJsonObject(value) ? value[key] : undefined
 }
 
 function allowed(context: CallContext, method: string, params: JsonObject): Task {

@@ -2,7 +2,14 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type Message } from './pipe.ts'
 
 /** Where the name of a request stands that its `Mcp-Name` repeats. */
-const named: Readonly<Record<string, string>> = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' }
+const named: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
+}
 
 export interface HeaderProblem {
   readonly code: number

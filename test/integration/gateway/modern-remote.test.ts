@@ -75,6 +75,15 @@ const sent = (method: string) => bench.upstream.journal.filter(({ body }) => bod
 const bearer = (index: number): string => `Bearer ${bench.provider.tokens[index]?.value}`
 
 describe('a remote server of 2026-07-28', () => {
+  it('gets a request that lacks `_meta` under the revision of those before it, and refuses it itself', async () => {
+    await opened(remoteConfig({ guarded: false }))
+    await ask('tools/list').answer
+    expect(await client.request('tools/list', {}).answer).toMatchObject({ error: { code: -32602 } })
+    const incomplete = { _meta: { 'io.modelcontextprotocol/clientCapabilities': {} } }
+    expect(await client.request('prompts/list', incomplete).answer).toMatchObject({ error: { code: -32602 } })
+    expect(sent('tools/list').at(-1)?.headers).toMatchObject({ 'mcp-protocol-version': revision, 'mcp-method': 'tools/list' })
+  })
+
   it('gets each call with its own token and the headers that repeat it, without a session', async () => {
     await opened(remoteConfig({ startup: true }))
     expect((await ask('tools/list').answer).result).toMatchObject({ resultType: 'complete' })

@@ -27,6 +27,21 @@ async function script(answers: Record<string, object | null>, of = client): Prom
   await of.call('describe', JSON.parse(JSON.stringify({ answers })))
 }
 
+describe('a task that a client of 2026-07-28 was not given', () => {
+  const ask = async (method: string, capabilities: object) => {
+    const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': capabilities }
+    return client.request(method, JSON.parse(JSON.stringify({ taskId: 't9', _meta }))).answer
+  }
+
+  it.each(['tasks/get', 'tasks/update', 'tasks/cancel'])('%s: who does not say that it knows tasks learns that first', async (method) => {
+    const required = { requiredCapabilities: { extensions: { 'io.modelcontextprotocol/tasks': {} } } }
+    for (const capabilities of [{}, { extensions: {} }, { extensions: { 'io.modelcontextprotocol/ui': {} } }])
+      expect(await ask(method, capabilities)).toMatchObject({ error: { code: -32021, data: required } })
+    expect(await ask(method, { extensions: { 'io.modelcontextprotocol/tasks': {} } })).toMatchObject({ error: { code: -32602 } })
+    expect(await journal()).not.toContain('tasks/')
+  })
+})
+
 describe.each([
   ['of 2025-11-25', nested, { task: { ttl: 60_000 } }],
   ['of the extension', flat, {}],

@@ -40,6 +40,16 @@ describe('a request that names what policy may hide', () => {
     })
     expect(refuseReference(request(7, method, params), undefined, '')).toBeDefined()
   })
+
+  it.each([
+    ['resources/subscribe', { uri: 'file:///open' }],
+    ['resources/unsubscribe', { uri: 'file:///open' }],
+    ['tasks/list', {}],
+    ['tasks/result', { taskId: 't1' }],
+  ])('is told of %s that 2026-07-28 has it no more, and before that passes', (method, params) => {
+    expect(refuseReference(request(7, method, params), server, '2026-07-28')).toMatchObject({ id: 7, error: { code: -32601 } })
+    expect(refuseReference(request(7, method, params), server, '2025-11-25')).toBeUndefined()
+  })
 })
 
 function request(id: number, method: string, params: JsonObject): Message & { readonly kind: 'request' } {

@@ -33,6 +33,8 @@ export class Streamable implements Upstream, PostHost {
   #session: string | undefined
   /** As the answer to `initialize` said. */
   #version = ''
+  /** As the last message said that named one itself. */
+  #revision: string | undefined
   #listening: Listening | undefined
   /** What waits until the server has taken `notifications/initialized`. */
   #held: Post[] | undefined
@@ -59,7 +61,7 @@ export class Streamable implements Upstream, PostHost {
 
   send(line: string | Buffer, request?: Outgoing): boolean {
     if (this.#closed) return true
-    const message = readOutgoing(line, request)
+    const message = this.#dated(readOutgoing(line, request))
     if (message.method === 'notifications/cancelled' && this.#cancel(message)) return true
     if (message.method === 'initialize') this.#begin()
     const post = new Post(this, message)
@@ -154,6 +156,18 @@ export class Streamable implements Upstream, PostHost {
     this.#others.delete(post)
     if (this.#requests.get(post.key) === post) this.#requests.delete(post.key)
     if (post.message.method === 'notifications/initialized') this.#release()
+  }
+
+  /**
+   * Between two messages that name a revision, one that names none is of that revision too, and lacks something: only the headers
+   * can tell that to its server, which would take it for one of a session that never began.
+   */
+  #dated(message: OutgoingMessage): OutgoingMessage {
+    if (message.revision !== undefined) this.#revision = message.revision
+    else if (message.method === 'initialize') this.#revision = undefined
+    return this.#revision === undefined || message.method === '' || this.#version !== ''
+      ? message
+      : { ...message, revision: this.#revision }
   }
 
   /** True when that is all: the server is told by the end of the stream, or was never asked. */
