@@ -40,6 +40,8 @@ export interface Machine {
   readonly processors: string
   readonly memory: string
   readonly rounds: number
+  /** Processes that wanted a processor, in the last five minutes, the benchmark's own included. */
+  readonly load?: number
 }
 
 /** What a subject works with. */
