@@ -112,8 +112,8 @@ function drawBars({ groups, plain = false, logarithmic = false, limit }: BarChar
     logarithmic,
   )
   const x = (value: number): number => left + scale.at(value) * (right - left)
-  // One colour for each name that a bar has, wherever it comes again.
-  const names = [...new Set(bars.map(({ name }) => name))]
+  // One colour for each name that a bar has, wherever it comes again; the first one is jit's in every picture.
+  const names = ['jit', ...new Set(bars.map(({ name }) => name).filter((name) => name !== 'jit'))]
   const body: string[] = []
   let y = top
   for (const group of groups) {

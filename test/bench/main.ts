@@ -1,4 +1,4 @@
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measureEgress } from './egress.ts'
 import { measureHttp } from './http.ts'
@@ -6,6 +6,7 @@ import { measureLeases } from './leases.ts'
 import { measureMcp } from './mcp.ts'
 import { measureProcess } from './process.ts'
 import { type Machine, type Report, type Setting, tableText, targetText } from './report.ts'
+import { measureRemote } from './remote.ts'
 import { measureScale } from './scale.ts'
 import { measureTrail } from './trail.ts'
 import { writeReports } from './write.ts'
@@ -18,6 +19,7 @@ import { writeReports } from './write.ts'
 const subjects: Readonly<Record<string, (setting: Setting) => Promise<Report>>> = {
   mcp: measureMcp,
   http: measureHttp,
+  remote: measureRemote,
   egress: measureEgress,
   process: measureProcess,
   leases: measureLeases,
@@ -52,7 +54,7 @@ for (const name of chosen) {
     if (report === undefined) continue
     reports.push(report)
     if (!values.json) print(report)
-    if (values.write !== undefined) writeReports([report], machine, values.write)
+    if (values.write !== undefined) writeReports([report], { ...machine, load: Math.round(loadavg()[1] ?? 0) }, values.write)
   } catch (error) {
     // The other subjects are worth their time all the same.
     console.error(`${name}: FAILED`, error)

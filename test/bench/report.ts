@@ -40,6 +40,8 @@ export interface Machine {
   readonly processors: string
   readonly memory: string
   readonly rounds: number
+  /** Processes that wanted a processor, in the last five minutes, the benchmark's own included. */
+  readonly load?: number
 }
 
 /** What a subject works with. */
@@ -64,8 +66,9 @@ export function figure(value: number): string {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.01 ? 3 : 4)
 }
 
-export function cellText(cell: Spread | undefined): string {
-  return cell === undefined ? '–' : `${figure(cell.median)} (${figure(cell.p10)}–${figure(cell.p90)})`
+/** JSON has null for undefined. */
+export function cellText(cell: Spread | undefined | null): string {
+  return cell === undefined || cell === null ? '–' : `${figure(cell.median)} (${figure(cell.p10)}–${figure(cell.p90)})`
 }
 
 /** For a terminal; a column is as wide as what stands in it. */

@@ -23,11 +23,13 @@ export interface StandOptions {
   readonly servers: readonly string[]
   /** More of the config file, at its top level. */
   readonly top?: string
+  /** More of `network.hosts`. */
+  readonly hosts?: Readonly<Record<string, string>>
   /** While the daemon of this home, which has been set up, is stopped. */
   readonly prepare?: (home: string) => Promise<void>
 }
 
-export async function openStand({ servers, top = '', prepare }: StandOptions): Promise<Stand> {
+export async function openStand({ servers, top = '', hosts = {}, prepare }: StandOptions): Promise<Stand> {
   const stage = await openStage()
   const environment = demoEnvironment(stage.home)
   const clients: LineClient[] = []
@@ -54,7 +56,9 @@ export async function openStand({ servers, top = '', prepare }: StandOptions): P
   try {
     await run(['login', 'github-app', 'acme', '--app-id', String(stage.appId), '--installation', 'acme', '--private-key', stage.keyFile])
     const file = join(stage.home, 'jit.yaml')
-    writeFileSync(file, `${readFileSync(file, 'utf8').trimEnd()}\n${top}servers:\n${servers.join('')}`)
+    const more = Object.entries(hosts).map(([from, to]) => ` ${JSON.stringify(from)}: ${JSON.stringify(to)},`)
+    const config = readFileSync(file, 'utf8').replace('hosts: {', `hosts: {${more.join('')}`)
+    writeFileSync(file, `${config.trimEnd()}\n${top}servers:\n${servers.join('')}`)
     await run(['config', 'apply', '--yes'])
     if (prepare !== undefined) {
       await run(['stop'])

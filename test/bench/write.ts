@@ -33,7 +33,7 @@ function markdown(results: Results): string {
   const bodies = subjects.map(({ machine, report }) =>
     [
       `## ${report.subject}`,
-      `${machine.processors}, ${machine.memory}, ${machine.system}, Node ${machine.node}; ${machine.rounds} rounds.`,
+      `${machine.processors}, ${machine.memory}, ${machine.system}, Node ${machine.node}; ${machine.rounds} rounds${machine.load === undefined ? '' : `; load ${machine.load}`}.`,
       ...report.charts.map(({ name, title }) => `![${title}](${name}.svg)`),
       ...report.tables.map(tableMarkdown),
       ...report.skipped.map((line) => `Skipped: ${line}`),
