@@ -44,8 +44,8 @@ export interface ProviderPlugin<Config = unknown> {
    * answers why it is refused, or undefined. The generic checks (control characters, `*`, `${`, `..`, `%`) ran before. */
   checkField(path: string, value: string): string | undefined
   /**
-   * Looks at `${part}` in a variable of mode env when the config is compiled: answers why no server may hold that part of a
-   * credential (what only serves to renew or end it), or why there is none, or undefined. Absent: `token` and nothing else.
+   * Looks at `${part}` in a variable of mode env, or in the header of mode header, when the config is compiled: answers why no
+   * server may hold that part of a credential (what only serves to renew or end it), or why there is none, or undefined. Absent: `token` and nothing else.
    */
   checkPart?(part: string): string | undefined
   /**
