@@ -195,10 +195,11 @@ export interface Provider {
    */
   environment?(placeholder: string | undefined): Readonly<Record<string, string>>
   /**
-   * What the upstream said to a request with a credential of this provider: 401 or 403, and its WWW-Authenticate. Answers what a
-   * person can do about it; undefined when it means nothing more than that.
+   * What a remote MCP server said to a request with a credential of this provider: 401 or 403, and its WWW-Authenticate, a stranger's
+   * text. Answers what a person can do about it; undefined when it means nothing more than that: after a 401 a new credential is
+   * minted then, once, and the request sent again. Asked about a 401 once for each lease.
    */
-  challenged?(status: number, challenge: string | undefined): Promise<JitError | undefined>
+  challenged?(status: number, challenge: string | undefined, credential: Credential): Promise<JitError | undefined>
   /** Ends the login itself upstream, before its secrets are deleted. Absent: there is no such thing. */
   logOut?(signal: AbortSignal): Promise<RevokeOutcome>
   close?(): Promise<void>
