@@ -177,9 +177,7 @@ export class Post {
       onTooLong: (bytes) => {
         if (this.#over) return
         const hint = 'Raise `limits.resultBytes` if it is meant.'
-        this.#fail(
-          new JitError('message.too-large', `server ${options.server} answered with ${bytes} bytes; the cap is ${options.cap()}`, { hint }),
-        )
+        this.#fail(new JitError('message.too-large', `server ${options.server} sent ${bytes} bytes; the cap is ${options.cap()}`, { hint }))
       },
       onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
       onEnd: (lastId, whole) => {
@@ -246,12 +244,16 @@ export class Post {
     if (this.#over) return
     if (verdict.kind === 'refused' || !mayGoAgain)
       return this.#fail(verdict.kind === 'refused' && verdict.known !== undefined ? explained(asked, status, verdict.known) : refusal)
-    if (request?.isCurrent?.() === false) return this.#fail(new JitError('policy.changed', 'the policy changed since the decision'))
-    if (verdict.kind === 'wait') this.#cancelWait = options.clock.after(verdict.delay, () => this.#post(lease))
+    if (verdict.kind === 'wait') this.#cancelWait = options.clock.after(verdict.delay, () => this.#repeat(lease))
     else if (request?.call !== undefined) this.#fail(credentialNotTaken(refusal))
     // What goes on about a call has that call's credential and no other.
     else if (request !== undefined && isGoverned(request)) this.#fail(refusal)
     else this.#renew(lease)
+  }
+
+  #repeat(lease: Lease): void {
+    if (this.message.request?.isCurrent?.() === false) this.#fail(new JitError('policy.changed', 'the policy changed since the decision'))
+    else this.#post(lease)
   }
 
   #renew(lease: Lease): void {
