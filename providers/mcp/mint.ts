@@ -130,6 +130,7 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
 
   return {
     origin: new URL(config.url).origin,
+    wholeScope: { resource: config.url },
     get revocation() {
       return config.revoke === 'lease' && tokens.known?.revocation !== undefined ? 'immediate' : 'expiry'
     },

@@ -1,6 +1,7 @@
 import type { JitError } from '../core/errors.ts'
 import { acceptConnection } from './accept.ts'
 import { Connection, type ConnectionEvents } from './connection.ts'
+import { listTools } from './inventory.ts'
 import type { Gateway, GatewayDeps } from './types.ts'
 
 export function createGateway(deps: GatewayDeps): Gateway {
@@ -36,6 +37,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       [...connections]
         .filter((connection) => connection.server === server)
         .flatMap((connection) => connection.lanes.all.map((lane) => lane.status())),
+    tools: (server) => listTools(deps, server),
     lastError: (server) => errors.get(server)?.message ?? '',
     pin: (server) => pins.get(server) ?? '',
     async restart(server, reason) {

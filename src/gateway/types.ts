@@ -10,7 +10,7 @@ import type { UpstreamNetwork } from '../egress/upstream.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { Sandbox } from '../sandbox/types.ts'
 import type { ChildTable } from '../store/store.ts'
-import type { HelloFrame } from '../api/schema.ts'
+import type { HelloFrame, ListedTool } from '../api/schema.ts'
 import type { CallTracer } from './tracing.ts'
 import type { LocalServer } from './upstream/local.ts'
 import type { ClientIdentity, Connection } from './connection.ts'
@@ -83,6 +83,8 @@ export interface Gateway {
   /** The client is gone: calls in flight end with `reason`, and its lanes. */
   leave(connection: Connection, reason: JitError): void
   lanes(server: string): LaneStatus[]
+  /** All tools of a server, allowed or not, for the person who decides. Throws `locked`, `server.*`, `provider.*`. */
+  tools(server: string): Promise<ListedTool[]>
   lastError(server: string): string
   pin(server: string): string
   /** Ends what runs of one server: calls in flight get `reason`, and the next ones start it anew. Its clients stay. */

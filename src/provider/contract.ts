@@ -148,6 +148,11 @@ export interface Provider {
   readonly origin: string
   /** Milliseconds from its mint after which no lease is used, whatever the policy says and however long the upstream lets it live. */
   readonly maxTtl?: number
+  /**
+   * Of a kind whose credentials are for the server at `origin` alone: the scope of all that they may do there, which `jit add`
+   * writes for that server where nothing narrower is said.
+   */
+  readonly wholeScope?: JsonObject
   /** Where it depends on the upstream, and not on the kind alone: as far as it is known. The plugin's when absent. */
   readonly revocation?: ProviderPlugin['revocation']
   /** Where its shape depends on the config; the plugin's when absent. */
