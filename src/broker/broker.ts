@@ -104,6 +104,10 @@ class LeaseBroker implements Broker {
     this.#held.release(lease.id)
   }
 
+  retire(lease: Lease): void {
+    this.#held.retire(lease.id)
+  }
+
   /** Everything up to the first `await` happens before the promise is returned. */
   async revoke(selector: RevokeSelector, reason: RevokeReason, deadline: number): Promise<Receipt[]> {
     const why = reasonError(reason)

@@ -12,6 +12,7 @@ import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/cred
 import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
+import { isCredentialNotTaken } from './not-taken.ts'
 import { Requests } from './requests.ts'
 import { ambiguity, readBatch, readLine, readPlainAnswer, writeAgain } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
@@ -129,12 +130,7 @@ export class Lane {
   }
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
-  request(
-    id: Id,
-    line: string | Buffer,
-    ending: Ending,
-    governed?: Pick<Outgoing, 'lease' | 'onRequest'>,
-  ): Promise<{ line: string; value: JsonObject }> {
+  request(id: Id, line: string | Buffer, ending: Ending, governed?: Omit<Outgoing, 'id'>): Promise<{ line: string; value: JsonObject }> {
     return this.#requests.ask({ id, lease: undefined, ...governed }, line, ending)
   }
 
@@ -327,7 +323,8 @@ export class Lane {
       onTooLong: (bytes, head, tail) => this.#requests.tooLong(bytes, head, tail),
       onFailed: (id, error) => {
         this.#requests.fail(id, error)
-        if (error.code.startsWith('server.')) this.#options.onTrouble(error)
+        // What is asked again at once is no trouble.
+        if (error.code.startsWith('server.') && !isCredentialNotTaken(error)) this.#options.onTrouble(error)
       },
       onEnd: (how, words) =>
         this.#end(

@@ -1,3 +1,4 @@
+import type { UpstreamRequest } from '../audit/event.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { CallContext } from './call.ts'
@@ -42,7 +43,10 @@ async function ask(context: CallContext, { id, method, value }: Request, ending:
   if (method === 'tasks/update') tasks.answered(task, params['inputResponses'])
   lanes.hold(task.lane)
   try {
-    const held = task.atWork && task.lease !== undefined ? { lease: task.lease } : undefined
+    const held =
+      task.atWork && task.lease !== undefined
+        ? { lease: task.lease, onRequest: (request: UpstreamRequest) => task.requested(request) }
+        : undefined
     const answer = await task.lane.request(id, JSON.stringify(value), ending, held)
     checkKind(context, method, answer.value, task)
     if (method === 'tasks/result') await tasks.finished(task, answer.value)

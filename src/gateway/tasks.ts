@@ -1,3 +1,4 @@
+import type { UpstreamRequest } from '../audit/event.ts'
 import type { Lease } from '../broker/types.ts'
 import type { Clock } from '../core/clock.ts'
 import { JitError, quote, toJitError } from '../core/errors.ts'
@@ -17,6 +18,8 @@ const knownCap = 2048
 const longest = 24 * 3600_000
 /** How long a lane is kept for the result of a task that is over. */
 const keptFor = 60_000
+/** Requests about one task that its record names: a client may ask how it goes for hours. */
+const requestsCap = 200
 const terminal = new Set(['completed', 'failed', 'cancelled'])
 
 /** What a call holds while its task is at work. */
@@ -42,21 +45,30 @@ export class Task {
   readonly questions = new Map<string, Question>()
   /** The call's; given back when the task is over. */
   readonly lease: Lease | undefined
+  readonly #trail: Trail
   readonly #close: (outcome: Outcome) => Promise<void>
+  #requests = 0
   #ended: Promise<void> | undefined
 
-  constructor({ id, status }: CreatedTask, { call, passage, lease, token }: Held, close: (outcome: Outcome) => Promise<void>) {
+  constructor({ id, status }: CreatedTask, { call, trail, passage, lease, token }: Held, close: (outcome: Outcome) => Promise<void>) {
     this.id = id
     this.status = status
     this.lane = passage.lane
     this.call = call
     this.token = token
     this.lease = lease
+    this.#trail = trail
     this.#close = close
   }
 
   get atWork(): boolean {
     return this.#ended === undefined
+  }
+
+  /** A remote server was asked about it, with its call's credential: for the call's closing record. */
+  requested(request: UpstreamRequest): void {
+    this.#requests += 1
+    if (this.#requests <= requestsCap) this.#trail.requested(request)
   }
 
   /** The first outcome counts. Resolves once it is on the record, or cannot be. */

@@ -94,6 +94,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
       throw new Error('no client comes here')
     },
     leave: () => undefined,
+    tools: async () => [],
     lanes: () => [],
     lastError: () => '',
     pin: () => '',

@@ -35,6 +35,12 @@ export function formOf({ headers }: IncomingMessage): Form {
   }
 }
 
+/** What it says that it is, in quotes. */
+export function kindOf({ headers }: IncomingMessage): string {
+  const coding = headers['content-encoding']
+  return JSON.stringify((coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
+}
+
 /** Reads a body of messages, at the pace at which the response flows. */
 export function readAnswer(response: IncomingMessage, form: 'json' | 'stream', reader: AnswerReader): void {
   let over = false

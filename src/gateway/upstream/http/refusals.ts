@@ -29,6 +29,16 @@ export function refusedWith(response: IncomingMessage, asked: Asked): JitError {
   })
 }
 
+/** The same, with what the credential's provider knows of it, and what a person can do. */
+export function explained({ server }: Asked, status: number, known: JitError): JitError {
+  return new JitError('server.unauthorized', `server ${server} answered ${status}: ${known.message}`, { hint: known.hint, cause: known })
+}
+
+/** `WWW-Authenticate`, as one. */
+export function challengeOf({ headers }: IncomingMessage): string {
+  return [headers['www-authenticate'] ?? ''].flat().join(', ')
+}
+
 /** What became of a request without an answer. */
 export function noAnswer(server: string, error: Error): JitError {
   if (error instanceof JitError) {
@@ -46,7 +56,7 @@ export function unavailable(message: string, options: { hint?: string; cause?: u
 }
 
 function unauthorized(response: IncomingMessage, status: number, { server, provider, governed, words }: Asked): JitError {
-  const challenge = [response.headers['www-authenticate'] ?? ''].flat().join(', ')
+  const challenge = challengeOf(response)
   const error = /\berror="?([a-z_]{1,40})/.exec(challenge)?.[1]
   const wanted = /\bscope="([\x21-\x7e ]{1,300})"/.exec(challenge)?.[1]
   const said = words === '' ? '' : `: ${quote(words, 300)}`
