@@ -73,6 +73,7 @@ export class Connection {
         this.#pin = pin
         events.onPin(server, pin)
       },
+      onStream: (id, open) => this.#flow.stream(id, open),
       onLaneEnd: (error) => events.onServerError(server, error),
     })
     const questions = new Questions(deps, { server, connection: this.id, session: principal.session })

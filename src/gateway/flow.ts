@@ -49,6 +49,11 @@ export class Flow {
     if (!isTooLong(line) && !this.#link.message(line, about)) this.#wait()
   }
 
+  /** The answer to this request (its id as JSON) comes on a stream of its server's, which began, or was ended before it. */
+  stream(id: string, open: boolean): void {
+    this.#link.stream?.(id, open)
+  }
+
   /** One message to every lane. While one of them does not read it, the client is not heard. */
   toServers(bytes: Buffer): void {
     for (const lane of this.#lanes()) {

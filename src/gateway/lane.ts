@@ -50,6 +50,8 @@ export interface LaneOptions {
   onRefused(error: JitError): void
   /** A remote server did not answer a request, for this reason. */
   onTrouble(error: JitError): void
+  /** A remote server's stream for the answer to this request (its id as JSON) began, or was ended before it. */
+  onStream?(id: string, open: boolean): void
   onEnd(lane: Lane, error: JitError): void
 }
 
@@ -320,6 +322,7 @@ export class Lane {
     const { server } = this.#options
     return {
       onLine: (line, about) => this.#read(line, about),
+      onStream: (id, open) => this.#options.onStream?.(scalarJson(id), open),
       onTooLong: (bytes, head, tail) => this.#requests.tooLong(bytes, head, tail),
       onFailed: (id, error) => {
         this.#requests.fail(id, error)

@@ -15,6 +15,8 @@ export interface ClientLink {
    * is known. Answers as `answer` does.
    */
   message(line: string, about?: string): boolean
+  /** The server's own stream for the answer to this request (its id as JSON) began, or was ended to be asked for again. */
+  stream?(id: string, open: boolean): void
   /** Calls back once the client has taken what it was sent. */
   drained(callback: () => void): void
   /** Something that says nothing: sending it shows whether the client is there. Answers as `answer` does. */

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../support/command.ts'
-import { gaps } from './gaps.ts'
 
 const suite = join(root, 'node_modules/@modelcontextprotocol/conformance/dist/index.js')
 const client = `${process.execPath} ${join(root, 'test/conformance/client/main.ts')} --jit`
@@ -18,7 +17,7 @@ describe('jit as the client of a remote server', () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  it.skipIf(gaps.pairings.has('stdio→jit→http')).each([
+  it.each([
     ['2025-11-25', 'initialize'],
     ['2025-11-25', 'tools_call'],
     ['2025-11-25', 'elicitation-sep1034-client-defaults'],

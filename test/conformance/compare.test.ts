@@ -26,8 +26,13 @@ describe('a run through jit held against one without', () => {
     ])
   })
 
-  it('calls it weaker when a success becomes a warning', () => {
-    const comparison = compare(result({ polling: { retry: 'SUCCESS' } }), result({ polling: { retry: 'WARNING' } }))
+  it.each<[string, Table]>([
+    ['becomes a warning', { polling: { first: 'SUCCESS', retry: 'WARNING' } }],
+    ['is gone', { polling: { first: 'SUCCESS' } }],
+  ])('loses a check that %s, unless the transport of the server cannot have it', (_, after) => {
+    const before: Table = { polling: { first: 'SUCCESS', retry: 'SUCCESS' } }
+    expect(lost(before, after)).toEqual(['polling: retry'])
+    const comparison = compare(result(before), result(after), result({ polling: { first: 'SUCCESS', retry: 'WARNING' } }))
     expect(comparison.lost).toEqual([])
     expect(comparison.weaker.map(({ scenario }) => scenario)).toEqual(['polling'])
   })

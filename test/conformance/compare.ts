@@ -10,13 +10,17 @@ export interface Difference {
 
 /** What passed without jit and does not through it. */
 export interface Comparison {
+  /** What fails, and what is a warning or gone although the transports on both sides of jit can do it. */
   readonly lost: readonly Difference[]
-  /** Not a failure, but not the same either: a success that became a warning, or is gone. */
+  /** A success that became a warning or is gone, since the transport on the server's side cannot say it. */
   readonly weaker: readonly Difference[]
 }
 
-/** Holds one run through jit against one without, check by check. */
-export function compare(direct: SuiteResult, through: SuiteResult): Comparison {
+/**
+ * Holds one run through jit against one without over the client's transport, check by check; `server`: the one without over the
+ * server's transport, where that is another.
+ */
+export function compare(direct: SuiteResult, through: SuiteResult, server: SuiteResult = direct): Comparison {
   const lost: Difference[] = []
   const weaker: Difference[] = []
   for (const [scenario, before] of direct.scenarios) {
@@ -26,7 +30,8 @@ export function compare(direct: SuiteResult, through: SuiteResult): Comparison {
       const is = after?.get(check)
       if (was.status !== 'SUCCESS' || is?.status === 'SUCCESS') continue
       const difference = { scenario, check, before: was, after: is }
-      if (is?.status === 'FAILURE' || (broken && is === undefined)) lost.push(difference)
+      const both = server.scenarios.get(scenario)?.get(check)?.status === 'SUCCESS'
+      if (is?.status === 'FAILURE' || (broken && is === undefined) || both) lost.push(difference)
       else weaker.push(difference)
     }
     if (broken && !lost.some((one) => one.scenario === scenario)) lost.push(newFailure(scenario, after))

@@ -7,7 +7,6 @@ import { inspect } from '../support/inspector.ts'
 import { serverEverything, serverFilesystem } from '../support/servers.ts'
 import { fixtureProgram } from './fixture.ts'
 import { type Conversation, described, exercise, openClient, runTask } from './exercise.ts'
-import { gaps } from './gaps.ts'
 import { startDaemon, type TestDaemon } from './daemon.ts'
 import { v2ToolNames } from './fixtures/v2-server.ts'
 import type { Program } from './pipe.ts'
@@ -102,14 +101,14 @@ describe('server-everything and the clients of both SDK lines', () => {
     expect(meetings[1]).toEqual(meetings[0])
   })
 
-  it.skipIf(gaps.modernEra)('lets the v2 client agree with a server of the SDK v2 on 2026-07-28', async () => {
+  it('lets the v2 client agree with a server of the SDK v2 on 2026-07-28', async () => {
     const name = 'test_simple_text'
     const meetings = await Promise.all([meet(modernServer, name, {}), meet(daemon.connect('modern'), name, {})])
     expect(meetings[0]).toMatchObject({ version: '2026-07-28' })
     expect(meetings[1]).toEqual(meetings[0])
   })
 
-  it.skipIf(gaps.tasks)('brings a call that becomes a task to its result', async () => {
+  it('brings a call that becomes a task to its result', async () => {
     const results = await Promise.all([everything, daemon.connect('everything')].map(withClient))
     expect(results[0]).toMatchObject({ status: 'completed' })
     expect(results[1]).toEqual(results[0])

@@ -9,6 +9,7 @@ Runs the MCP conformance suites against the fixture servers, directly and throug
   --only PATTERN      only suites whose name contains it, like 2026
   --pairing PATTERN   only pairings whose name contains it, like "jit→stdio" ("->" will do), and what they are held against
   --scenario NAME     only this scenario
+  --parallel N        so many side by side (default 2)
   --json              the results as JSON on stdout
 
 Exit code 1 when a scenario that passes without jit does not pass through it.`
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     pairing: { type: 'string', default: '' },
     scenario: { type: 'string' },
+    parallel: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -27,12 +29,12 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(usage)
 } else {
-  const runs = Number(values.runs)
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a number from 1, not ${JSON.stringify(values.runs)}`)
+  const runs = count('runs', values.runs)
   const wantedPairing = values.pairing.replaceAll('->', '→')
   const cells = await runConformance(
     {
       runs,
+      parallel: count('parallel', values.parallel),
       scenario: values.scenario,
       suite: (name) => name.includes(values.only),
       pairing: (name) => name.includes(wantedPairing),
@@ -46,6 +48,12 @@ if (values.help) {
   if (values.json) console.log(JSON.stringify({ held, cells: cells.map(plain) }, undefined, 2))
   else console.log(`\n${table(cells)}\n\n${held ? 'nothing is lost through jit' : differences(cells)}`)
   process.exitCode = held ? 0 : 1
+}
+
+function count(option: string, value: string): number {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1) throw new Error(`--${option} takes a number from 1, not ${JSON.stringify(value)}`)
+  return number
 }
 
 function plain({ result, ...cell }: Cell): unknown {

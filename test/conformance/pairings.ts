@@ -16,8 +16,8 @@ export interface Target {
 
 export interface Pairing {
   readonly name: string
-  /** The pairing without jit that it is held against; absent for those that are without. */
-  readonly against?: string
+  /** The pairings without jit that it is held against, by the client's transport and the server's; absent for those that are without. */
+  readonly against?: { readonly client: string; readonly server: string }
   /** Which suites it can serve: only the old revisions know HTTP with SSE. */
   serves(suite: Suite): boolean
   start(suite: Suite): Promise<Target>
@@ -43,13 +43,13 @@ export const pairings: readonly Pairing[] = [
 ]
 
 /**
- * Held against the client's own transport without jit. What stdio and HTTP with SSE cannot say, no proxy can make of them: the
- * suite counts it as a warning, not as a failure.
+ * What stdio and HTTP with SSE cannot say (an answer's stream that ends early, to be asked for again), no proxy can make of them.
+ * No suite speaks HTTP with SSE; what it cannot say, stdio cannot either.
  */
 function throughJit(clientTransport: 'stdio' | 'http', serverTransport: Transport): Pairing {
   return {
     name: `${clientTransport}→jit→${serverTransport}`,
-    against: clientTransport,
+    against: { client: clientTransport, server: serverTransport === 'http' ? 'http' : 'stdio' },
     serves: ({ fixture }) => fixture === 'v1' || serverTransport !== 'sse',
     start: (suite) => startThroughJit({ clientTransport, serverTransport, suite }),
   }

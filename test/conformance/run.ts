@@ -9,7 +9,7 @@ export interface Cell {
   /** Undefined when it could not even be started or left no results. */
   readonly result: SuiteResult | undefined
   readonly problem: string | undefined
-  /** Against the pairing without jit; undefined for those without, and where that one is missing. */
+  /** Against the pairings without jit; undefined for those without, and where that one is missing. */
   readonly comparison: Comparison | undefined
 }
 
@@ -20,57 +20,87 @@ export interface Wanted {
   /** Which suites and pairings, by name. */
   suite(name: string): boolean
   pairing(name: string): boolean
-  /** Hold everything against this pairing, instead of each against the one that differs only by jit. Saves a run. */
-  readonly against?: string
+  /** How many run side by side (default 1): most of a suite's time is waiting. */
+  readonly parallel?: number
 }
 
-/** Runs everything wanted, one after the other; `told` hears of each cell as it is done. */
+/** Runs everything wanted, a few at a time; `told` hears of each cell as it is done. */
 export async function runConformance(wanted: Wanted, told: (cell: Cell) => void = () => undefined): Promise<Cell[]> {
   const cells: Cell[] = []
   for (let run = 1; run <= wanted.runs; run += 1) {
-    for (const suite of suites.filter(({ name }) => wanted.suite(name))) {
-      const results = new Map<string, SuiteResult>()
-      for (const pairing of neededFor(wanted, suite)) {
-        const cell = await runCell(wanted, suite, pairing, run, results)
-        if (cell.result !== undefined) results.set(pairing.name, cell.result)
-        cells.push(cell)
-        told(cell)
-      }
-    }
+    const queue = limited(wanted.parallel ?? 1)
+    const running = suites
+      .filter(({ name }) => wanted.suite(name))
+      .flatMap((suite) => runPairings(wanted, suite, run, queue))
+      .map(async (cell) => {
+        told(await cell)
+        return cell
+      })
+    cells.push(...(await Promise.all(running)))
   }
   return cells
 }
 
-/** The pairings wanted, and those that they are held against. */
+type Queue = <Result>(work: () => Promise<Result>) => Promise<Result>
+
+interface Outcome {
+  readonly result: SuiteResult | undefined
+  readonly problem: string | undefined
+}
+
+function runPairings(wanted: Wanted, suite: Suite, run: number, queue: Queue): Promise<Cell>[] {
+  const outcomes = new Map<string, Promise<Outcome>>()
+  const needed = neededFor(wanted, suite)
+  for (const pairing of needed)
+    outcomes.set(
+      pairing.name,
+      queue(() => runPairing(suite, pairing, wanted.scenario)),
+    )
+  return needed.map(async ({ name, against }) => {
+    const { result, problem } = (await outcomes.get(name)) ?? notRun
+    const direct = (await outcomes.get(against?.client ?? ''))?.result
+    const server = (await outcomes.get(against?.server ?? ''))?.result
+    const comparison = result === undefined || direct === undefined ? undefined : compare(direct, result, server)
+    return { suite: suite.name, pairing: name, run, result, problem, comparison }
+  })
+}
+
+const notRun: Outcome = { result: undefined, problem: 'it was not run' }
+
+/** The pairings wanted, and before them those that they are held against. */
 function neededFor(wanted: Wanted, suite: Suite): Pairing[] {
   const chosen = pairings.filter((pairing) => wanted.pairing(pairing.name) && pairing.serves(suite))
-  const needed = new Set(chosen.map((pairing) => baseline(wanted, pairing)))
+  const needed = new Set(chosen.flatMap(({ against }) => (against === undefined ? [] : [against.client, against.server])))
   return pairings.filter((pairing) => chosen.includes(pairing) || needed.has(pairing.name))
 }
 
-function baseline({ against }: Wanted, pairing: Pairing): string | undefined {
-  return pairing.against === undefined ? undefined : (against ?? pairing.against)
-}
-
-async function runCell(
-  wanted: Wanted,
-  suite: Suite,
-  pairing: Pairing,
-  run: number,
-  results: ReadonlyMap<string, SuiteResult>,
-): Promise<Cell> {
-  const place = { suite: suite.name, pairing: pairing.name, run }
+async function runPairing(suite: Suite, pairing: Pairing, scenario: string | undefined): Promise<Outcome> {
   try {
     const target = await pairing.start(suite)
     try {
-      const result = await runSuite(suite, target.url, wanted.scenario)
-      const direct = results.get(baseline(wanted, pairing) ?? '')
-      return { ...place, result, problem: undefined, comparison: direct === undefined ? undefined : compare(direct, result) }
+      return { result: await runSuite(suite, target.url, scenario), problem: undefined }
     } finally {
       await target.close()
     }
   } catch (error) {
-    return { ...place, result: undefined, problem: error instanceof Error ? error.message : String(error), comparison: undefined }
+    return { result: undefined, problem: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** Lets so many pieces of work run at once; the others wait their turn. */
+function limited(most: number): Queue {
+  let running = 0
+  const waiting: (() => void)[] = []
+  return async (work) => {
+    if (running >= most) await new Promise<void>((go) => waiting.push(go))
+    else running += 1
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running -= 1
+      else next()
+    }
   }
 }
 

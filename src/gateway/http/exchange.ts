@@ -76,6 +76,18 @@ export class Exchange {
     return this.#send(line)
   }
 
+  /** Its answer comes on a stream, for who takes one. */
+  begin(): void {
+    if (this.#options.accept.events) this.#begin()
+  }
+
+  /** Ends the stream before the answer, which is kept for when the client comes back. */
+  sendAway(): void {
+    if (this.#done || this.#stream === undefined || this.#channel === undefined) return
+    this.#channel.detach(this.#stream)
+    this.#stream.end()
+  }
+
   /** One answer for all that is not answered, as plain JSON where nothing was sent yet. */
   fail(line: string): void {
     this.#pending.clear()

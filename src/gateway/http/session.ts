@@ -161,6 +161,13 @@ export class Session implements ClientLink, ClientSession {
     return exchange?.message(line) ?? this.#general.send(line)
   }
 
+  /** What a server offers by its streams, its client is offered too: to come back for an answer, and to be sent away until then. */
+  stream(id: string, open: boolean): void {
+    if (this.#revision < primedFrom) return
+    if (open) this.#exchanges.get(id)?.begin()
+    else this.#exchanges.get(id)?.sendAway()
+  }
+
   drained(callback: () => void): void {
     this.#readers.drained(callback)
   }

@@ -56,6 +56,11 @@ export interface UpstreamEvents {
   onTooLong(bytes: number, head: Buffer, tail?: Buffer): void
   /** A request will get no answer, for this reason; the lane goes on. Says nothing of one that has been answered. */
   onFailed(id: Id, error: JitError): void
+  /**
+   * The server answers a request on a stream to which its client may come back (2025-11-25): it began, or was ended before the
+   * answer, to be asked for again.
+   */
+  onStream?(id: Id, open: boolean): void
   /** Once, when it is gone by itself: how (`exit code 1`), and its last words. */
   onEnd(how: string, lastWords: string): void
 }

@@ -13,6 +13,8 @@ export interface AnswerReader {
   onTooLong(bytes: number, head: Buffer): void
   /** An event by another name than `message`, in a stream. */
   onOther?(name: string, data: Buffer): void
+  /** The stream can be asked for again: an event said so that says nothing else. */
+  onPrimed?(): void
   /** How long to wait before the stream is asked for again, in milliseconds. */
   onRetry?(delay: number): void
   /** Once: nothing comes any more. `lastId`: of the last event that had one; `whole`: it did not break off. */
@@ -53,6 +55,7 @@ export function readAnswer(response: IncomingMessage, form: 'json' | 'stream', r
   const stream = new EventStream(reader.cap, {
     onEvent: (name, data) => (name === 'message' ? reader.onLine(data) : reader.onOther?.(name, data)),
     onTooLong: (bytes, head) => reader.onTooLong(bytes, head),
+    onPrimed: () => reader.onPrimed?.(),
     onRetry: (delay) => reader.onRetry?.(delay),
   })
   response.on('data', (chunk: Buffer) => stream.read(chunk))

@@ -5,6 +5,8 @@ export interface StreamEvents {
   onEvent(name: string, data: Buffer): void
   /** An event over the cap: how many bytes of data it had, and how they begin. */
   onTooLong(bytes: number, head: Buffer): void
+  /** An event that holds nothing but an id, by which the stream can be asked for again. */
+  onPrimed?(): void
   /** How long to wait before the stream is asked for again, in milliseconds. */
   onRetry(delay: number): void
 }
@@ -126,6 +128,7 @@ export class EventStream {
     this.#size = 0
     this.#hasData = false
     if (size > this.#cap) this.#events.onTooLong(size, this.#head)
+    else if (size === 0 && this.lastId !== '' && id !== undefined) this.#events.onPrimed?.()
     else if (size > 0) this.#events.onEvent(name === '' ? 'message' : name, data)
   }
 }

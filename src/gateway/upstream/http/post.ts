@@ -179,6 +179,7 @@ export class Post {
         const hint = 'Raise `limits.resultBytes` if it is meant.'
         this.#fail(new JitError('message.too-large', `server ${options.server} sent ${bytes} bytes; the cap is ${options.cap()}`, { hint }))
       },
+      onPrimed: () => this.#tell(true),
       onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
       onEnd: (lastId, whole) => {
         if (lastId !== '' && lastId !== this.#lastId) this.#tries = 0
@@ -199,11 +200,17 @@ export class Post {
           hint: 'Whether the call took effect there is unknown: look there before you call again.',
         }),
       )
+    this.#tell(false)
     const wait = Math.min(longestWait, this.#retry * 2 ** this.#tries)
     this.#tries += 1
     this.#cancelWait = options.clock.after(wait, () =>
       this.#request('GET', ['Accept', 'text/event-stream', 'Last-Event-ID', this.#lastId], (response) => this.#resumed(response)),
     )
+  }
+
+  /** Whose answer comes on a stream may be told on one. */
+  #tell(open: boolean): void {
+    if (!this.#over && this.message.request !== undefined) this.#host.options.onStream?.(this.message.request.id, open)
   }
 
   #resumed(response: IncomingMessage): void {
