@@ -41,6 +41,8 @@ export interface PostHost {
 const answerTimeout = 300_000
 const resumeAfter = 1000
 const longestWait = 60_000
+/** Whatever the server asks for: nobody is to have it asked for as fast as the machine can. */
+const shortestWait = 100
 /** Resumptions one after the other that brought nothing. */
 const resumeTries = 5
 
@@ -155,7 +157,8 @@ export class Post {
 
   #answered(response: IncomingMessage): void {
     const { message } = this
-    const { server } = this.#host.options
+    const { options } = this.#host
+    const { server } = options
     const status = response.statusCode ?? 0
     if (status < 200 || status >= 300) return this.#refused(response)
     try {
@@ -170,7 +173,7 @@ export class Post {
       return this.#fail(unavailable(`server ${server} answered a request with ${status}, which holds no answer`))
     if (form === 'other') {
       this.#fail(
-        unavailable(`server ${server} answered with what is neither JSON nor an event stream (${kindOf(response)})`, {
+        unavailable(`server ${server} answered with what is neither JSON nor an event stream (${kindOf(response, options.scrub)})`, {
           hint: `Check that \`servers.${server}.url\` is the address of an MCP server.`,
         }),
       )
@@ -195,7 +198,7 @@ export class Post {
           new JitError('message.too-large', `server ${options.server} answered with ${bytes} bytes; the cap is ${options.cap()}`, { hint }),
         )
       },
-      onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
+      onRetry: (delay) => (this.#retry = Math.max(shortestWait, Math.min(delay, longestWait))),
       onEnd: (lastId, whole) => {
         if (lastId !== '' && lastId !== this.#lastId) this.#tries = 0
         if (lastId !== '') this.#lastId = lastId
@@ -249,6 +252,7 @@ export class Post {
           provider: this.#lease?.provider,
           governed: request?.onRequest !== undefined,
           words,
+          scrub: options.scrub,
         }),
       )
     })
@@ -291,9 +295,9 @@ function knowsNoSession(status: number, body: Buffer): boolean {
   return status === 404 || (status === 400 && /"message"\s*:\s*"[^"]{0,100}\bsession\b/i.test(body.toString('latin1', 0, 2000)))
 }
 
-function kindOf({ headers }: IncomingMessage): string {
+function kindOf({ headers }: IncomingMessage, scrub: (text: string) => string): string {
   const coding = headers['content-encoding']
-  return JSON.stringify((coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
+  return JSON.stringify(scrub(coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
 }
 
 /** It goes into the trail: a server that echoes what it got must not put it there. */
