@@ -41,7 +41,9 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
           ? undefined
           : goOn(context, special, { call, trail, passage, lease: holding.lease, token: progressTokenOf(request) })
       if (task === undefined) passage.leave()
-      const clean = context.scrubber().scrubText(special === undefined ? answer.line : JSON.stringify(answer.value))
+      // What was looked at, where a key that stands there twice could be another answer for another reader.
+      const same = special === undefined && !('error' in answer.value)
+      const clean = context.scrubber().scrubText(same ? answer.line : JSON.stringify(answer.value))
       if (task === undefined) await trail.close(isToolError(answer.value) ? 'tool-error' : 'ok')
       else await context.tasks.begin(task, trail)
       context.answer(request.id, clean)
@@ -70,6 +72,9 @@ function goOn(context: CallContext, special: Special, held: Held): Task | undefi
     return undefined
   }
   if (call.operation.kind !== 'tool') throw new JitError('message.malformed', 'only a tool call can become a task')
+  // It stands in the trail.
+  if (context.scrubber().scrubText(special.id) !== special.id)
+    throw new JitError('message.malformed', 'the server made a task whose id holds a credential')
   const task = context.tasks.keep(special, held)
   call.detach()
   return task

@@ -37,10 +37,10 @@ export function formOf({ headers }: IncomingMessage): Form {
   }
 }
 
-/** What it says that it is, in quotes. */
-export function kindOf({ headers }: IncomingMessage): string {
+/** What it says that it is, in quotes; `scrub`: without what it echoes. */
+export function kindOf({ headers }: IncomingMessage, scrub: (text: string) => string): string {
   const coding = headers['content-encoding']
-  return JSON.stringify((coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
+  return JSON.stringify(scrub(coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
 }
 
 /** Reads a body of messages, at the pace at which the response flows. */

@@ -152,7 +152,7 @@ export class EventTransport implements Upstream, PostHost {
     if (response.statusCode !== 200)
       return readRefusal(response, clock, network.timeout, (body) => {
         const words = options.scrub(wordsOf(response, body)).slice(0, 300)
-        void this.#refused(response, lease, { server, url, provider: lease?.provider, governed: false, words })
+        void this.#refused(response, lease, { server, url, provider: lease?.provider, governed: false, words, scrub: options.scrub })
       })
     if (formOf(response) !== 'stream') return this.#fail(unavailable(`server ${server} answered with what is no event stream`))
     this.#response = response
@@ -190,10 +190,12 @@ export class EventTransport implements Upstream, PostHost {
   /** Messages, with their credentials, go to the server that the config names and to no other. */
   #located(text: string): void {
     if (this.#closed || this.#endpoint !== undefined) return
-    const { server, url } = this.options
+    const { server, url, scrub } = this.options
     const place = URL.canParse(text, url.href) ? new URL(text, url) : undefined
     if (place?.origin !== url.origin || place.username !== '' || place.password !== '')
-      return this.#fail(unavailable(`server ${server} wants its messages at ${quote(place?.origin ?? text)}, which is not its own address`))
+      return this.#fail(
+        unavailable(`server ${server} wants its messages at ${quote(scrub(place?.origin ?? text))}, which is not its own address`),
+      )
     this.#cancelWait()
     this.#endpoint = place
     for (const post of this.#posts) post.send()

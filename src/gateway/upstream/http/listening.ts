@@ -18,6 +18,7 @@ export interface ListeningHost {
 
 const firstWait = 1000
 const longestWait = 60_000
+const shortestWait = 100
 
 /** The stream on which a server says what belongs to no request. One that breaks off is asked for again, ever later. */
 export class Listening {
@@ -113,7 +114,7 @@ export class Listening {
         },
         // No request waits for anything that comes here.
         onTooLong: (bytes) => options.warn('event over the cap dropped', () => `${bytes} bytes`),
-        onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
+        onRetry: (delay) => (this.#retry = Math.max(shortestWait, Math.min(delay, longestWait))),
         onEnd: (lastId) => {
           if (lastId !== '') this.#lastId = lastId
           if (this.#response === response) this.#later(undefined)

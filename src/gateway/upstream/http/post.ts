@@ -42,6 +42,8 @@ export interface PostHost {
 const answerTimeout = 300_000
 const resumeAfter = 1000
 const longestWait = 60_000
+/** Whatever the server asks for: nobody is to have it asked for as fast as the machine can. */
+const shortestWait = 100
 /** Resumptions one after the other that brought nothing. */
 const resumeTries = 5
 
@@ -141,7 +143,8 @@ export class Post {
 
   #answered(response: IncomingMessage): void {
     const { message } = this
-    const { server } = this.#host.options
+    const { options } = this.#host
+    const { server } = options
     const status = response.statusCode ?? 0
     if (status < 200 || status >= 300) return this.#refused(response)
     try {
@@ -156,7 +159,7 @@ export class Post {
       return this.#fail(unavailable(`server ${server} answered a request with ${status}, which holds no answer`))
     if (form === 'other') {
       this.#fail(
-        unavailable(`server ${server} answered with what is neither JSON nor an event stream (${kindOf(response)})`, {
+        unavailable(`server ${server} answered with what is neither JSON nor an event stream (${kindOf(response, options.scrub)})`, {
           hint: `Check that \`servers.${server}.url\` is the address of an MCP server.`,
         }),
       )
@@ -180,7 +183,7 @@ export class Post {
         this.#fail(new JitError('message.too-large', `server ${options.server} sent ${bytes} bytes; the cap is ${options.cap()}`, { hint }))
       },
       onPrimed: () => this.#tell(true),
-      onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
+      onRetry: (delay) => (this.#retry = Math.max(shortestWait, Math.min(delay, longestWait))),
       onEnd: (lastId, whole) => {
         if (lastId !== '' && lastId !== this.#lastId) this.#tries = 0
         if (lastId !== '') this.#lastId = lastId
@@ -233,7 +236,14 @@ export class Post {
       if (line !== undefined && this.#host.heard(this.message, line)) return this.#finish()
       if (line === undefined && this.#host.divert(this.message, status)) return this.cancel()
       const words = options.scrub(wordsOf(response, body)).slice(0, 300)
-      const asked = { server: options.server, url, provider: this.#lease?.provider, governed: request?.call !== undefined, words }
+      const asked = {
+        server: options.server,
+        url,
+        provider: this.#lease?.provider,
+        governed: request?.call !== undefined,
+        words,
+        scrub: options.scrub,
+      }
       if (this.#lease !== undefined && (status === 401 || status === 403)) void this.#askAgain(this.#lease, response, asked)
       else this.#fail(refusedWith(response, asked))
     })
