@@ -32,7 +32,12 @@ const leaseRow = z.object({
   tool: z.string(),
   session: z.string(),
   call: z.string(),
-  scope: z.string().transform((text) => z.record(z.string(), z.json()).parse(JSON.parse(text))),
+  scope: z.string().transform((text, context) => {
+    const scope = z.record(z.string(), z.json()).safeParse(parseJson(text))
+    if (scope.success) return scope.data
+    context.addIssue('not a scope')
+    return z.NEVER
+  }),
   sealed: z.string(),
   fingerprint: z.string(),
   upstreamHash: z.string(),
@@ -103,6 +108,11 @@ export function leaseTable(database: Database): LeaseTable {
 /** Every state there is. */
 export const leaseStates: readonly LeaseState[] = leaseRow.shape.state.options
 
+/** A row that may be damaged; undefined when it is no lease any more. */
+export function readLease(row: Row): LeaseRow | undefined {
+  return leaseRow.safeParse(row).data
+}
+
 function toParameters(change: Partial<LeaseRow>): Parameters {
   const { scope, ...plain } = change
   return scope === undefined ? { ...plain } : { ...plain, scope: JSON.stringify(scope) }
@@ -112,4 +122,12 @@ function readRow(row: Row, file: string): LeaseRow {
   const parsed = leaseRow.safeParse(row)
   if (!parsed.success) throw corruptStore(file, `a lease's row cannot be read: ${z.prettifyError(parsed.error)}`)
   return row['isCut'] === 1 ? { ...parsed.data, state: 'revoking' } : parsed.data
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
