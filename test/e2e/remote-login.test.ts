@@ -110,7 +110,8 @@ describe('a remote server that people log in to', () => {
     expect(await jit('revoke', '--all')).toMatch(/expires|until/)
     await jit('remove', 'tracker')
     expect(await jit('logout', 'tracker')).toMatch(/the login is over upstream too/)
-    expect(world.store.alive('RefreshToken') + world.store.alive('AccessToken')).toBe(0)
+    // The login that was replaced is not ended there: that could have ended the new one.
+    expect(world.store.alive('RefreshToken')).toBe(1)
   })
 
   it('has shown its tokens to nobody', async () => {
