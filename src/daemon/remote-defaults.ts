@@ -16,7 +16,13 @@ export function withRemoteDefaults(entry: JsonObject, registry: Pick<Registry, '
   if (typeof provider !== 'string' || found?.wholeScope === undefined || found.origin !== new URL(url).origin) return entry
   const inject = isJsonObject(entry['inject']) ? entry['inject'] : {}
   const scope = entry['scope'] ?? found.wholeScope
-  return { ...entry, provider, inject: { mode: 'header', ...inject }, scope, startup: entry['startup'] ?? { scope } }
+  return {
+    ...entry,
+    provider,
+    inject: { mode: 'header', ...inject },
+    scope: structuredClone(scope),
+    startup: entry['startup'] ?? { scope: structuredClone(scope) },
+  }
 }
 
 /** The login that is for this server: the one whose scope names its address, else the only one at its origin. */

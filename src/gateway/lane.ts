@@ -2,27 +2,18 @@ import type { Lease } from '../broker/types.ts'
 import { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { type JsonObject, scalarJson } from '../core/json.ts'
-import type { Box } from '../sandbox/types.ts'
-import { boxLaunch, nobody } from './boxed.ts'
 import type { Principal } from '../core/types.ts'
 import { Ending } from './ending.ts'
-import { batchRevision } from './batches.ts'
 import { type Asked, ClientTasks } from './client-tasks.ts'
-import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/credentials.ts'
-import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
+import { LaneReader } from './lane-reader.ts'
+import { LaneStart, type StartingLane } from './lane-start.ts'
 import { sparseLog } from './noise.ts'
 import { isCredentialNotTaken } from './not-taken.ts'
 import { Requests } from './requests.ts'
-import { ambiguity, readBatch, readLine, readPlainAnswer, writeAgain } from './server-line.ts'
-import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
-import { type LocalServer, LocalUpstream } from './upstream/local.ts'
-import { Standing } from './standing.ts'
-import type { ServerConfig } from '../config/schema.ts'
-import { Remote } from './upstream/http/remote.ts'
+import type { GatewayDeps, LaneStatus } from './types.ts'
 import type { ToolHeaders } from './upstream/http/tool-headers.ts'
-import { Child } from './upstream/stdio.ts'
-import type { Outgoing, Upstream, UpstreamEvents } from './upstream/upstream.ts'
+import type { Outgoing, Upstream } from './upstream/upstream.ts'
 import { Wire } from './wire.ts'
 
 /** The client's handshake, kept for lanes that start later. */
@@ -76,28 +67,29 @@ export class Lane {
   readonly #options: LaneOptions
   readonly #requests: Requests
   readonly #ending = new Ending()
-  readonly #warn: (message: string, text: () => string) => void
+  readonly #start: LaneStart
+  readonly #reader: LaneReader
   #pauses = 0
   #levels = 0
   /** What it was answered waits for it. */
   #isWaiting = false
   #upstream: Upstream | undefined
-  #credentials: CredentialsEndpoint | undefined
-  #box: Box | undefined
   #ended: JitError | undefined
 
   constructor(deps: GatewayDeps, options: LaneOptions) {
     this.#deps = deps
     this.#options = options
     this.wire = new Wire(deps, { server: options.server, lane: this.id, ending: this.#ending, ended: () => this.#ended })
-    this.#warn = sparseLog(deps.log, { server: options.server, lane: this.id })
+    const warn = sparseLog(deps.log, { server: options.server, lane: this.id })
     this.#requests = new Requests({
       server: options.server,
       cap: () => deps.config().limits.resultBytes,
       backlog: () => this.#upstream?.backlog ?? 0,
       send: (line, request) => void this.send(line, request),
-      warn: this.#warn,
+      warn,
     })
+    this.#reader = new LaneReader(this, options, { requests: this.#requests, warn })
+    this.#start = this.#startOf(warn)
     this.startedAt = deps.clock.now()
   }
 
@@ -117,7 +109,7 @@ export class Lane {
       this.#ending.end(new JitError('server.start', `server ${server} did not answer its handshake within ${startTimeout / 1000} s`)),
     )
     try {
-      const pin = await this.#spawn()
+      const pin = await this.#start.run()
       if (handshake.initialize !== undefined) {
         const { value } = await this.request(replayId, JSON.stringify({ ...handshake.initialize, id: replayId }), this.#ending)
         if ('error' in value) throw new JitError('server.start', `server ${server} refused the handshake in another lane`)
@@ -208,120 +200,16 @@ export class Lane {
     }
   }
 
-  async #spawn(): Promise<string> {
-    const { server, lease } = this.#options
-    const local = this.#deps.local?.(server)
-    if (local !== undefined) return this.#join(local)
-    const config = this.#deps.config().servers[server]
-    if (config === undefined) throw new JitError('not-found', `there is no server ${JSON.stringify(server)}`)
-    if (config.url !== undefined) return this.#reach(config, config.url)
-    const launch = await this.#deps.launch(server)
-    try {
-      this.#throwIfEnded()
-      const box = await this.#openBox()
-      const closed = box?.network === 'broker'
-      const standIn = config.provider !== undefined ? this.#deps.standIn(config.provider) : closed ? nobody() : undefined
-      const { mode } = config.inject
-      const redirected = closed || mode === 'egress' || mode === 'endpoint'
-      if (standIn !== undefined && redirected) await this.wire.open(config, standIn, closed ? box?.folder : undefined)
-      if (mode === 'credentials' && lease !== undefined) await this.#openCredentials(lease)
-      const injected = standIn === undefined ? {} : injectedEnvironment(config.inject, standIn, this.wire.network, lease)
-      const provided = { ...standIn?.environment(redirected), ...this.#credentials?.environment }
-      const whole = { ...provided, ...launch.environment, ...injected }
-      const boxed = boxLaunch(this.#deps, { name: server, config }, box, this.wire.network, launch, whole)
-      const child = this.#startChild(boxed.launch, boxed.environment)
-      this.#upstream = child
-      this.#deps.audit.append({
-        type: 'server.started',
-        server,
-        lane: this.id,
-        detail: {
-          pid: child.pid,
-          pin: launch.pin,
-          mode: config.provider === undefined ? 'none' : config.inject.mode,
-          sandbox: box?.kind ?? 'none',
-        },
-      })
-      return launch.pin
-    } catch (error) {
-      launch.release?.()
-      throw error
-    }
-  }
-
-  /** Must not stay when the lane ended meanwhile. */
-  async #openBox(): Promise<Box | undefined> {
-    const box = await this.#deps.sandbox.open(this.#options.server)
-    if (this.ended) box?.close()
-    this.#throwIfEnded()
-    this.#box = box
-    return box
-  }
-
-  /** A server of jit's own: nothing to start. */
-  async #join(local: LocalServer): Promise<string> {
-    const { server, principal } = this.#options
-    const upstream = new LocalUpstream({ onLine: (line) => this.#read(line, undefined) })
-    this.#upstream = upstream
-    await upstream.open(local, principal)
-    this.#throwIfEnded()
-    this.#deps.audit.append({ type: 'server.started', server, lane: this.id, detail: { pid: 0, pin: local.pin, mode: 'none' } })
-    return local.pin
-  }
-
-  async #openCredentials(lease: Lease): Promise<void> {
-    const { clock, handover: folder } = this.#deps
-    const endpoint = await openCredentialsEndpoint({ lane: this.id, lease, folder, clock })
-    if (this.ended) endpoint.close()
-    this.#throwIfEnded()
-    this.#credentials = endpoint
-  }
-
-  #startChild(launch: LaunchSpec, environment: Readonly<Record<string, string>>): Child {
+  #startOf(warn: StartingLane['warn']): LaneStart {
     const { server } = this.#options
-    return new Child({
-      server,
-      lane: this.id,
-      launch,
-      environment,
-      children: this.#deps.children,
-      clock: this.#deps.clock,
-      log: this.#deps.log,
-      cap: this.#deps.config().limits.resultBytes,
-      scrub: (text) => this.#options.scrub(text),
-      ...this.#events(),
-    })
-  }
-
-  /** A remote server is reached when it is first asked. Answers an empty pin: what runs there is not ours to pin. */
-  #reach(config: ServerConfig, url: string): string {
-    const { server, toolHeaders } = this.#options
-    const { clock, log, network } = this.#deps
-    this.#upstream = new Remote({
-      server,
-      url: new URL(url),
-      transport: config.transport ?? 'streamable-http',
-      inject: config.inject,
-      network,
-      clock,
-      log,
-      standing: new Standing(this.#deps, server, this.id),
-      tools: toolHeaders,
-      cap: () => this.#deps.config().limits.resultBytes,
-      scrub: (text) => this.#options.scrub(text),
-      warn: this.#warn,
-      ...this.#events(),
-    })
-    const { origin, pathname } = new URL(url)
-    const mode = config.provider === undefined ? 'none' : config.inject.mode
-    this.#deps.audit.append({ type: 'server.started', server, lane: this.id, detail: { url: `${origin}${pathname}`, mode } })
-    return ''
-  }
-
-  #events(): UpstreamEvents {
-    const { server } = this.#options
-    return {
-      onLine: (line, about) => this.#read(line, about),
+    return new LaneStart(this.#deps, {
+      id: this.id,
+      options: this.#options,
+      wire: this.wire,
+      warn,
+      ended: () => this.#ended,
+      use: (upstream) => void (this.#upstream = upstream),
+      onLine: (line, about) => this.#reader.read(line, about),
       onStream: (id, open) => this.#options.onStream?.(scalarJson(id), open),
       onTooLong: (bytes, head, tail) => this.#requests.tooLong(bytes, head, tail),
       onFailed: (id, error) => {
@@ -336,64 +224,7 @@ export class Lane {
             `server ${server} ended (${how})${words === '' ? '' : `; its last words: ${JSON.stringify(words.slice(0, 300))}`}`,
           ),
         ),
-    }
-  }
-
-  #throwIfEnded(): void {
-    if (this.#ended !== undefined) throw this.#ended
-  }
-
-  /** True when it was the answer to the request that it is about. */
-  #read(bytes: Buffer, about: string | undefined): boolean {
-    if (this.ended) return false
-    let line = bytes.toString('utf8')
-    const plain = readPlainAnswer(line)
-    const message = plain ?? readLine(line)
-    if (message === undefined && this.#options.handshake.revision === batchRevision && /^\s*\[/.test(line))
-      return this.#readBatch(line, about)
-    if (message === undefined) {
-      this.#warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
-      return false
-    }
-    const isAnswer = message.kind === 'response' && (message.id === null ? 'null' : scalarJson(message.id)) === about
-    if (message.kind === 'response' && about !== undefined && !isAnswer) {
-      this.#warn('answer on the stream of another request dropped', () => about.slice(0, 100))
-      return false
-    }
-    const problem = plain === undefined ? ambiguity(line) : undefined
-    if (problem !== undefined) {
-      this.#refuse(message, problem)
-      return isAnswer
-    }
-    // Some readers take it for the end of a line: what stands behind it would be a message that nobody looked at.
-    line = line.replaceAll('\r', ' ')
-    if (message.kind === 'response') {
-      this.#requests.answered(message.id, { line, value: message.value })
-      return isAnswer
-    }
-    try {
-      this.#options.onMessage(this, message, line, about)
-    } catch (error) {
-      // Nested so deeply, for one, that it cannot be written again.
-      this.#warn('message of a server dropped', () => String(error))
-    }
-    return false
-  }
-
-  /** Taken apart: each message counts for itself, and travels alone. */
-  #readBatch(line: string, about: string | undefined): boolean {
-    const answered = readBatch(line).map((message) => {
-      const own = writeAgain(message.value)
-      if (own !== undefined) return this.#read(own, about)
-      this.#refuse(message, new JitError('message.malformed', 'a message of the server is nested too deeply'))
-      return false
     })
-    return answered.includes(true)
-  }
-
-  #refuse(message: Message, error: JitError): void {
-    this.#options.onRefused(error)
-    if (message.kind === 'response') this.#requests.fail(message.id, error)
   }
 
   #end(error: JitError): void {
@@ -401,8 +232,7 @@ export class Lane {
     this.#ended = error
     this.#ending.end(error)
     this.wire.close()
-    this.#credentials?.close()
-    this.#box?.close()
+    this.#start.close()
     this.#requests.end(error)
     try {
       this.#deps.audit.append({ type: 'server.stopped', server: this.#options.server, lane: this.id, detail: { reason: error.message } })

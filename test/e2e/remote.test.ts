@@ -105,9 +105,9 @@ describe('a remote server, by hand', () => {
     refuses = true
     const refused = await client?.callTool({ name: 'say', arguments: { text: 'hello' } }).catch((error: unknown) => String(error))
     expect(refused).toMatch(
-      /server tracker refused the credential of tracker \(401\)\. Register it anew \(`jit login … tracker --replace`\)/,
+      /server tracker answered 401: the key of provider tracker is not taken\. Register it anew \(`jit login static tracker --replace`\)/,
     )
     expect(refused).not.toContain('evil')
-    expect(await must(['status'])).toMatch(/tracker: server tracker refused the credential/)
+    expect(await must(['status'])).toMatch(/tracker: server tracker answered 401: the key/)
   })
 })

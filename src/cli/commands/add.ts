@@ -81,7 +81,7 @@ export function addCommand(): Command {
 }
 
 function loginText(provider: string, given: string | undefined): string {
-  return `${plain(provider)}${given === undefined ? ', found by its address: it goes into calls, lists and the handshake' : ''}`
+  return `${plain(provider)}${given === undefined ? ', found by its address: for calls, lists and handshake' : ''}`
 }
 
 /** Nothing is allowed yet: what there is, for the person to choose from. */

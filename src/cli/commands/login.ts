@@ -75,6 +75,9 @@ function generalCommand(): Command {
           `${colours.green('✓')} ${plain(view.name)} is registered: ${kind.longLived === true ? 'its key is sealed; nothing proved that it is good' : 'a real mint proved it, and its secret is sealed'}`,
         )
         print(card(Object.entries(view.proof ?? {}).map(([label, value]) => [`  ${plain(label)}`, plain(proofText(value))] as const)))
+        const { url } = config
+        if (kind.browser === true && typeof url === 'string')
+          print(`\nNext: jit add ${plain(view.name)} --url ${plain(url)}   # lists its tools; --allow TOOL,TOOL allows some`)
         for (const file of files) note(`${plain(file)} is not needed any more; delete it, or keep it where no program reads it`)
       }),
     )

@@ -185,6 +185,21 @@ describe('a remote server that does not take a credential', () => {
     expect(bench.provider.mints).toHaveLength(2)
   })
 
+  it('is on record with what it was asked about a task, in the record of the call that made it', async () => {
+    let state = 'working'
+    const { bench, client } = await open((_, message, response) => {
+      if (!isCall(message) && message.method !== 'tasks/get') return true
+      const result = { ...(isCall(message) ? { resultType: 'task', ttlMs: 60_000 } : {}), taskId: 't1', status: state }
+      response.writeHead(200, json).end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
+      return 'answered'
+    })
+    await client.request('tools/call', { name: 'say', arguments: { repo: 'web' } }).answer
+    await client.request('tasks/get', { taskId: 't1' }).answer
+    state = 'completed'
+    await client.request('tasks/get', { taskId: 't1' }).answer
+    expect(closes(bench)).toMatchObject([{ task: 't1', result: 'ok', requests: [{ status: 200 }, { status: 200 }, { status: 200 }] }])
+  })
+
   it('gets the headers that the provider decides, and none that it forbids', async () => {
     const seen: IncomingMessage['headers'][] = []
     const { bench, say } = await open((_, message, __, { headers }) => {

@@ -316,10 +316,10 @@ export async function eventually(holds: () => boolean): Promise<void> {
 
 /** Moves the clock in small steps until the work is done: for what is waited for between answers of the network. */
 export async function patiently<T>(clock: FakeClock, work: Promise<T>): Promise<T> {
-  const state = { isDone: false }
-  const end = (): void => void (state.isDone = true)
+  const over = new AbortController()
+  const end = (): void => over.abort()
   work.then(end, end)
-  for (let turn = 0; turn < 2000 && !state.isDone; turn += 1) {
+  for (let turn = 0; turn < 2000 && !over.signal.aborted; turn += 1) {
     await clock.advance(50)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
