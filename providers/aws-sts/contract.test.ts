@@ -48,7 +48,13 @@ describeProviderContract('aws-sts', async () => {
     alive: () => aws.sessions.filter(({ accessKeyId, name }) => name !== 'jit-login' && aws.isAlive(accessKeyId)).length,
     mints: () => aws.journal.filter(({ action }) => action === 'AssumeRole').length,
     requests: () => aws.journal.length,
-    fail: (way, what = 'mint') => aws.fault({ action: what === 'mint' ? 'AssumeRole' : 'PutRolePolicy', ...way }),
+    fail: ({ status, cut, delay }, what = 'mint') =>
+      aws.fault({
+        action: what === 'mint' ? 'AssumeRole' : 'PutRolePolicy',
+        ...(status === undefined ? {} : { status }),
+        ...(cut === undefined ? {} : { cut }),
+        ...(delay === undefined ? {} : { delay }),
+      }),
     logged: () => shared.logged(),
     secrets: Object.values(baseKeys),
     async close() {

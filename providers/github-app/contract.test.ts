@@ -52,6 +52,7 @@ for (const tokenFormat of ['classic', 'stateless'] as const) {
         const fault = github.fault({ match, ...way })
         return () => fault.remove()
       },
+      unknown: { status: 401, body: { message: 'Bad credentials' } },
       logged: () => host.logged(),
       secrets: [pem.split('\n')[5] ?? ''],
       async close() {

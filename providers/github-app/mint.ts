@@ -64,16 +64,17 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
   }
   const revoke = async (token: Secret, signal: AbortSignal): Promise<{ outcome: 'revoked'; verified: boolean }> => {
     const ended = await api('DELETE /installation/token', {}, { token }, signal).then(() => true, deadBefore)
-    const verified = await isDead(token, signal)
-    // A 401 says that it was dead already, or that GitHub looked somewhere else.
-    if (!ended && !verified)
-      throw new JitError('provider.unavailable', 'GitHub did not know a token when it was to be ended, and may take it still')
-    return { outcome: 'revoked', verified }
+    const dead = await isDead(token, signal)
+    // A 401 says that it was dead already, or that GitHub looked somewhere else; a 204 while GitHub takes the token says nothing.
+    if (dead === false || (!ended && dead === undefined))
+      throw new JitError('provider.unavailable', 'GitHub answered to the end of a token, and may take it still')
+    return { outcome: 'revoked', verified: dead === true }
   }
-  const isDead = (token: Secret, signal: AbortSignal): Promise<boolean> =>
+  /** Undefined when GitHub does not tell. */
+  const isDead = (token: Secret, signal: AbortSignal): Promise<boolean | undefined> =>
     api('GET /installation/repositories', { per_page: 1 }, { token }, signal).then(
       () => false,
-      (error: unknown) => error instanceof JitError && error.details['status'] === 401,
+      (error: unknown) => (error instanceof JitError && error.details['status'] === 401 ? true : undefined),
     )
 
   /**

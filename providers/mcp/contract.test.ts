@@ -59,7 +59,12 @@ describeProviderContract('mcp', async () => {
     alive: () => world.store.alive('AccessToken'),
     mints: () => world.journal.filter(({ path }) => path === '/token').length,
     requests: () => world.journal.length - before,
-    fail: (way, what = 'mint') => world.twist({ path: what === 'mint' ? '/token' : '/token/revocation', ...way }),
+    fail: ({ body, ...way }, what = 'mint') =>
+      world.twist({
+        path: what === 'mint' ? '/token' : '/token/revocation',
+        ...way,
+        ...(body === undefined ? {} : { text: JSON.stringify(body) }),
+      }),
     logged: () => login.host.logged(),
     secrets: [clientSecret, session.refreshToken?.reveal() ?? 'none', session.accessToken?.reveal() ?? 'none'],
     shaped: false,

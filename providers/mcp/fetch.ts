@@ -1,6 +1,6 @@
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { z } from 'zod'
-import { isJsonObject, JitError, neverSent, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import { isJsonObject, JitError, noAnswer, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
 import { checkAddress, nameOf } from './address.ts'
 
 export interface Ask {
@@ -58,12 +58,7 @@ export async function send(host: ProviderHost, url: URL, init: RequestInit, sign
     })
     return { status: response.status, headers: response.headers, text: await readText(response) }
   } catch (error) {
-    if (error instanceof JitError) throw error
-    throw new JitError(
-      'provider.unavailable',
-      `no proper answer from ${nameOf(url.href)}: ${quote(error instanceof Error ? error.message : String(error))}`,
-      neverSent(error) ? { details: { sent: false } } : {},
-    )
+    throw noAnswer(`no proper answer from ${nameOf(url.href)}`, error)
   }
 }
 

@@ -12,6 +12,7 @@ export const mcp: ProviderPlugin<McpConfig> = {
   scope: mcpScope,
   // Many servers end a whole login with any of its tokens, so that no single one is ended unless the config says that this is no such server.
   revocation: 'expiry',
+  audience: 'origin',
   example: 'https://mcp.linear.app/mcp linear',
   login: [
     { ...setting('url', 'Server', 'the MCP server: https://mcp.example.com/mcp'), required: true, argument: true },

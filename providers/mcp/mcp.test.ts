@@ -109,7 +109,10 @@ describe('a login through the browser', () => {
 
   it('keeps what was agreed to before, and what the server asked for since', async () => {
     const first = await logIn({ scopes: 'issues:read' })
-    const said = await first.provider.challenged?.(403, 'Bearer error="insufficient_scope", scope="issues:write"')
+    const had = await mint(first.provider)
+    // What the login has was kept from this lease by its scope.
+    expect(await first.provider.challenged?.(403, 'Bearer error="insufficient_scope", scope="issues:read"', had)).toBeUndefined()
+    const said = await first.provider.challenged?.(403, 'Bearer error="insufficient_scope", scope="issues:write"', had)
     expect(said).toMatchObject({ code: 'provider.refused', hint: expect.stringContaining(`jit login mcp ${world.url} test --replace`) })
     const { shown } = await logIn({ scopes: 'issues:read' }, {}, { previous: first.host.secret('session') })
     expect(new URL(shown[0]?.url ?? '').searchParams.get('scope')?.split(' ').toSorted()).toEqual([
@@ -294,8 +297,13 @@ describe('the tokens of a login', () => {
 
   it('that the server turns away are renewed with the next mint', async () => {
     const login = await logIn()
-    const first = tokenOf(await mint(login.provider))
-    await expect(login.provider.challenged?.(401, 'Bearer error="invalid_token"')).resolves.toBeUndefined()
-    expect(tokenOf(await mint(login.provider))).not.toBe(first)
+    const first = await mint(login.provider)
+    const challenge = 'Bearer error="invalid_token"'
+    await expect(login.provider.challenged?.(401, challenge, first)).resolves.toBeUndefined()
+    const second = await mint(login.provider)
+    expect(tokenOf(second)).not.toBe(tokenOf(first))
+    // The same news from another lease, a little late.
+    await expect(login.provider.challenged?.(401, challenge, first)).resolves.toBeUndefined()
+    expect(tokenOf(await mint(login.provider))).toBe(tokenOf(second))
   })
 })

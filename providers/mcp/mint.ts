@@ -130,6 +130,7 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
 
   return {
     origin: new URL(config.url).origin,
+    wholeScope: { resource: config.url },
     get revocation() {
       return config.revoke === 'lease' && tokens.known?.revocation !== undefined ? 'immediate' : 'expiry'
     },
@@ -160,18 +161,26 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
             : `with the ${config.revoke === 'lease' ? 'last lease' : 'login'}`,
       }
     },
-    async challenged(status, challenge) {
+    async challenged(status, challenge, { secrets: { token } }) {
       const { scope, error } = readChallenge(challenge)
       const asked = readScopes(scope) ?? []
       if (status === 401) {
         if (error !== 'invalid_token' || tokens.session.refreshToken === undefined)
           return logInAgain(host, config.url, 'has a token that the server does not take')
-        await tokens.change((session) => ({ ...session, accessToken: undefined }))
+        // Another lease's 401 may have renewed it meanwhile.
+        await tokens.change((session) =>
+          token !== undefined && session.accessToken !== undefined && isSame(session.accessToken, token)
+            ? { ...session, accessToken: undefined }
+            : undefined,
+        )
         return undefined
       }
       if (status !== 403 || error !== 'insufficient_scope' || asked.length === 0) return undefined
+      // The login has all that: it is this lease that was given less.
+      const { consented } = tokens.session
+      if (consented.length > 0 && asked.every((scope) => consented.includes(scope))) return undefined
       await tokens.change((session) => ({ ...session, wanted: union(session.wanted, asked).slice(0, mostWanted) }))
-      return new JitError('provider.refused', `the server wants a login with more: ${quote(asked.join(' '))}`, {
+      return new JitError('provider.refused', `it wants a login with more: ${quote(asked.join(' '))}`, {
         hint: `To ask a person for that: \`jit login mcp ${config.url} ${host.name} --replace\`.`,
         details: { sent: false, scopes: asked },
       })

@@ -1,5 +1,5 @@
 import { extractWWWAuthenticateParams } from '@modelcontextprotocol/sdk/client/auth.js'
-import { JitError, neverSent, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import { JitError, noAnswer, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
 import { nameOf } from './address.ts'
 
 export interface Probe {
@@ -73,12 +73,7 @@ async function post(
     response = await host.fetch(server, { ...init, method: 'POST', redirect: 'manual' })
     await response.body?.cancel()
   } catch (error) {
-    if (error instanceof JitError) throw error
-    throw new JitError(
-      'provider.unavailable',
-      `no proper answer from ${nameOf(server)}: ${quote(error instanceof Error ? error.message : String(error))}`,
-      neverSent(error) ? { details: { sent: false } } : {},
-    )
+    throw noAnswer(`no proper answer from ${nameOf(server)}`, error)
   }
   const { status } = response
   if (status >= 300 && status < 400)

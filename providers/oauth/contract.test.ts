@@ -71,7 +71,12 @@ for (const { name, config, scope, tooMuch, byEndpoint } of [
       alive: () => front.server.tokens.alive(),
       mints: () => front.journal.filter(({ path }) => path === '/token').length,
       requests: () => front.journal.length,
-      fail: (way, what = 'mint') => front.twist({ path: what === 'mint' ? '/token' : '/token/revocation', ...way }),
+      fail: ({ body, ...way }, what = 'mint') =>
+        front.twist({
+          path: what === 'mint' ? '/token' : '/token/revocation',
+          ...way,
+          ...(body === undefined ? {} : { text: JSON.stringify(body) }),
+        }),
       logged: () => host.logged(),
       secrets: [clientSecret, subjectToken, ecPem.split('\n')[1] ?? '', Buffer.from(`jit:${clientSecret}`).toString('base64')],
       shaped: false,

@@ -75,6 +75,13 @@ function openStatic(config: StaticConfig, host: ProviderHost): Provider {
     partition: aboutOf,
     describe: aboutOf,
     asks: () => ({ nothing: 'the whole key is used, and only the request rules narrow what for' }),
+    // There is no other key to try instead.
+    async challenged(status) {
+      if (status !== 401) return undefined
+      return new JitError('provider.login', `the key of provider ${host.name} is not taken`, {
+        hint: `Register it anew (\`jit login static ${host.name} --replace\`), and check that it is meant for this server.`,
+      })
+    },
     async prove() {
       const { length } = readKey()
       return {

@@ -41,6 +41,7 @@ const kinds: {
   tooMuch: JsonObject
   mint: RegExp
   revoke: RegExp
+  unknown: string
 }[] = [
   {
     name: 'child tokens, AppRole',
@@ -50,6 +51,7 @@ const kinds: {
     tooMuch: { policies: ['admin'] },
     mint: /^auth\/token\/create/,
     revoke: /revoke-accessor$/,
+    unknown: '1 error occurred:\n\t* invalid accessor\n\n',
   },
   {
     name: 'policies of one lease, OpenBao, sealed token',
@@ -59,6 +61,7 @@ const kinds: {
     tooMuch: { policies: ['admin'] },
     mint: /^auth\/token\/create/,
     revoke: /revoke-accessor$/,
+    unknown: '1 error occurred:\n\t* invalid accessor\n\n',
   },
   {
     name: 'dynamic secrets',
@@ -68,10 +71,11 @@ const kinds: {
     tooMuch: { dynamic: 'database/creds/admin' },
     mint: /^database\/creds/,
     revoke: /^sys\/leases\/revoke$/,
+    unknown: 'invalid lease',
   },
 ]
 
-for (const { name, product, config, scope, tooMuch, mint, revoke } of kinds) {
+for (const { name, product, config, scope, tooMuch, mint, revoke, unknown } of kinds) {
   describeProviderContract(`vault: ${name}`, async () => {
     const host = testHost({ token: ownToken, secretId })
     const standIn = await startVault(acmeVault({ product }))
@@ -100,6 +104,7 @@ for (const { name, product, config, scope, tooMuch, mint, revoke } of kinds) {
       mints: () => standIn.journal.filter((entry) => mint.test(entry.path)).length,
       requests: () => standIn.journal.length,
       fail: (way, what = 'mint') => standIn.fault({ path: what === 'mint' ? mint : revoke, ...way }),
+      unknown: { status: 400, body: { errors: [unknown] } },
       logged: () => host.logged(),
       secrets: [ownToken, secretId],
       async close() {

@@ -52,7 +52,7 @@ export async function readDynamic(
 
 /** Synchronous: the answer comes when the engine has removed the user, and not before. */
 export async function revokeLease(session: Session, credential: Credential, lease: string, signal: AbortSignal): Promise<RevokeOutcome> {
-  await endLease(session, lease, signal)
+  const taken = await endLease(session, lease, signal)
   const { secrets, expiresAt } = credential
   if (secrets['security_token'] !== undefined || secrets['session_token'] !== undefined)
     return { outcome: 'expires', validUntil: expiresAt, detail: 'the lease is over in Vault; AWS takes the session until its end' }
@@ -63,10 +63,11 @@ export async function revokeLease(session: Session, credential: Credential, leas
     }
   const request: VaultRequest = { method: 'POST', path: ['sys', 'leases', 'lookup'], body: { lease_id: lease } }
   const { answer } = await session.request(request, signal)
-  return receipt(answer.status, isUnknown(answer.status, answer.said), 'lease')
+  return receipt(answer.status, { taken, gone: isUnknown(answer.status, answer.said), what: 'lease' })
 }
 
-async function endLease(session: Session, lease: string, signal: AbortSignal): Promise<void> {
+/** False when Vault says that it knows of none. */
+async function endLease(session: Session, lease: string, signal: AbortSignal): Promise<boolean> {
   const request: VaultRequest = {
     method: 'POST',
     path: ['sys', 'leases', 'revoke'],
@@ -75,8 +76,10 @@ async function endLease(session: Session, lease: string, signal: AbortSignal): P
   }
   const { answer } = await session.request(request, signal)
   // 202: queued, so not over. The broker asks again.
-  if (answer.status !== 200 && answer.status !== 204 && !isUnknown(answer.status, answer.said)) await session.fail(answer, request, signal)
+  const taken = answer.status === 200 || answer.status === 204
+  if (!taken && !isUnknown(answer.status, answer.said)) await session.fail(answer, request, signal)
   session.ended(lease)
+  return taken
 }
 
 function isUnknown(status: number, said: string): boolean {

@@ -108,11 +108,11 @@ export async function revokeToken(session: Session, credential: Credential, sign
   const accessor = credential.secrets['accessor']
   if (accessor === undefined)
     return { outcome: 'expires', validUntil: credential.expiresAt, detail: 'Vault made a batch token, which has no revocation' }
-  await endAccessor(session, accessor.reveal(), signal)
+  const taken = await endAccessor(session, accessor.reveal(), signal)
   const path = ['auth', 'token', 'lookup-accessor']
   const request: VaultRequest = { method: 'POST', path, body: { accessor: accessor.reveal() }, hide: [accessor] }
   const { answer } = await session.request(request, signal)
-  return receipt(answer.status, isUnknown(answer.status, answer.said), 'token')
+  return receipt(answer.status, { taken, gone: isUnknown(answer.status, answer.said), what: 'token' })
 }
 
 /** Milliseconds since 1970. What hangs on the broker's token ends with it. */
@@ -129,7 +129,8 @@ export function leftBehind(what: string, failure: unknown): JitError {
   return new JitError('provider.unavailable', `${what} could not be revoked: ${why}`)
 }
 
-async function endAccessor(session: Session, accessor: string, signal: AbortSignal): Promise<void> {
+/** False when Vault says that it knows of none. */
+async function endAccessor(session: Session, accessor: string, signal: AbortSignal): Promise<boolean> {
   const request: VaultRequest = {
     method: 'POST',
     path: ['auth', 'token', 'revoke-accessor'],
@@ -137,12 +138,21 @@ async function endAccessor(session: Session, accessor: string, signal: AbortSign
     hide: [new Secret(accessor)],
   }
   const { answer } = await session.request(request, signal)
-  if (answer.status !== 200 && answer.status !== 204 && !isUnknown(answer.status, answer.said)) await session.fail(answer, request, signal)
+  const taken = answer.status === 200 || answer.status === 204
+  if (!taken && !isUnknown(answer.status, answer.said)) await session.fail(answer, request, signal)
   session.ended(accessor)
+  return taken
 }
 
-/** What a look after the end is worth: it is gone, it is still there, or nobody may look. */
-export function receipt(status: number, gone: boolean, what: string): RevokeOutcome {
+/**
+ * What a look after the end is worth: it is gone, it is still there, or nobody may look. `taken`: Vault said that it ended it, and not
+ * that it knows of none; a node that says the latter while another still has it, or does not answer, is to be asked again.
+ */
+export function receipt(status: number, { taken, gone, what }: { taken: boolean; gone: boolean; what: string }): RevokeOutcome {
+  if (!gone && !taken && (status === 200 || status === 429 || status >= 500))
+    throw new JitError('provider.unavailable', `Vault did not know a ${what} when it was to be ended, and may take it still`, {
+      details: { status },
+    })
   if (status === 200) return { outcome: 'accepted', detail: `Vault took the revocation and still knows the ${what}` }
   return { outcome: 'revoked', verified: gone }
 }

@@ -142,6 +142,10 @@ export const serverView = z.object({
 })
 export type ServerView = z.infer<typeof serverView>
 
+/** GET /v1/servers/:name/tools: what the server says of itself. */
+export const listedTool = z.object({ name: z.string(), description: z.string(), readOnly: z.boolean() })
+export type ListedTool = z.infer<typeof listedTool>
+
 /** POST /v1/explain */
 export const explainRequest = z.strictObject({ server: z.string(), tool: z.string(), args: jsonObject })
 export const explainView = z.object({
@@ -352,6 +356,7 @@ export const routes = {
   addServer: ['POST', '/v1/servers'],
   updateServer: ['POST', '/v1/servers/:name/update'],
   removeServer: ['DELETE', '/v1/servers/:name'],
+  serverTools: ['GET', '/v1/servers/:name/tools'],
   tokens: ['GET', '/v1/tokens'],
   addToken: ['POST', '/v1/tokens'],
   removeToken: ['DELETE', '/v1/tokens/:name'],

@@ -104,14 +104,21 @@ class LeaseBroker implements Broker {
     this.#held.release(lease.id)
   }
 
+  retire(lease: Lease): void {
+    this.#held.retire(lease.id)
+  }
+
   /** Everything up to the first `await` happens before the promise is returned. */
   async revoke(selector: RevokeSelector, reason: RevokeReason, deadline: number): Promise<Receipt[]> {
     const why = reasonError(reason)
-    const held = this.#held.matching(selector)
     const flights = this.#flights.matching(selector)
+    const held = this.#held.matching(selector)
+    // What a call is using right now dies first.
+    for (const lease of held) if (lease.users > 0) this.#held.cut(lease, why)
+    for (const flight of flights) flight.drop(why)
+    if ('all' in selector) this.#ledger.cutLive()
     const rows = this.#ledger.rows.filter((row) => selects(selector, { ...row, servers: [row.server] }))
     for (const lease of held) this.#held.cut(lease, why)
-    for (const flight of flights) flight.drop(why)
     const known = new Set([...rows.map((row) => row.id), ...held.map((lease) => lease.id), ...flights.map((flight) => flight.lease)])
     this.#entomb([...known])
 
@@ -198,7 +205,7 @@ class LeaseBroker implements Broker {
     return provider
   }
 
-  /** The wish to revoke survives a crash: one transaction for all. A store that refuses does not stop it. */
+  /** The wish to revoke survives a crash: one transaction for those that are not cut yet. A store that refuses does not stop it. */
   #entomb(ids: readonly string[]): void {
     const live = ids.filter((id) => this.#ledger.get(id)?.state === 'live')
     if (live.length === 0) return

@@ -37,8 +37,11 @@ export class HeldLease {
   /** Servers whose calls had it: a revocation by server must find a shared lease too. */
   readonly servers: Set<string>
   users = 0
+  /** Its upstream did not take it: it ends with its last user. */
+  isRetired = false
   cancelExpiry: () => void = () => undefined
   readonly #abort = new AbortController()
+  #refusal: Promise<JitError | undefined> | undefined
   readonly #fresh: Lease
   readonly #shared: Lease
 
@@ -78,6 +81,16 @@ export class HeldLease {
     this.#abort.abort(reason)
   }
 
+  /** Those who share a lease that is not taken (401) get one answer: it was one credential. */
+  async #challenged(provider: Provider, status: number, challenge: string | undefined): Promise<JitError | undefined> {
+    if (this.isCut) return undefined
+    // What it cannot do about it (a full disk, a sealed store) is no news for whoever called: the refusal itself is.
+    const ask = async (): Promise<JitError | undefined> => provider.challenged?.(status, challenge, this.credential).catch(() => undefined)
+    if (status !== 401) return ask()
+    this.#refusal ??= ask()
+    return this.#refusal
+  }
+
   #lease(partition: string, fresh: boolean): Lease {
     const { row, credential, provider } = this
     const { signal } = this.#abort
@@ -91,6 +104,7 @@ export class HeldLease {
       },
       ...(credential.notSecret === undefined ? {} : { notSecret: credential.notSecret }),
       ...(provider?.requestHeaders === undefined ? {} : { requestHeaders: provider.requestHeaders }),
+      ...(provider?.challenged === undefined ? {} : { challenged: (status, challenge) => this.#challenged(provider, status, challenge) }),
       fingerprint: row.fingerprint,
       upstreamHash: row.upstreamHash,
       mintedAt: row.mintedAt,

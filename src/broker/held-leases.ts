@@ -66,8 +66,16 @@ export class HeldLeases {
     const held = this.#held.get(id)
     if (held === undefined) return
     held.users = Math.max(0, held.users - 1)
-    if (held.lifetime !== 'call' || held.users > 0 || held.isCut) return
+    if ((held.lifetime !== 'call' && !held.isRetired) || held.users > 0 || held.isCut) return
     this.#end(held, new JitError('lease.expired', `lease ${id} ended with its call`), { result: 'call ended', state: 'revoked' })
+  }
+
+  /** Those who have it keep it; it is shared with nobody else, and ends with the last of them. */
+  retire(id: string): void {
+    const held = this.#held.get(id)
+    if (held === undefined) return
+    held.isRetired = true
+    if (held.key !== undefined && this.#shared.get(held.key) === held) this.#shared.delete(held.key)
   }
 
   /** Nobody finds it and no request gets it from here on. It is held until its end is known. */

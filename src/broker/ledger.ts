@@ -25,12 +25,15 @@ export class Ledger {
   readonly #unsaved = new Map<string, RowChange>()
   #cancelSave: (() => void) | undefined
   #refused = false
+  /** Set while the store knows of a cut of all leases that does not stand in their rows yet. */
+  #cut = false
   #closed = false
 
   constructor(deps: { readonly store: Pick<Store, 'leases' | 'atomically'>; readonly clock: Clock; readonly log: Logger }) {
     this.#store = deps.store
     this.#clock = deps.clock
     this.#log = deps.log
+    this.#settleLastCut()
     for (const row of deps.store.leases.inState(unfinished)) this.#rows.set(row.id, row)
   }
 
@@ -53,6 +56,25 @@ export class Ledger {
   save(ids: readonly string[], change: RowChange): void {
     for (const id of ids) this.#remember(id, change)
     this.#write()
+  }
+
+  /**
+   * All that is live is `revoking`, durable when it returns: one small write, whatever their number. A store that refuses
+   * does not stop it; it is written to later.
+   */
+  cutLive(): void {
+    const live = [...this.#rows.values()].filter((row) => row.state === 'live')
+    if (live.length === 0) return
+    try {
+      this.#store.leases.cutLive()
+      this.#cut = true
+      for (const row of live) this.#rows.set(row.id, { ...row, state: 'revoking' })
+      this.#saveAfter(saveWithin)
+    } catch (error) {
+      this.#log.error('cut of all leases not stored', { count: live.length, error: toJitError(error, 'store.unavailable').message })
+      for (const row of live) this.#remember(row.id, { state: 'revoking' })
+      this.#saveAfter(retryEvery)
+    }
   }
 
   /** Durable soon. */
@@ -85,6 +107,16 @@ export class Ledger {
     this.#cancelSave?.()
   }
 
+  /** One that the last process had no time for. The rows read right without it. */
+  #settleLastCut(): void {
+    try {
+      this.#store.atomically(() => this.#store.leases.settleCut())
+    } catch (error) {
+      this.#log.warn('cut of all leases not settled', { error: toJitError(error).message })
+      this.#cut = true
+    }
+  }
+
   #remember(id: string, change: RowChange): void {
     const row = this.#rows.get(id)
     if (row !== undefined) {
@@ -98,11 +130,12 @@ export class Ledger {
   #write(): void {
     this.#cancelSave?.()
     this.#cancelSave = undefined
-    if (this.#unsaved.size === 0) return
+    if (this.#unsaved.size === 0 && !this.#cut) return
     const changes = [...this.#unsaved]
     try {
       this.#store.atomically(() => {
         for (const [id, change] of changes) this.#store.leases.update(id, change)
+        if (this.#cut) this.#store.leases.settleCut()
       })
     } catch (error) {
       const failure = toJitError(error, 'store.unavailable')
@@ -113,6 +146,7 @@ export class Ledger {
       throw failure
     }
     this.#refused = false
+    this.#cut = false
     this.#unsaved.clear()
   }
 

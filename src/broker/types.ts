@@ -1,3 +1,4 @@
+import type { JitError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Secret } from '../core/secret.ts'
 import type { LeaseGrant, Principal, Receipt } from '../core/types.ts'
@@ -23,6 +24,11 @@ export interface Lease {
   readonly notSecret?: readonly string[]
   /** Headers that its requests carry, whatever the client says there; null: none. */
   readonly requestHeaders?: Readonly<Record<string, string | null>>
+  /**
+   * What its provider makes of a 401 or 403 that a remote server gave to a request with it, and of the WWW-Authenticate: what a
+   * person can do, or undefined when nothing is known of it. Absent: the provider has nothing to say. Never rejects.
+   */
+  challenged?(status: number, challenge: string | undefined): Promise<JitError | undefined>
   readonly fingerprint: string
   readonly upstreamHash: string
   /** When the lease was minted and when the broker stops using it, milliseconds since 1970. */
@@ -70,6 +76,8 @@ export interface Broker {
   cached(ask: LeaseAsk): Lease | undefined
   /** The call ended. `lifetime: call` leases are revoked upstream in the background once the last user released. */
   release(lease: Lease): void
+  /** Its upstream does not take it: nobody finds it any more, and it ends once the last user released. */
+  retire(lease: Lease): void
   /** Cuts locally before it returns a promise, then upstream; answers one receipt per lease, within the deadline. */
   revoke(selector: RevokeSelector, reason: RevokeReason, deadline: number): Promise<Receipt[]>
   leases(): LeaseView[]

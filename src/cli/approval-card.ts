@@ -25,7 +25,7 @@ export function approvalCard(approval: Approval, now = Date.now()): string {
     ],
     ['scope', scope === undefined ? 'no credential' : scopeText(scope)],
     ['requests', requests.map(plain).join('\n')],
-    ['asked by', plain(`${agent}, for ${human}`)],
+    ['asked by', plain(`${JSON.stringify(agent)}, for ${human}`)],
     ['asked', `${since(askedAt, now)} ago; denied by itself in ${until(expiresAt, now)}`],
   ])
 }

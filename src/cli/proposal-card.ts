@@ -11,7 +11,7 @@ export function proposalCard({ id, state, server, change, reason, agent, human, 
     ['server', plain(server)],
     ['wants', wishes(change).join('\n')],
     ['it says', colours.yellow(plain(JSON.stringify(reason)))],
-    ['made by', plain(`${agent}, for ${human}, ${since(at, now)} ago`)],
+    ['made by', plain(`${JSON.stringify(agent)}, for ${human}, ${since(at, now)} ago`)],
     ['state', state === 'waiting' ? '' : state],
   ])
 }

@@ -49,15 +49,21 @@ export function diffRank<T extends string>(path: string, order: readonly T[], be
 }
 
 /** One change for each item that came (`whenAdded`) or went (the opposite). */
-export function diffSet(path: string, before: readonly Json[], after: readonly Json[], whenAdded: 'wider' | 'narrower'): Change[] {
+export function diffSet(
+  path: string,
+  before: readonly Json[],
+  after: readonly Json[],
+  whenAdded: 'wider' | 'narrower',
+  say: (item: Json) => string = show,
+): Change[] {
   const opposite = whenAdded === 'wider' ? 'narrower' : 'wider'
   const from = new Set(before.map(canonical))
   const to = new Set(after.map(canonical))
   return [
     ...after
       .filter((item) => !from.has(canonical(item)))
-      .map((item): Change => ({ path, before: '', after: show(item), effect: whenAdded })),
-    ...before.filter((item) => !to.has(canonical(item))).map((item): Change => ({ path, before: show(item), after: '', effect: opposite })),
+      .map((item): Change => ({ path, before: '', after: say(item), effect: whenAdded })),
+    ...before.filter((item) => !to.has(canonical(item))).map((item): Change => ({ path, before: say(item), after: '', effect: opposite })),
   ]
 }
 
@@ -69,6 +75,11 @@ function withoutEmpty(entry: unknown): unknown {
 
 function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0
+}
+
+/** A value that a stranger may have chosen: in quotes, unless it is one plain word. */
+export function showValue(item: Json): string {
+  return typeof item === 'string' && !/^[\w./:@+-]+$/.test(item) ? JSON.stringify(item) : show(item)
 }
 
 /** A config value for people: text as it is, anything else as JSON; empty for one that is absent. */

@@ -1,4 +1,4 @@
-import { type Change, diffEntries, differing, diffNumber, diffRank, diffSet, show } from './diff-parts.ts'
+import { type Change, diffEntries, differing, diffNumber, diffRank, diffSet, show, showValue } from './diff-parts.ts'
 import { formatDuration } from './duration.ts'
 import type { Config, RequestRuleConfig, ServerConfig, ToolCase } from './schema.ts'
 
@@ -58,7 +58,7 @@ function effectOf(server: ServerConfig, tool: string): ToolEffect {
 
 /** A constraint that goes, or admits more values, is wider. */
 function diffWhere(path: string, before: ServerConfig['where'], after: ServerConfig['where']): Change[] {
-  return diffEntries(path, before, after, (keyPath, from, to) => diffSet(keyPath, list(from), list(to), 'wider'), {
+  return diffEntries(path, before, after, (keyPath, from, to) => diffSet(keyPath, list(from), list(to), 'wider', showValue), {
     added: 'narrower',
     removed: 'wider',
   })

@@ -49,7 +49,12 @@ export const errorTable = {
     exit: 74,
     hint: 'Check free space and permissions of the state folder; calls resume by themselves.',
   },
-  'store.corrupt': { http: 500, rpc: 1303, exit: 74, hint: 'Move the state folder aside and restore a copy; nothing was overwritten.' },
+  'store.corrupt': {
+    http: 500,
+    rpc: 1303,
+    exit: 74,
+    hint: 'Nothing was overwritten. Restore a copy of the state folder, or run `jit stop` and `jit doctor --recover-store`: it makes a new store of what can be read.',
+  },
 
   'policy.denied': { http: 403, rpc: 1400, exit: 5, hint: '`jit explain` shows the rule that decided.' },
   'policy.unlisted': {

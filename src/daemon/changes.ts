@@ -1,7 +1,7 @@
 import type { Broker } from '../broker/types.ts'
 import { JitError, quote } from '../core/errors.ts'
 import type { Surroundings } from '../core/types.ts'
-import type { Gateway } from '../gateway/types.ts'
+import type { Gateway } from '../gateway/gateway.ts'
 import type { Entered } from './builder.ts'
 import type { Registry } from './registry.ts'
 

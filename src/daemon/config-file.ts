@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { JitError } from '../core/errors.ts'
 import { readRegular } from '../core/regular-file.ts'
 import { replaceFile, type Replacement } from './replace-file.ts'
@@ -26,4 +27,8 @@ export function prepareFile(file: string, text: string): Replacement {
       hint: 'Check free space and permissions of its folder; nothing was changed.',
     })
   }
+}
+
+export function digestOfText(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { AuditEvent, AuditSink } from '../audit/event.ts'
 import type { Change } from '../config/diff-parts.ts'
 import { diffConfig } from '../config/diff.ts'
@@ -12,7 +11,7 @@ import type { Logger } from '../core/types.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { Store } from '../store/store.ts'
 import type { Build, FreshSecrets } from './builder.ts'
-import { emptyConfig, prepareFile, readText } from './config-file.ts'
+import { digestOfText, emptyConfig, prepareFile, readText } from './config-file.ts'
 import { denyAll } from './deny-all.ts'
 import type { Replacement } from './replace-file.ts'
 import { salvageText } from './salvage.ts'
@@ -283,8 +282,4 @@ export function problemsOf(error: unknown): readonly ConfigProblem[] {
 function asConfigError(error: unknown): JitError {
   const failure = toJitError(error)
   return failure.code === 'config.invalid' ? failure : new JitError('config.invalid', failure.message, { cause: error, hint: failure.hint })
-}
-
-function digestOfText(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }

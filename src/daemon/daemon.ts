@@ -20,7 +20,7 @@ import { openSealer } from '../store/sealer.ts'
 import { openStore } from '../store/sqlite.ts'
 import { createApi } from './api.ts'
 import { createChildren } from './children.ts'
-import { guardFolder, guardProcess, hardenProcess } from './guard.ts'
+import { closeInherited, guardFolder, guardProcess, hardenProcess } from './guard.ts'
 import { createHttp } from './http.ts'
 import { packageVersion, presetFolder } from './installation.ts'
 import { createLogger } from './log.ts'
@@ -37,6 +37,7 @@ const revokeWithin = 10_000
 
 /** Composes the parts, in the order that safety asks for, and runs until it is stopped. */
 export async function runDaemon(options: { providers: readonly ProviderPlugin[]; foreground: boolean }): Promise<void> {
+  closeInherited()
   guardProcess(process.env, process.execArgv)
   const paths = findPaths(process.env, userInfo().homedir)
   for (const folder of [paths.state, paths.runtime, dirname(paths.configFile)]) guardFolder(folder)

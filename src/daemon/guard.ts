@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { chmodSync, closeSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { JitError } from '../core/errors.ts'
 
 const unsafeVariables = ['NODE_OPTIONS', 'NODE_DEBUG', 'NODE_V8_COVERAGE', 'SSLKEYLOGFILE', 'NODE_TLS_REJECT_UNAUTHORIZED']
@@ -38,7 +38,32 @@ export interface Hardening {
   readonly noCoreDumps: boolean
 }
 
-/** PR_SET_DUMPABLE 0 and RLIMIT_CORE 0 on Linux, by way of koffi, which is optional. */
+const closeOnExec = 0o2000000
+
+/**
+ * Closes what whoever started this process left open in it beside its three streams: every server would get it too, and a folder
+ * among it leads out of any sandbox. What the process opens itself is for no other program, and says so.
+ */
+export function closeInherited(): void {
+  if (process.platform !== 'linux') return
+  for (const name of readdirSync('/proc/self/fdinfo')) {
+    try {
+      const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${name}`, 'utf8'))?.[1] ?? ''
+      if (Number(name) > 2 && (Number.parseInt(flags, 8) & closeOnExec) === 0) closeSync(Number(name))
+    } catch {
+      // The one by which the folder was read is gone by now.
+    }
+  }
+}
+
+/** KEYCTL_JOIN_SESSION_KEYRING with no name: a new keyring, which nobody else has. */
+const keyctl: Partial<Record<NodeJS.Architecture, number>> = { x64: 250, arm64: 219 }
+const joinSession = 1
+
+/**
+ * PR_SET_DUMPABLE 0 and RLIMIT_CORE 0 on Linux, by way of koffi, which is optional; and a session keyring of the process's own,
+ * since a sandbox has its parent's: there the account's programs keep what is no server's.
+ */
 export async function hardenProcess(): Promise<Hardening> {
   if (process.platform !== 'linux') return { memoryClosed: false, noCoreDumps: false }
   try {
@@ -48,6 +73,8 @@ export async function hardenProcess(): Promise<Hardening> {
     const setrlimit = libc.func('int setrlimit(int, uint64_t *)')
     const prSetDumpable = 4
     const rlimitCore = 4
+    const number = keyctl[process.arch]
+    if (number !== undefined) libc.func('long syscall(long, ...)')(number, 'long', joinSession, 'void *', null)
     return { noCoreDumps: setrlimit(rlimitCore, [0, 0]) === 0, memoryClosed: prctl(prSetDumpable, 0, 0, 0, 0) === 0 }
   } catch {
     return { memoryClosed: false, noCoreDumps: false }

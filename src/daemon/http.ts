@@ -1,7 +1,7 @@
 import { HttpDoor } from '../gateway/http/door.ts'
 import { Principals } from '../gateway/http/principals.ts'
 import { Tokens } from '../gateway/http/tokens.ts'
-import type { Gateway } from '../gateway/types.ts'
+import type { Gateway } from '../gateway/gateway.ts'
 import { humanName } from '../identity/human.ts'
 import type { JitError } from '../core/errors.ts'
 import type { Parts } from './parts.ts'

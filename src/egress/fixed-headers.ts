@@ -4,11 +4,11 @@ import { namesHeader } from './match.ts'
 
 /**
  * The headers with those that the provider decides (Vault's namespace) as it says them, whatever the client wrote there, in
- * whatever spelling some reader takes for the same. One that the rule names has met the rule, which is policy's own word.
+ * whatever spelling some reader takes for the same. One that the rule names, where there is a rule, has met it: policy's own word.
  */
-export function withFixedHeaders(headers: readonly string[], { requestHeaders }: Lease, rule: RequestRule): readonly string[] {
+export function withFixedHeaders(headers: readonly string[], { requestHeaders }: Lease, rule?: RequestRule): readonly string[] {
   if (requestHeaders === undefined) return headers
-  const fixed = Object.entries(requestHeaders).filter(([name]) => !namesHeader(rule, name))
+  const fixed = Object.entries(requestHeaders).filter(([name]) => rule === undefined || !namesHeader(rule, name))
   const names = new Set(fixed.map(([name]) => name))
   const kept: string[] = []
   for (let index = 0; index + 1 < headers.length; index += 2) {

@@ -6,6 +6,7 @@ import type { Logger } from '../core/types.ts'
 import { deliver } from './answer.ts'
 import { ruleFor } from './attribute.ts'
 import { type Exchange, refuse } from './exchange.ts'
+import { FreshRetries } from './fresh.ts'
 import type { Charge, Sending } from './judge.ts'
 import type { Running } from './lane.ts'
 import { ask, RequestRefused, isReplayable, type UpstreamNetwork } from './upstream.ts'
@@ -16,11 +17,6 @@ export interface SendDeps {
   readonly log: Logger
   scrubberFor(lease: Lease | undefined): Scrubber
 }
-
-/** A fresh token may be unknown to some of the upstream's replicas: a 401 on it is asked again, after 200 ms and then ever later. */
-const freshFor = 10_000
-const retryFor = 5000
-const firstWait = 200
 
 /** Sends a judged request upstream and its answer back. Both die with the lease, the call, the lane and the client. */
 export async function send(deps: SendDeps, exchange: Exchange, sending: Sending): Promise<void> {
@@ -55,14 +51,14 @@ async function askWhileFresh(
   const { clock, network } = deps
   const { placeholder } = route.lane.options
   const question = { network, origin: sending.origin, sending, source: request, placeholder, signal: life.signal }
-  const started = clock.monotonic()
-  for (let wait = firstWait; ; wait *= 2) {
+  const lease = sending.charge?.call.lease
+  const retries = lease === undefined ? undefined : new FreshRetries(clock, lease)
+  for (;;) {
     life.attempt()
     const answer = await ask(question)
     life.report(answer.statusCode ?? 0, requestIdOf(answer, scrubber))
-    const lease = sending.charge?.call.lease
-    const fresh = lease !== undefined && clock.now() - lease.mintedAt < freshFor
-    if (answer.statusCode !== 401 || !fresh || !isReplayable(sending) || clock.monotonic() - started + wait > retryFor) return answer
+    const wait = answer.statusCode === 401 && isReplayable(sending) ? retries?.next() : undefined
+    if (wait === undefined) return answer
     // Its body may have no end, and nobody is there to end it with the call.
     answer.destroy()
     await pause(clock, wait, life.signal)

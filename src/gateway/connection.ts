@@ -87,7 +87,7 @@ export class Connection {
       refused: (error) => this.#refusals.note('server', error),
       progressOf: (token) => this.#inFlightWith(token),
       isProgressOfTask: (lane, token) => tasks.hasProgress(lane, token),
-      ofTask: (lane, message, line) => newsOfTask(this.#context, lane, message, line, (news, about) => this.#flow.message(news, about)),
+      ofTask: (lane, message) => newsOfTask(this.#context, lane, message, (news, about) => this.#flow.message(news, about)),
       closed: (id) => this.#passing.closed(id),
       write: (line, about) => this.#flow.message(line, about),
     })

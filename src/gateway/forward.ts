@@ -5,10 +5,13 @@ import type { JsonObject } from '../core/json.ts'
 import type { Permission, RequestRule } from '../core/types.ts'
 import type { InFlightCall } from '../egress/types.ts'
 import { type Call, type CallContext, rulesOf } from './call.ts'
+import type { Holding } from './holding.ts'
 import type { Lane } from './lane.ts'
 import type { LanePool } from './lanes.ts'
-import { inSession } from './lost-session.ts'
+import { isSessionLost } from './lost-session.ts'
+import { isCredentialNotTaken } from './not-taken.ts'
 import type { Trail } from './record.ts'
+import type { Outgoing } from './upstream/upstream.ts'
 
 interface Answer {
   readonly line: string
@@ -28,32 +31,51 @@ async function board(context: CallContext, call: Call, permission: Permission, l
   return new Passage(lanes, lane, wire)
 }
 
-/** Both, and once more in a new session where a remote server had forgotten the one before. The caller leaves the passage. */
-export function send(
-  context: CallContext,
-  call: Call,
-  permission: Permission,
-  lease: Lease | undefined,
-  trail: Trail,
-): Promise<{ passage: Passage; answer: Answer }> {
-  return inSession(async () => {
-    const passage = await board(context, call, permission, lease, trail)
+interface Sent {
+  readonly passage: Passage
+  readonly answer: Answer
+}
+
+/**
+ * Both, and once more where a remote server turned the call away unread: in a new session where it had forgotten the one before,
+ * with a new credential where it did not take the first. The caller leaves the passage.
+ */
+export async function send(context: CallContext, call: Call, permission: Permission, holding: Holding, trail: Trail): Promise<Sent> {
+  let attempt: 'first' | 'again' = 'first'
+  let isSessionNew = false
+  for (;;) {
+    let passage: Passage | undefined
     try {
-      return { passage, answer: await forward(context, call, passage, lease, trail) }
+      passage = await board(context, call, permission, holding.lease, trail)
+      return { passage, answer: await forward(context, call, passage, trail, { call: attempt, lease: holding.lease }) }
     } catch (error) {
-      passage.leave()
-      throw error
+      passage?.leave()
+      if (attempt === 'first' && isCredentialNotTaken(error)) {
+        attempt = 'again'
+        await holding.renew()
+      } else if (!isSessionNew && isSessionLost(error)) isSessionNew = true
+      else throw error
     }
-  })
+  }
 }
 
 /** forward: sends the server what policy saw, the frozen arguments, serialised anew. */
-async function forward(context: CallContext, call: Call, passage: Passage, lease: Lease | undefined, trail: Trail): Promise<Answer> {
+async function forward(
+  context: CallContext,
+  call: Call,
+  passage: Passage,
+  trail: Trail,
+  travels: Pick<Outgoing, 'call' | 'lease'>,
+): Promise<Answer> {
   // A lease would have ended the call; one without has only this.
   if (context.deps.broker.locked) throw new JitError('locked', 'jit was locked while this call waited')
   if (rulesOf(context) !== call.rules) throw new JitError('policy.changed', 'the policy changed while this call waited')
   if (isRemote(context) && !passage.isCurrent) throw new JitError('policy.changed', 'the tool changed since the decision')
-  return passage.lane.request(call.request.id, governedLine(call), call.ending, { lease, onRequest: (request) => trail.requested(request) })
+  return passage.lane.request(call.request.id, governedLine(call), call.ending, {
+    ...travels,
+    onRequest: (request) => trail.requested(request),
+    isCurrent: () => passage.isCurrent,
+  })
 }
 
 /** A call's place in its lane and on that lane's wire. */

@@ -1,7 +1,29 @@
+import type { Socket } from 'node:net'
+import type { ListedTool } from '../api/schema.ts'
 import type { JitError } from '../core/errors.ts'
 import { acceptConnection } from './accept.ts'
-import { Connection, type ConnectionEvents } from './connection.ts'
-import type { Gateway, GatewayDeps } from './types.ts'
+import { type ClientIdentity, Connection, type ConnectionEvents } from './connection.ts'
+import { listTools } from './inventory.ts'
+import type { ClientLink } from './link.ts'
+import type { GatewayDeps, LaneStatus } from './types.ts'
+
+export interface Gateway {
+  /** Takes a connection of the shim. */
+  accept(socket: Socket): void
+  /** A client on a link of its own, until `leave`. */
+  open(link: ClientLink, identity: ClientIdentity): Connection
+  /** The client is gone: calls in flight end with `reason`, and its lanes. */
+  leave(connection: Connection, reason: JitError): void
+  lanes(server: string): LaneStatus[]
+  /** All tools of a server, allowed or not, for the person who decides. Throws `locked`, `server.*`, `provider.*`. */
+  tools(server: string): Promise<ListedTool[]>
+  lastError(server: string): string
+  pin(server: string): string
+  /** Ends what runs of one server: calls in flight get `reason`, and the next ones start it anew. Its clients stay. */
+  restart(server: string, reason: JitError): Promise<void>
+  /** Ends what runs of one server, or of all: calls in flight get `reason`. */
+  stop(server: string | undefined, reason: JitError): Promise<void>
+}
 
 export function createGateway(deps: GatewayDeps): Gateway {
   const connections = new Set<Connection>()
@@ -36,6 +58,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       [...connections]
         .filter((connection) => connection.server === server)
         .flatMap((connection) => connection.lanes.all.map((lane) => lane.status())),
+    tools: (server) => listTools(deps, server),
     lastError: (server) => errors.get(server)?.message ?? '',
     pin: (server) => pins.get(server) ?? '',
     async restart(server, reason) {

@@ -12,8 +12,9 @@ import { type CredentialsEndpoint, openCredentialsEndpoint } from './inject/cred
 import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
+import { isCredentialNotTaken } from './not-taken.ts'
 import { Requests } from './requests.ts'
-import { ambiguity, readBatch, readLine, readPlainAnswer } from './server-line.ts'
+import { ambiguity, readBatch, readLine, readPlainAnswer, writeAgain } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { type LocalServer, LocalUpstream } from './upstream/local.ts'
 import { Standing } from './standing.ts'
@@ -131,12 +132,7 @@ export class Lane {
   }
 
   /** Sends a request and answers with the child's line; the id is unique among those under way. */
-  request(
-    id: Id,
-    line: string | Buffer,
-    ending: Ending,
-    governed?: Pick<Outgoing, 'lease' | 'onRequest'>,
-  ): Promise<{ line: string; value: JsonObject }> {
+  request(id: Id, line: string | Buffer, ending: Ending, governed?: Omit<Outgoing, 'id'>): Promise<{ line: string; value: JsonObject }> {
     return this.#requests.ask({ id, lease: undefined, ...governed }, line, ending)
   }
 
@@ -330,7 +326,8 @@ export class Lane {
       onTooLong: (bytes, head, tail) => this.#requests.tooLong(bytes, head, tail),
       onFailed: (id, error) => {
         this.#requests.fail(id, error)
-        if (error.code.startsWith('server.')) this.#options.onTrouble(error)
+        // What is asked again at once is no trouble.
+        if (error.code.startsWith('server.') && !isCredentialNotTaken(error)) this.#options.onTrouble(error)
       },
       onEnd: (how, words) =>
         this.#end(
@@ -385,7 +382,12 @@ export class Lane {
 
   /** Taken apart: each message counts for itself, and travels alone. */
   #readBatch(line: string, about: string | undefined): boolean {
-    const answered = readBatch(line).map((message) => this.#read(Buffer.from(JSON.stringify(message.value)), about))
+    const answered = readBatch(line).map((message) => {
+      const own = writeAgain(message.value)
+      if (own !== undefined) return this.#read(own, about)
+      this.#refuse(message, new JitError('message.malformed', 'a message of the server is nested too deeply'))
+      return false
+    })
     return answered.includes(true)
   }
 

@@ -15,7 +15,11 @@ export async function inSession<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (error) {
-    if (error instanceof JitError && error.details[untaken] === true) return ask()
+    if (isSessionLost(error)) return ask()
     throw error
   }
+}
+
+export function isSessionLost(error: unknown): boolean {
+  return error instanceof JitError && error.details[untaken] === true
 }

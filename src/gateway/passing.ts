@@ -53,7 +53,8 @@ export class Passing {
       this.#checkKind(method, answer.value, chosen)
       if (method === 'initialize') this.#agree(message.value, answer.value)
       if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)
-      const line = isList(method) ? this.#filtered(method, answer.value) : answer.line
+      const plain = 'error' in answer.value ? JSON.stringify(answer.value) : answer.line
+      const line = isList(method) ? this.#filtered(method, answer.value) : plain
       untrack()
       this.#context.answer(id, scrubber().scrubText(line))
     } catch (thrown) {

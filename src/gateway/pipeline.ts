@@ -1,9 +1,9 @@
-import type { Lease } from '../broker/types.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import type { Decision, Operation, Permission } from '../core/types.ts'
 import { Call, type CallContext, type GovernedRequest } from './call.ts'
 import { type Passage, send } from './forward.ts'
+import { Holding } from './holding.ts'
 import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
 import { Trail } from './record.ts'
 import { askForAddresses, askForInputs } from './rounds.ts'
@@ -27,28 +27,30 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     if (decision.effect !== 'deny') context.rounds.enter(call.operation, request.params)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
     await trail.intend()
-    const lease = await obtainLease(context, call, permission)
-    if (lease !== undefined) {
-      call.ending.follow(lease.signal)
-      trail.leased(lease)
-    }
+    const holding = new Holding(context, call, permission, trail)
+    await holding.acquire()
     let passage: Passage | undefined
     let task: Task | undefined
     try {
-      const sent = await send(context, call, permission, lease, trail)
+      const sent = await send(context, call, permission, holding, trail)
       passage = sent.passage
       const { answer } = sent
       const special = specialOf(answer.value, request.params['task'] !== undefined)
-      task = special === undefined ? undefined : goOn(context, special, { call, trail, passage, lease, token: progressTokenOf(request) })
+      task =
+        special === undefined
+          ? undefined
+          : goOn(context, special, { call, trail, passage, lease: holding.lease, token: progressTokenOf(request) })
       if (task === undefined) passage.leave()
-      const clean = context.scrubber().scrubText(special === undefined ? answer.line : JSON.stringify(answer.value))
+      // What was looked at, where a key that stands there twice could be another answer for another reader.
+      const same = special === undefined && !('error' in answer.value)
+      const clean = context.scrubber().scrubText(same ? answer.line : JSON.stringify(answer.value))
       if (task === undefined) await trail.close(isToolError(answer.value) ? 'tool-error' : 'ok')
       else await context.tasks.begin(task, trail)
       context.answer(request.id, clean)
     } finally {
       if (task === undefined) {
         passage?.leave()
-        if (lease !== undefined) context.deps.broker.release(lease)
+        holding.release()
       }
     }
   } catch (thrown) {
@@ -70,6 +72,9 @@ function goOn(context: CallContext, special: Special, held: Held): Task | undefi
     return undefined
   }
   if (call.operation.kind !== 'tool') throw new JitError('message.malformed', 'only a tool call can become a task')
+  // It stands in the trail.
+  if (context.scrubber().scrubText(special.id) !== special.id)
+    throw new JitError('message.malformed', 'the server made a task whose id holds a credential')
   const task = context.tasks.keep(special, held)
   call.detach()
   return task
@@ -102,13 +107,6 @@ async function permit({ deps }: CallContext, call: Call, decision: Decision): Pr
   throw answer === 'timeout'
     ? new JitError('approval.timeout', 'nobody approved this call in time')
     : new JitError('approval.denied', `${by} denied this call`)
-}
-
-/** The live lease of this scope and session, or a new one; none for tools that need none. Its end ends the call. */
-function obtainLease({ deps }: CallContext, call: Call, { grant }: Permission): Lease | undefined | Promise<Lease> {
-  if (grant.credential === 'none') return undefined
-  const ask = { grant, call: call.id, principal: call.principal, server: call.operation.server, tool: call.operation.name }
-  return deps.broker.cached(ask) ?? deps.broker.acquire(ask, call.ending.signal)
 }
 
 async function refuse(context: CallContext, call: Call, trail: Trail, error: JitError): Promise<void> {

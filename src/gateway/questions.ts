@@ -1,6 +1,7 @@
 import { JitError, quote } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
+import { otherSpelling } from './spelling.ts'
 import type { GatewayDeps } from './types.ts'
 
 /** What a server may ask a client for, and the key of its config that says whether. */
@@ -111,7 +112,11 @@ export class Questions {
       return new JitError('policy.denied', `server ${server} may not ${words[key]}`, {
         hint: `Set \`${key}: allow\` for this server if it is meant.`,
       })
-    if (method !== 'elicitation/create' || params['mode'] !== 'url' || isWebAddress(params['url'])) return undefined
+    if (method !== 'elicitation/create') return undefined
+    const odd = otherSpelling(params, ['mode', 'url'])
+    if (odd !== undefined)
+      return new JitError('message.malformed', `server ${server} asked a person with ${quote(odd)}, in another spelling`)
+    if ((params['mode'] !== 'url' && params['url'] === undefined) || isWebAddress(params['url'])) return undefined
     return new JitError('message.malformed', `server ${server} asked to open ${quote(params['url'])}, which is no web address`)
   }
 
@@ -135,9 +140,10 @@ function elicitationFacts(params: JsonObject): JsonObject {
 
 /** Other schemes can run programs or read files where a client opens them. */
 export function isWebAddress(url: unknown): url is string {
-  // A reader may leave such characters out, and see another scheme.
-  if (typeof url !== 'string' || url.length > 8192 || /[\u0000-\u0020\u007f]/.test(url)) return false
-  return URL.canParse(url) && /^https?:\/\//i.test(url)
+  // A reader may leave such characters out, and see another scheme; a person may not see them, and read another name.
+  if (typeof url !== 'string' || url.length > 8192 || /[\u0000-\u0020\u007f-\u009f\\\p{Z}\p{Cf}]/u.test(url)) return false
+  // What stands before an "@" looks like the place that it leads to.
+  return URL.canParse(url) && /^https?:\/\/[^/?#@]+([/?#]|$)/i.test(url)
 }
 
 function outcomeOf(method: string, answer: JsonObject | undefined): string {

@@ -7,14 +7,12 @@ import type { Call, CallContext } from './call.ts'
 import type { CallTrace } from './tracing.ts'
 import { provenanceOf } from './provenance.ts'
 
-const none: readonly UpstreamRequest[] = []
-
 /** One call's part in the trail: an intent before any effect upstream, and exactly one close. */
 export class Trail {
   readonly #context: CallContext
   readonly #call: Call
   readonly #trace: CallTrace | undefined
-  #requests: readonly UpstreamRequest[] = none
+  readonly #requests: UpstreamRequest[] = []
   #decision: Decision | undefined
   #intent: CallIntent | undefined
   #lease: LeaseFields | undefined
@@ -47,7 +45,7 @@ export class Trail {
 
   requested(request: UpstreamRequest): void {
     this.#trace?.requested(request)
-    this.#requests = [...this.#requests, { ...request, took: microseconds(request.took) }]
+    if (!this.#closed) this.#requests.push({ ...request, took: microseconds(request.took) })
   }
 
   /** The call goes on as a task, and the client is told so: before that. Rejects with `audit.unwritable`. */

@@ -14,14 +14,18 @@ export function refuseReference(
   server: CompiledServer | undefined,
   revision: string,
 ): JsonObject | undefined {
-  // What a revision has no more it says so of, whatever stands in it.
-  if (isStateless(revision) && removed.has(method)) return { jsonrpc: '2.0', id, error: { code: -32601, message: 'Method not found' } }
+  if (isStateless(revision) && removed.has(method)) return notFound(id)
   if (method === 'resources/subscribe' || method === 'resources/unsubscribe') return unlessResource(id, params['uri'], server, revision)
   if (method !== 'completion/complete') return undefined
   const reference = isJsonObject(params['ref']) ? params['ref'] : {}
   if (reference['type'] === 'ref/resource') return unlessResource(id, reference['uri'], server, revision)
   const { name } = { name: reference['name'] }
   return typeof name === 'string' && server?.promptVisible(name) === true ? undefined : unknownName(id, 'prompt', String(name), revision)
+}
+
+/** What 2026-07-28 has no more answers like what never was, whatever stands in it. */
+function notFound(id: Id): JsonObject {
+  return { jsonrpc: '2.0', id, error: { code: -32601, message: 'Method not found' } }
 }
 
 function unlessResource(id: Id, uri: unknown, server: CompiledServer | undefined, revision: string): JsonObject | undefined {

@@ -78,8 +78,8 @@ export class Requests {
   }
 
   /**
-   * A line over the cap: its request gets an error. Where no id can be seen at either end and it is no message of the server's own,
-   * every request does: one of them would wait for ever.
+   * A line over the cap: its request gets an error. Where no id can be seen at either end of what looks like a message, and it is
+   * none of the server's own, every request does: one of them would wait for ever.
    */
   tooLong(bytes: number, head: Buffer, tail: Buffer = Buffer.alloc(0)): void {
     const { server, cap, warn, send } = this.#options
@@ -88,11 +88,15 @@ export class Requests {
       hint: 'Raise `limits.resultBytes` if it is meant.',
     })
     const begins = head.toString('latin1', 0, 300)
+    // No message at all: whatever it answers to is still to come.
+    if (!/^\s*[{[]/.test(begins)) return
     const id = /"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")/.exec(begins)?.[1]
     if (/^\s*\{[^{[]{0,280}"method"\s*:/.test(begins)) {
       if (id !== undefined) send(JSON.stringify(errorAnswer(JSON.parse(id), error)))
       return
     }
+    // The envelope's own: nothing that stands deeper comes before it.
+    if (id !== undefined && /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:/.test(begins)) return void this.#settle(id, error)
     const last = /,\s*"id"\s*:\s*(\d{1,15}|"[^"\\]{0,200}")\s*\}\s*$/.exec(tail.toString('latin1'))?.[1]
     for (const own of [id, last]) if (own !== undefined && this.#settle(own, error)) return
     for (const own of this.#waiting.keys()) this.#settle(own, error)

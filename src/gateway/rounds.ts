@@ -3,6 +3,7 @@ import { digestOf, isJsonObject, type Json, type JsonObject } from '../core/json
 import type { Operation } from '../core/types.ts'
 import type { Question, Questions } from './questions.ts'
 import type { AddressesRequired } from './special.ts'
+import { otherSpelling } from './spelling.ts'
 
 /** Rounds that one connection may have open; of older ones the client has to begin anew. */
 const roundsCap = 1000
@@ -58,20 +59,23 @@ export class Rounds {
 
 /**
  * Asks, of a result's `inputRequests`, each under its key. Throws for the first that may not be asked: then none is.
- * Those of `known` were asked before.
+ * Those of `known` were asked before, under
+ * that key and in those words; the new ones are added to it.
  */
 export function askForInputs(
   questions: Questions,
   requests: JsonObject,
   about: { readonly way: 'input_required' | 'task'; readonly lane: string; readonly call: string },
-  known: ReadonlyMap<string, Question> = new Map(),
+  known: Set<string> = new Set(),
 ): Map<string, Question> {
   const entries = Object.entries(requests)
   if (entries.length > inputsCap) throw new JitError('message.malformed', `the server asks for more than ${inputsCap} things at once`)
   const asked = new Map<string, Question>()
   for (const [key, request] of entries) {
-    if (known.has(key)) continue
+    const name = digestOf({ key, request })
+    if (known.has(name)) continue
     asked.set(key, questions.ask({ ...about, ...methodOf(request) }))
+    known.add(name)
   }
   return asked
 }
@@ -86,6 +90,8 @@ export function askForAddresses(questions: Questions, { elicitations }: Addresse
 }
 
 function methodOf(request: Json): { method: string; params: JsonObject } {
+  if (isJsonObject(request) && otherSpelling(request, ['method', 'params']) !== undefined)
+    throw new JitError('message.ambiguous', 'the server asks for input with a key in another spelling')
   const { method, params } = isJsonObject(request) ? { method: request['method'], params: request['params'] } : {}
   return { method: typeof method === 'string' ? method : '', params: isJsonObject(params) ? params : {} }
 }

@@ -52,6 +52,15 @@ export function readBatch(line: string): Message[] {
   }
 }
 
+/** What was read, as one line; undefined when it is nested so deeply that it can be read and not written. */
+export function writeAgain(value: unknown): Buffer | undefined {
+  try {
+    return Buffer.from(JSON.stringify(value))
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * A key of the envelope that stands there twice, or in another spelling, in a line that `readLine` has read: its client gets
  * the line as it came, and might take it for another answer, or for the answer to another request.

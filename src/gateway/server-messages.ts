@@ -28,7 +28,7 @@ export interface ServerMessagesOptions {
   /** Whether a task in that lane was made by a request that named this progress token (as JSON). */
   isProgressOfTask(lane: Lane, token: string): boolean
   /** News of a task; false when it is none of this lane's. It is written once that may be. */
-  ofTask(lane: Lane, message: Notification, line: string): boolean
+  ofTask(lane: Lane, message: Notification): boolean
   /** The server will not answer this request of the client (its id as JSON), if it is one that may end so. */
   closed(id: string): void
   /** To the client; `about`: the id (as JSON) of its request that it belongs to, as far as can be told. */
@@ -60,7 +60,7 @@ export class ServerMessages {
     } else if (method === 'notifications/progress') return this.#progress(lane, JSON.stringify(params['progressToken']), line)
     else if (method === 'notifications/cancelled') return this.#cancelled(lane, JSON.stringify(params['requestId']), line, about)
     else if (method === 'notifications/tasks/status' || method === 'notifications/tasks') {
-      if (!this.#options.ofTask(lane, message, line)) this.#foreign(`news of a task that it was not given came from server`)
+      if (!this.#options.ofTask(lane, message)) this.#foreign(`news of a task that it was not given came from server`)
       return
     }
     const subscription = metaOf(message.value)[subscriptionKey]

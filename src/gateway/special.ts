@@ -1,6 +1,7 @@
 import { JitError, quote } from '../core/errors.ts'
-import { isJsonObject, type JsonObject } from '../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { fold } from './scan.ts'
+import { otherSpelling } from './spelling.ts'
 
 /** A task as the server made it: 2025-11-25 nests it, the extension does not. */
 export interface CreatedTask {
@@ -9,6 +10,8 @@ export interface CreatedTask {
   readonly status: string
   /** Milliseconds, as the server says; undefined when it gives no end. */
   readonly ttl: number | undefined
+  /** What it wants of the client already; undefined: nothing. */
+  readonly requests: Json | undefined
 }
 
 /** The server wants something of the client before it goes on. */
@@ -38,9 +41,9 @@ const urlElicitationRequired = -32042
  * for different things.
  */
 export function specialOf({ result, error }: JsonObject, asksForTask: boolean): Special | undefined {
-  if (isJsonObject(error) && error['code'] === urlElicitationRequired) {
-    const list = isJsonObject(error['data']) ? error['data']['elicitations'] : undefined
-    return { kind: 'addresses', elicitations: Array.isArray(list) ? list : [] }
+  if (isJsonObject(error)) {
+    refuseSpelling(error, ['code', 'data'])
+    if (error['code'] === urlElicitationRequired) return addressesIn(error['data'])
   }
   if (!isJsonObject(result)) return undefined
   let tells = false
@@ -54,11 +57,23 @@ export function specialOf({ result, error }: JsonObject, asksForTask: boolean): 
   return tells ? kindOf(result, asksForTask) : undefined
 }
 
+function addressesIn(data: Json | undefined): AddressesRequired {
+  if (!isJsonObject(data)) return { kind: 'addresses', elicitations: [] }
+  refuseSpelling(data, ['elicitations'])
+  return { kind: 'addresses', elicitations: Array.isArray(data['elicitations']) ? data['elicitations'] : [] }
+}
+
+function refuseSpelling(error: JsonObject, names: readonly string[]): void {
+  const key = otherSpelling(error, names)
+  if (key !== undefined) throw new JitError('message.ambiguous', `an error of the server holds the key ${quote(key)}, in another spelling`)
+}
+
 function kindOf(result: JsonObject, asksForTask: boolean): Special | undefined {
   const type = result['resultType']
   if (type === 'task' || (asksForTask && isJsonObject(result['task']))) {
     const task = type !== 'task' && isJsonObject(result['task']) ? result['task'] : result
-    return { kind: 'task', id: taskId(task['taskId']), status: String(task['status']), ttl: milliseconds(task['ttl'] ?? task['ttlMs']) }
+    const ttl = milliseconds(task['ttl'] ?? task['ttlMs'])
+    return { kind: 'task', id: taskId(task['taskId']), status: String(task['status']), ttl, requests: task['inputRequests'] }
   }
   if (type !== 'input_required' && !('inputRequests' in result)) return undefined
   const requests = result['inputRequests'] ?? {}

@@ -16,6 +16,8 @@ export class Standing {
   readonly #server: string
   readonly #lane: string
   readonly #ending = new Ending()
+  /** Of which the last is used; those before it were not taken, and end with the lane or their time. */
+  readonly #begun = new Set<Startup>()
   #startup: Startup | undefined
   #starting: Promise<Startup | undefined> | undefined
   #requests = 0
@@ -45,6 +47,13 @@ export class Standing {
     return (await this.#starting)?.call.lease
   }
 
+  /** Another one in place of one that the server did not take. Throws like `lease`. */
+  renew(refused: Lease): Promise<Lease | undefined> {
+    this.#deps.broker.retire(refused)
+    if (this.#startup?.call.lease === refused) this.#startup = undefined
+    return this.lease()
+  }
+
   /** A request was made with it. */
   onRequest(request: UpstreamRequest): void {
     this.#requests += 1
@@ -54,22 +63,22 @@ export class Standing {
   /** Gives it back. */
   end(): void {
     this.#over = true
-    this.#drop()
+    for (const startup of this.#begun) this.#drop(startup)
   }
 
   async #begin(): Promise<Startup | undefined> {
     const startup = await beginStartup(this.#deps, this.#server, this.#lane, this.#ending.signal)
     if (startup === undefined) return undefined
+    this.#begun.add(startup)
     this.#startup = startup
     this.#requests = 0
-    if (this.#over) this.#drop()
-    else startup.call.lease.signal.addEventListener('abort', () => (this.#startup === startup ? this.#drop() : undefined), { once: true })
+    if (this.#over) this.#drop(startup)
+    else startup.call.lease.signal.addEventListener('abort', () => this.#drop(startup), { once: true })
     return startup
   }
 
-  #drop(): void {
-    const startup = this.#startup
-    this.#startup = undefined
-    startup?.end()
+  #drop(startup: Startup): void {
+    if (this.#startup === startup) this.#startup = undefined
+    if (this.#begun.delete(startup)) startup.end()
   }
 }

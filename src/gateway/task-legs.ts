@@ -1,3 +1,4 @@
+import type { UpstreamRequest } from '../audit/event.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { CallContext } from './call.ts'
@@ -42,9 +43,12 @@ async function ask(context: CallContext, { id, method, value }: Request, ending:
   if (method === 'tasks/update') tasks.answered(task, params['inputResponses'])
   lanes.hold(task.lane)
   try {
-    const held = task.atWork && task.lease !== undefined ? { lease: task.lease } : undefined
+    const held =
+      task.atWork && task.lease !== undefined
+        ? { lease: task.lease, onRequest: (request: UpstreamRequest) => task.requested(request) }
+        : undefined
     const answer = await task.lane.request(id, JSON.stringify(value), ending, held)
-    checkKind(context, method, answer.value, task)
+    checkKind(context, method, answer.value, task.lane, task)
     if (method === 'tasks/result') await tasks.finished(task, answer.value)
     else if (isJsonObject(answer.value['result'])) await tasks.heard(task, answer.value['result'])
     // What stands there twice is not what was looked at.
@@ -54,10 +58,10 @@ async function ask(context: CallContext, { id, method, value }: Request, ending:
   }
 }
 
-/** Only the state of a task asks for input; its result does not. */
-function checkKind(context: CallContext, method: string, answer: JsonObject, task: Task): void {
+/** Only the state of a task asks for input; its result does not, nor does a list of them. */
+function checkKind(context: CallContext, method: string, answer: JsonObject, lane: Lane, task?: Task): void {
   const special = specialOf(answer, false)
-  if (special?.kind === 'addresses') askForAddresses(context.questions, special, task.lane.id, task.call.id)
+  if (special?.kind === 'addresses') askForAddresses(context.questions, special, lane.id, task?.call.id)
   if (special?.kind === 'input' && method !== 'tasks/get')
     throw new JitError('message.malformed', `the server asks for input in answer to ${method}, which has no such answer`)
 }
@@ -70,7 +74,6 @@ export function newsOfTask(
   context: CallContext,
   lane: Lane,
   { params, value }: Message & { readonly kind: 'notification' },
-  line: string,
   write: (line: string, about: string | undefined) => void,
 ): boolean {
   const task = context.tasks.of(lane, params['taskId'])
@@ -78,11 +81,10 @@ export function newsOfTask(
   const meta = params['_meta']
   const subscription = isJsonObject(meta) ? JSON.stringify(meta['io.modelcontextprotocol/subscriptionId']) : undefined
   const about = subscription !== undefined && lane.serves(subscription) ? subscription : undefined
-  const asks = 'inputRequests' in params
-  context.tasks.heard(task, params).then(
-    () => write(asks ? context.scrubber().scrubText(JSON.stringify(value)) : line, about),
-    (thrown: unknown) => context.refused(toJitError(thrown), 'server'),
-  )
+  context.tasks
+    .heard(task, params)
+    .then(() => write(context.scrubber().scrubText(JSON.stringify(value)), about))
+    .catch((thrown: unknown) => context.refused(toJitError(thrown), 'server'))
   return true
 }
 
@@ -122,8 +124,9 @@ async function list(context: CallContext, { id, value, params }: Request, ending
   const { cursor: _, ...rest } = params
   const asked = { ...value, params: { ...rest, ...(cursor === undefined ? {} : { cursor }) } }
   const answer = await lane.request(id, JSON.stringify(asked), ending)
+  checkKind(context, 'tasks/list', answer.value, lane)
   const { result } = { result: answer.value['result'] }
-  if (!isJsonObject(result)) return context.scrubber().scrubText(answer.line)
+  if (!isJsonObject(result)) return context.scrubber().scrubText(JSON.stringify(answer.value))
   const tasks = Array.isArray(result['tasks']) ? result['tasks'] : []
   const shown = tasks.filter((task: Json) => isJsonObject(task) && context.tasks.of(lane, task['taskId']) !== undefined)
   const { nextCursor, ...others } = result

@@ -1,3 +1,4 @@
+import type { UpstreamRequest } from '../audit/event.ts'
 import type { Lease } from '../broker/types.ts'
 import type { Clock } from '../core/clock.ts'
 import { JitError, quote, toJitError } from '../core/errors.ts'
@@ -7,8 +8,9 @@ import type { Passage } from './forward.ts'
 import type { Lane } from './lane.ts'
 import type { Question, Questions } from './questions.ts'
 import type { Trail } from './record.ts'
-import { askForInputs, inputsCap } from './rounds.ts'
-import type { CreatedTask } from './special.ts'
+import { askForAddresses, askForInputs, inputsCap } from './rounds.ts'
+import { type CreatedTask, specialOf } from './special.ts'
+import { otherSpelling } from './spelling.ts'
 
 /** Tasks that one connection may have at work, and those that it may still ask for. */
 const liveCap = 256
@@ -17,6 +19,8 @@ const knownCap = 2048
 const longest = 24 * 3600_000
 /** How long a lane is kept for the result of a task that is over. */
 const keptFor = 60_000
+/** Requests about one task that its record names: a client may ask how it goes for hours. */
+const requestsCap = 200
 const terminal = new Set(['completed', 'failed', 'cancelled'])
 
 /** What a call holds while its task is at work. */
@@ -39,24 +43,36 @@ export class Task {
   readonly token: string
   /** As the server made it. */
   readonly status: string
+  /** Open ones, by the server's key. */
   readonly questions = new Map<string, Question>()
+  /** All that it asked for, each key with its words, by digest. */
+  readonly asked = new Set<string>()
   /** The call's; given back when the task is over. */
   readonly lease: Lease | undefined
+  readonly #trail: Trail
   readonly #close: (outcome: Outcome) => Promise<void>
+  #requests = 0
   #ended: Promise<void> | undefined
 
-  constructor({ id, status }: CreatedTask, { call, passage, lease, token }: Held, close: (outcome: Outcome) => Promise<void>) {
+  constructor({ id, status }: CreatedTask, { call, trail, passage, lease, token }: Held, close: (outcome: Outcome) => Promise<void>) {
     this.id = id
     this.status = status
     this.lane = passage.lane
     this.call = call
     this.token = token
     this.lease = lease
+    this.#trail = trail
     this.#close = close
   }
 
   get atWork(): boolean {
     return this.#ended === undefined
+  }
+
+  /** A remote server was asked about it, with its call's credential: for the call's closing record. */
+  requested(request: UpstreamRequest): void {
+    this.#requests += 1
+    if (this.#requests <= requestsCap) this.#trail.requested(request)
   }
 
   /** The first outcome counts. Resolves once it is on the record, or cannot be. */
@@ -102,6 +118,7 @@ export class Tasks {
       held.passage.lane.offEnd(stop)
       return this.#close(held, outcome)
     })
+    if (created.requests !== undefined) this.#ask(task, created.requests)
     const tooLong = new JitError('server.unavailable', `task ${quote(id)} did not end in the time that it was given`)
     const cancelTimer = clock.after(Math.min(ttl ?? longest, longest), () => stop(tooLong))
     this.#live += 1
@@ -156,6 +173,9 @@ export class Tasks {
    */
   async heard(task: Task, state: JsonObject): Promise<void> {
     const { taskId, status, inputRequests } = { taskId: state['taskId'], status: state['status'], inputRequests: state['inputRequests'] }
+    const key = otherSpelling(state, ['taskId', 'status', 'inputRequests', 'result', 'error'])
+    if (key !== undefined) throw new JitError('message.ambiguous', `the server says of a task ${quote(key)}, in another spelling`)
+    this.#checkEnd(task, state)
     if (taskId !== undefined && taskId !== task.id)
       throw new JitError('message.malformed', `the server answered for the task ${quote(taskId)} in place of ${quote(task.id)}`)
     if (inputRequests !== undefined) this.#ask(task, inputRequests)
@@ -173,8 +193,8 @@ export class Tasks {
     if (!isJsonObject(responses)) return
     for (const [key, response] of Object.entries(responses).slice(0, inputsCap)) {
       const question = task.questions.get(key)
-      if (question === undefined || question === spent) continue
-      task.questions.set(key, spent)
+      if (question === undefined) continue
+      task.questions.delete(key)
       this.#options.questions.answered(question, { result: response })
     }
   }
@@ -192,11 +212,18 @@ export class Tasks {
     this.#tasks.clear()
   }
 
+  /** Its result or error stands in its state: what it was a call for, and no question of its own. */
+  #checkEnd(task: Task, { result = null, error = null }: JsonObject): void {
+    const special = specialOf({ result, error }, false)
+    if (special?.kind === 'addresses') askForAddresses(this.#options.questions, special, task.lane.id, task.call.id)
+    else if (special !== undefined) throw new JitError('message.malformed', 'the result of a task asks for more, which no such result does')
+  }
+
   #ask(task: Task, requests: Json): void {
     if (!isJsonObject(requests)) throw new JitError('message.malformed', 'the server asks for input in a form that is not the protocol’s')
     const about = { way: 'task', lane: task.lane.id, call: task.call.id } as const
-    const asked = askForInputs(this.#options.questions, requests, about, task.questions)
-    if (task.questions.size + asked.size > knownCap) throw new JitError('server.busy', 'a task asks for too many things')
+    if (task.asked.size > knownCap) throw new JitError('server.busy', 'a task asks for too many things')
+    const asked = askForInputs(this.#options.questions, requests, about, task.asked)
     for (const [key, question] of asked) task.questions.set(key, question)
   }
 
@@ -222,9 +249,6 @@ export class Tasks {
     }
   }
 }
-
-/** In place of a question that has its answer: the server may name its key again, and asks nothing new by it. */
-const spent: Question = { id: '', method: '', since: 0 }
 
 function resultOf(status: string): Outcome {
   if (status === 'cancelled') return new JitError('cancelled', 'the server says that the task was cancelled')

@@ -3,7 +3,6 @@ import type { AuditSink } from '../audit/event.ts'
 import type { Approvals } from '../approval/types.ts'
 import type { Broker } from '../broker/types.ts'
 import type { Config } from '../config/schema.ts'
-import type { JitError } from '../core/errors.ts'
 import type { Principal, Surroundings } from '../core/types.ts'
 import type { Authentication, Egress } from '../egress/types.ts'
 import type { UpstreamNetwork } from '../egress/upstream.ts'
@@ -13,8 +12,6 @@ import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
 import type { CallTracer } from './tracing.ts'
 import type { LocalServer } from './upstream/local.ts'
-import type { ClientIdentity, Connection } from './connection.ts'
-import type { ClientLink } from './link.ts'
 
 /** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */
 export interface LaunchSpec {
@@ -73,20 +70,4 @@ export interface LaneStatus {
   readonly partition: string
   readonly inFlight: number
   readonly startedAt: number
-}
-
-export interface Gateway {
-  /** Takes a connection of the shim. */
-  accept(socket: Socket): void
-  /** A client on a link of its own, until `leave`. */
-  open(link: ClientLink, identity: ClientIdentity): Connection
-  /** The client is gone: calls in flight end with `reason`, and its lanes. */
-  leave(connection: Connection, reason: JitError): void
-  lanes(server: string): LaneStatus[]
-  lastError(server: string): string
-  pin(server: string): string
-  /** Ends what runs of one server: calls in flight get `reason`, and the next ones start it anew. Its clients stay. */
-  restart(server: string, reason: JitError): Promise<void>
-  /** Ends what runs of one server, or of all: calls in flight get `reason`. */
-  stop(server: string | undefined, reason: JitError): Promise<void>
 }

@@ -8,7 +8,7 @@ import type { LeaseGrant } from '../core/types.ts'
 import { type CaseContext, type CompiledCase, compileCase } from './case.ts'
 import { createConditions } from './condition.ts'
 import { createServer, decideOn, type ServerRules, type ToolRule } from './decide.ts'
-import { checkEnvironment } from './environment.ts'
+import { checkHandedOver } from './handed-over.ts'
 import { RuleError } from './refusal.ts'
 import { compileStartup } from './startup.ts'
 import type { CompiledPolicy, CompiledServer, ProviderFacts } from './types.ts'
@@ -83,7 +83,7 @@ class ServerCompiler {
         `mode ${mode} gives the server the secret itself, and that of ${quote(server.provider)} (${provider.kind}) is good for longer than any call; use egress or endpoint, where it holds a placeholder`,
       )
     }
-    if (provider !== undefined) this.#attempt(['inject'], () => checkEnvironment(server.inject, provider))
+    if (provider !== undefined) this.#attempt(['inject'], () => checkHandedOver(server.inject, provider))
     this.#context = {
       provider: server.provider === undefined || provider === undefined ? undefined : { name: server.provider, facts: provider },
       ttl: server.ttl ?? loaded.config.ttl,

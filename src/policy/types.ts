@@ -18,7 +18,7 @@ export interface ProviderFacts {
   parseScope(scope: JsonObject): JsonObject
   /** Refusal of a value from a call for one field of the scope, or undefined. */
   checkField(path: string, value: string): string | undefined
-  /** Why `${part}` may not stand in a variable of mode env, or undefined. Absent: `token` may, nothing else. */
+  /** Why `${part}` may not stand in a variable of mode env or a remote server's header, or undefined. Absent: `token` may, nothing else. */
   checkPart?(part: string): string | undefined
   /** Why a scope's template can never give a scope, as far as what stands in it without arguments says, or undefined. */
   checkTemplate?(template: JsonObject): string | undefined

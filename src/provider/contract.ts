@@ -44,8 +44,8 @@ export interface ProviderPlugin<Config = unknown> {
    * answers why it is refused, or undefined. The generic checks (control characters, `*`, `${`, `..`, `%`) ran before. */
   checkField(path: string, value: string): string | undefined
   /**
-   * Looks at `${part}` in a variable of mode env when the config is compiled: answers why no server may hold that part of a
-   * credential (what only serves to renew or end it), or why there is none, or undefined. Absent: `token` and nothing else.
+   * Looks at `${part}` in a variable of mode env, or in the header of mode header, when the config is compiled: answers why no
+   * server may hold that part of a credential (what only serves to renew or end it), or why there is none, or undefined. Absent: `token` and nothing else.
    */
   checkPart?(part: string): string | undefined
   /**
@@ -148,6 +148,11 @@ export interface Provider {
   readonly origin: string
   /** Milliseconds from its mint after which no lease is used, whatever the policy says and however long the upstream lets it live. */
   readonly maxTtl?: number
+  /**
+   * Of a kind whose credentials are for the server at `origin` alone: the scope of all that they may do there, which `jit add`
+   * writes for that server where nothing narrower is said.
+   */
+  readonly wholeScope?: JsonObject
   /** Where it depends on the upstream, and not on the kind alone: as far as it is known. The plugin's when absent. */
   readonly revocation?: ProviderPlugin['revocation']
   /** Where its shape depends on the config; the plugin's when absent. */
@@ -195,10 +200,11 @@ export interface Provider {
    */
   environment?(placeholder: string | undefined): Readonly<Record<string, string>>
   /**
-   * What the upstream said to a request with a credential of this provider: 401 or 403, and its WWW-Authenticate. Answers what a
-   * person can do about it; undefined when it means nothing more than that.
+   * What a remote MCP server said to a request with a credential of this provider: 401 or 403, and its WWW-Authenticate, a stranger's
+   * text. Answers what a person can do about it; undefined when it means nothing more than that: after a 401 a new credential is
+   * minted then, once, and the request sent again. Asked about a 401 once for each lease.
    */
-  challenged?(status: number, challenge: string | undefined): Promise<JitError | undefined>
+  challenged?(status: number, challenge: string | undefined, credential: Credential): Promise<JitError | undefined>
   /** Ends the login itself upstream, before its secrets are deleted. Absent: there is no such thing. */
   logOut?(signal: AbortSignal): Promise<RevokeOutcome>
   close?(): Promise<void>

@@ -37,8 +37,9 @@ export function ownPaths(deps: BoxDeps, program: Program, path: string): Path[] 
     trusts: (file: string) => !folders.some((folder) => isWithin(file, folder)),
   }
   const found = [...pathsOf({ ...program, named: Object.values(config.env) }, path, manners), ...(program.files ?? [])]
-  const cwd = config.cwd === undefined ? undefined : follow(program.cwd)?.real
-  return [...declared, ...readable(cwd !== undefined && manners.mayShow(cwd) ? [...found, program.cwd] : found)]
+  const cwd = config.cwd === undefined ? undefined : follow(program.cwd)
+  const isShown = cwd !== undefined && cwd.links.every(({ at }) => manners.trusts(at)) && manners.mayShow(cwd.real)
+  return [...declared, ...readable(isShown ? [...found, program.cwd] : found)]
 }
 
 /** What fails outside of our own rules says for which server. */

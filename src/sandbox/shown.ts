@@ -50,6 +50,7 @@ export function readDeclared(server: string, declared: Declared, places: Places)
   const others = declared.othersWrite.map((given) => placeOf(given, declared.baseFolder, places.home))
   // What stands in a folder that the server may write to is there already, as what it made of it.
   const outer = all.filter(({ path }) => !own.some((folder) => folder !== path && isWithin(path, folder)))
+  const written = [...own, ...others].flatMap((folder) => [folder, follow(folder)?.real ?? folder])
   return outer.map(({ given, kind, path }) => {
     const wrong = (what: string): JitError =>
       new JitError('server.start', `the sandbox of server ${quote(server)} cannot show ${quote(given)}: ${what}`, {
@@ -57,8 +58,10 @@ export function readDeclared(server: string, declared: Declared, places: Places)
       })
     if (others.some((folder) => folder !== path && isWithin(path, folder)))
       throw wrong('another server may write around it, and could put a link there; name the whole folder')
-    const real = follow(path)?.real
+    const { real, links = [] } = follow(path) ?? {}
     if (real === undefined) throw wrong('it is not there')
+    const link = links.find(({ at }) => written.some((folder) => folder !== at && isWithin(at, folder)))
+    if (link !== undefined) throw wrong(`it leads by way of ${quote(link.at)}, where a server may write`)
     if (real === '/' || remade.some((folder) => isWithin(real, folder) || isWithin(path, folder)))
       throw wrong('a sandbox has its own of this')
     if (places.hidden.some((place) => isWithin(real, follow(place)?.real ?? place))) throw wrong('it belongs to jit')

@@ -3,14 +3,25 @@ import { duration } from '../config/duration.ts'
 import { instanceName, toolName } from '../config/schema.ts'
 
 /** What would be shown to a person as something else than it is: control, bidirectional and invisible characters. */
-const hidden = /[\p{C}\u00ad\u115f\u1160\u3164\uffa0\u2028\u2029\u17b4\u17b5]/u
+const hidden = /[\p{C}\u00ad\u115f\u1160\u3164\uffa0\u2028\u2029\u17b4\u17b5]|\u034f|[\ufe00-\ufe0e]|[\u{e0100}-\u{e01ef}]/u
 
+/** What stands in a rule: nothing that looks like something else (a Cyrillic e), and no gaps that push the rest out of sight. */
 const text = (longest: number): z.ZodString =>
   z
     .string()
     .min(1)
     .max(longest)
-    .refine((value) => !hidden.test(value), 'no control or invisible characters')
+    .regex(/^[\x21-\x7e]+( [\x21-\x7e]+)*$/, 'only ASCII without control characters and with single spaces; a person writes others')
+
+/** An agent's words in any language. They may fill lines, but not draw them. */
+const words = (longest: number) =>
+  z
+    .string()
+    .min(1)
+    .max(longest)
+    .refine((given) => !hidden.test(given), 'no control or invisible characters')
+    .refine((given) => !/\p{M}{4}/u.test(given), 'no more than three marks on one letter')
+    .transform((given) => given.replace(/[\s\u2800]+/gu, ' '))
 
 const value = z.union([text(200), z.number(), z.boolean()])
 const argumentName = z
@@ -21,7 +32,7 @@ const argumentName = z
 /** One change of one server's rules, as an agent may propose it; at least one of its parts is there. */
 export const proposedChange = z.strictObject({
   server: instanceName.describe('Name of the server, as what_may_i_do lists it'),
-  reason: text(500).describe('What you need it for, for the person who decides'),
+  reason: words(500).describe('What you need it for, for the person who decides'),
   tool: z.string().regex(toolName, 'not the name of a tool').optional().describe('The tool that `effect` or `when` is about'),
   effect: z
     .enum(['allow', 'ask', 'deny'])

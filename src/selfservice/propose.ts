@@ -32,7 +32,8 @@ function unusable(why: string): JitError {
 function conditionProblem(when: string | undefined): string | undefined {
   if (when === undefined) return undefined
   try {
-    createConditions()(when)
+    // By itself, and in the brackets that it will stand in: a comment would swallow one.
+    for (const text of [when, `(${when})`]) createConditions()(text)
     return undefined
   } catch (error) {
     return error instanceof RuleError ? `\`when\`: ${error.message}` : '`when` is no condition'

@@ -65,6 +65,16 @@ export async function reseal(text: string, from: KeySet, to: KeySet): Promise<st
   return text.replace(compactJwe, (old) => sealed.get(old) ?? old)
 }
 
+/** Which key sealed it; undefined for what is no ciphertext of a store. */
+export function keyIdOf(sealed: string): string | undefined {
+  try {
+    const { kid } = decodeProtectedHeader(sealed)
+    return typeof kid === 'string' && kid !== '' ? kid : undefined
+  } catch {
+    return undefined
+  }
+}
+
 function readHeader(sealed: string, purpose: string): Partial<CompactJWEHeaderParameters> {
   try {
     return decodeProtectedHeader(sealed)

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { JitError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
-import { decrypt, deriveKeys, encrypt, type KeySet, sameCheck } from './ciphertext.ts'
+import { decrypt, deriveKeys, encrypt, keyIdOf, type KeySet, sameCheck } from './ciphertext.ts'
 import { createKeyFile, readKeyFile, removeKeyFile } from './key-file.ts'
 import type { Keychain } from './keychain.ts'
 import { unwrapKey, wrapKey } from './passphrase.ts'
@@ -58,7 +58,8 @@ const sealing = z.strictObject({
 })
 type Sealing = z.infer<typeof sealing>
 
-const metaKey = 'sealing'
+/** Its name in the meta table. */
+export const sealingKey = 'sealing'
 
 /**
  * The sealer of a store, open unless its key needs a passphrase or a keychain that does not answer. Throws `daemon.unsafe`
@@ -169,7 +170,7 @@ class StoreSealer implements Sealer {
     await Promise.allSettled(this.#sealingNow)
     // Whoever just got a sealed value writes it in this turn; its row is then among those that are sealed anew.
     await new Promise((settle) => setImmediate(settle))
-    await resealRows(store, old, keys, () => store.meta.set(metaKey, JSON.stringify(after)))
+    await resealRows(store, old, keys, () => store.meta.set(sealingKey, JSON.stringify(after)))
     this.#sealing = after
     if (this.#keys !== undefined) this.#use(keys)
     await this.#removeOldKey(before)
@@ -242,8 +243,30 @@ async function createKey(options: SealerOptions): Promise<Sealing> {
   if (key === 'file' && found === undefined) createKeyFile(keyFile(options), master)
   const made: Sealing = { version: 1, key, id, check: (await deriveKeys(master, id)).check }
   master.fill(0)
-  store.meta.set(metaKey, JSON.stringify(made))
+  store.meta.set(sealingKey, JSON.stringify(made))
   return made
+}
+
+/**
+ * What `sealing` must have said, when the store has lost it: the key is in the key file of `stateFolder`, and `sealed` (any
+ * sealed value of the store) opens with it. Undefined when that cannot be proved. Throws as `readKeyFile` does.
+ */
+export async function sealingFromKeyFile(stateFolder: string, sealed: string, purpose: string): Promise<string | undefined> {
+  const id = keyIdOf(sealed)
+  const master = readKeyFile(join(stateFolder, 'key'))
+  if (master === undefined || id === undefined) return undefined
+  const keys = await deriveKeys(master, id)
+  master.fill(0)
+  const opened = await decrypt(new Map([[id, keys]]), sealed, purpose).catch(() => undefined)
+  if (opened === undefined) return undefined
+  opened.fill(0)
+  const made: Sealing = { version: 1, key: 'file', id, check: keys.check }
+  return JSON.stringify(made)
+}
+
+/** Whether this is what a store says about its key. */
+export function isSealing(text: string | undefined): boolean {
+  return text !== undefined && sealing.safeParse(parseJson(text)).success
 }
 
 async function takenByKeychain({ keychain, log }: SealerOptions, id: string, master: Uint8Array): Promise<boolean> {
@@ -258,12 +281,18 @@ async function takenByKeychain({ keychain, log }: SealerOptions, id: string, mas
 }
 
 function readSealing(store: Store): Sealing | undefined {
-  const text = store.meta.get(metaKey)
+  const text = store.meta.get(sealingKey)
   if (text === undefined) return undefined
+  const read = sealing.safeParse(parseJson(text))
+  if (!read.success) throw new JitError('store.corrupt', 'what the store says about its key cannot be read', { cause: read.error })
+  return read.data
+}
+
+function parseJson(text: string): unknown {
   try {
-    return sealing.parse(JSON.parse(text))
-  } catch (error) {
-    throw new JitError('store.corrupt', 'what the store says about its key cannot be read', { cause: error })
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -59,6 +59,13 @@ export interface LeaseRow {
 export interface LeaseTable {
   insert(row: LeaseRow): void
   update(id: string, change: Partial<Omit<LeaseRow, 'id'>>): void
+  /**
+   * All rows that are `live` now read as `revoking` from here on: one small write for however many there are, until
+   * `settleCut` writes it into the rows.
+   */
+  cutLive(): void
+  /** Makes good what `cutLive` put off; does nothing when that is nothing. Belongs in a transaction. */
+  settleCut(): void
   get(id: string): LeaseRow | undefined
   /** Rows in one of these states, oldest first. */
   inState(states: readonly LeaseState[]): LeaseRow[]

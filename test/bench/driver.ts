@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
+/** Whatever a tool can be called through. */
+export interface Caller {
+  /** Rejects when the answer is not one of `size` characters. */
+  call(size: number, tool?: string): Promise<void>
+}
+
 /** A client that speaks raw lines to a command: what an MCP client does, without an SDK's own cost. */
-export class LineClient {
+export class LineClient implements Caller {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, (line: string) => void>()
   #parts: string[] = []
@@ -64,37 +70,26 @@ export class LineClient {
 }
 
 /** Milliseconds of `count` calls, one after the other, sorted. */
-export async function sequential(client: LineClient, count: number, size: number): Promise<number[]> {
+export async function sequential(client: Caller, count: number, size: number, tool?: string): Promise<number[]> {
   const times: number[] = []
   for (let round = 0; round < count; round += 1) {
     const started = performance.now()
-    await client.call(size)
+    await client.call(size, tool)
     times.push(performance.now() - started)
   }
   return times.sort((left, right) => left - right)
 }
 
 /** Calls a second with `width` calls in flight. */
-export async function throughput(client: LineClient, count: number, width: number): Promise<number> {
+export async function throughput(client: Caller, count: number, width: number, size = 1000): Promise<number> {
   const started = performance.now()
   let left = count
   const worker = async (): Promise<void> => {
     while (left > 0) {
       left -= 1
-      await client.call(100)
+      await client.call(size)
     }
   }
   await Promise.all(Array.from({ length: width }, worker))
   return (count / (performance.now() - started)) * 1000
-}
-
-export function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-}
-
-export function median(values: readonly number[]): number {
-  return quantile(
-    [...values].sort((left, right) => left - right),
-    0.5,
-  )
 }

@@ -26,7 +26,8 @@ function answer(message) {
     })
   }
   if (message.method === 'tools/list') {
-    return JSON.stringify({ tools: [{ name: 'echo', description: 'answers with size characters', inputSchema: { type: 'object' } }] })
+    const tool = { description: 'answers with size characters', inputSchema: { type: 'object' } }
+    return JSON.stringify({ tools: ['echo', 'mint'].map((name) => ({ name, ...tool })) })
   }
   if (message.method !== 'tools/call') return '{}'
   const size = message.params.arguments.size

@@ -15,6 +15,8 @@ createInterface({ input: child.stdout }).on('line', (line) => {
 })
 
 createServer((request, response) => {
+  // No stream of its own, and no session to end.
+  if (request.method !== 'POST') return void response.writeHead(405).end()
   /** @type {Buffer[]} */
   const chunks = []
   request.on('data', (chunk) => chunks.push(chunk))

@@ -1,114 +1,111 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { demoEnvironment, jitJson, root, runJit } from '../support/command.ts'
-import { median } from './driver.ts'
-import { HttpCaller, type HttpFigures } from './http-client.ts'
+import { jitJson, root } from '../support/command.ts'
+import { sequential, throughput } from './driver.ts'
+import { HttpCaller } from './http-client.ts'
+import { findPeers, missing, peerFile } from './peers.ts'
+import { freePort, listens } from './ports.ts'
+import type { Report, Setting, Target } from './report.ts'
+import { echoEntry, echoServer, openStand } from './stand.ts'
+import { quantile, type Samples, takeTurns } from './statistics.ts'
 
-/**
- * `npm run bench:http`: HTTP clients before one stdio server, through a bare relay, through jit (token, policy, trail) and, where
- * BENCH_PEERS names a folder in which they are installed, through the npm packages mcp-proxy and supergateway. They take turns.
- */
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? 5)
-const echo = join(root, 'test/bench/echo-server.mjs')
-const peers = process.env['BENCH_PEERS'] ?? ''
-const home = mkdtempSync(join(tmpdir(), 'jit-bench-'))
-const children: ChildProcess[] = []
+const size = 1000
+const peers = ['mcp-proxy', 'supergateway'] as const
 
-try {
-  const paths = new Map<string, HttpCaller>()
-  for (const [name, make] of Object.entries({
-    relay: startRelay,
-    jit: startJit,
-    'mcp-proxy': startMcpProxy,
-    supergateway: startSupergateway,
-  })) {
-    const caller = await make()
-    if (caller === undefined) continue
-    await caller.open()
-    paths.set(name, caller)
+/** HTTP clients before one stdio server: through a bare relay on node:http, through jit (token, policy, lease, trail), and through peers. */
+export async function measureHttp({ rounds, say }: Setting): Promise<Report> {
+  const port = await freePort()
+  const stand = await openStand({ servers: [echoEntry('bench')], top: `http: { port: ${port} }\n` })
+  const children: ChildProcess[] = []
+  const start = async (args: readonly string[], at: number, path: string): Promise<HttpCaller> => {
+    children.push(spawn(process.execPath, args, { env: stand.environment, stdio: 'ignore' }))
+    await listens(at)
+    return new HttpCaller(`http://127.0.0.1:${at}${path}`)
   }
-  const figures = new Map<string, HttpFigures[]>()
-  for (let round = 0; round < rounds; round += 1) {
-    for (const [name, caller] of paths) figures.set(name, [...(figures.get(name) ?? []), await caller.measure(1000)])
+  try {
+    const installed = await findPeers(say)
+    const callers = new Map<string, HttpCaller>()
+    const relayPort = await freePort()
+    callers.set('relay', await start([join(root, 'test/bench/http-relay.mjs'), String(relayPort), echoServer], relayPort, '/'))
+    const { token } = z.looseObject({ token: z.string() }).parse(await jitJson(stand.stage.home, ['token', 'add', 'bench']))
+    await listens(port)
+    callers.set('jit', new HttpCaller(`http://127.0.0.1:${port}/mcp/bench`, { authorization: `Bearer ${token}` }))
+    const skipped: string[] = []
+    for (const peer of peers) {
+      const program = peerFile(installed, peer === 'mcp-proxy' ? 'mcp-proxy/dist/bin/mcp-proxy.mjs' : 'supergateway/dist/index.js')
+      if (program === undefined) {
+        skipped.push(missing(peer))
+        continue
+      }
+      const at = await freePort()
+      callers.set(peer, await start([program, ...peerOptions(peer, at)], at, '/mcp'))
+    }
+    const paths = [...callers].map(([name, caller]) => ({ name, measure: () => measurePath(caller) }))
+    for (const caller of callers.values()) await caller.open()
+    say('warming up')
+    await takeTurns(paths, 1)
+    say(`calls over HTTP: ${[...callers.keys()].join(', ')}`)
+    return reportOf(await takeTurns(paths, rounds), [...callers.keys()], skipped)
+  } finally {
+    for (const child of children) child.kill()
+    await stand.close()
   }
-  const middle = (name: string, key: keyof HttpFigures): number => median((figures.get(name) ?? []).map((each) => each[key]))
-  const report = Object.fromEntries(
-    [...paths.keys()].map((name) => [
-      name,
-      { p50: middle(name, 'p50'), p99: middle(name, 'p99'), callsAt16: middle(name, 'callsAt16'), rounds: figures.get(name) },
-    ]),
-  )
-  if (process.argv.includes('--json')) console.log(JSON.stringify(report, null, 2))
-  else
-    for (const [name, { p50, p99, callsAt16 }] of Object.entries(report))
-      console.log(`${name.padEnd(14)} p50 ${p50.toFixed(3)} ms  p99 ${p99.toFixed(2)} ms  ${Math.round(callsAt16)} calls/s at 16`)
-} finally {
-  await runJit(home, ['stop'])
-  for (const child of children) child.kill()
-  rmSync(home, { recursive: true, force: true })
-}
-process.exit()
-
-async function startRelay(): Promise<HttpCaller> {
-  const port = await freePort()
-  return started([join(root, 'test/bench/http-relay.mjs'), String(port), echo], port, '/')
 }
 
-async function startJit(): Promise<HttpCaller> {
-  const port = await freePort()
-  const config = `version: 1\nhttp: { port: ${port} }\nservers:\n  bench: { run: [node, ${JSON.stringify(echo)}], allow: [echo] }\n`
-  writeFileSync(join(home, 'jit.yaml'), config, { mode: 0o600 })
-  const { token } = z.object({ token: z.string() }).parse(await jitJson(home, ['token', 'add', 'bench']))
-  await listens(port)
-  return new HttpCaller(`http://127.0.0.1:${port}/mcp/bench`, { authorization: `Bearer ${token}` })
+function peerOptions(peer: (typeof peers)[number], port: number): string[] {
+  if (peer === 'mcp-proxy') return ['--port', String(port), '--host', '127.0.0.1', '--server', 'stream', '--', process.execPath, echoServer]
+  const output = ['--outputTransport', 'streamableHttp', '--stateful', '--logLevel', 'none']
+  return ['--stdio', `${process.execPath} ${echoServer}`, ...output, '--port', String(port)]
 }
 
-async function startMcpProxy(): Promise<HttpCaller | undefined> {
-  const program = join(peers, 'node_modules/.bin/mcp-proxy')
-  if (peers === '' || !existsSync(program)) return undefined
-  const port = await freePort()
-  return started([program, '--port', String(port), '--host', '127.0.0.1', '--', process.execPath, echo], port, '/mcp')
+async function measurePath(caller: HttpCaller): Promise<Record<string, number>> {
+  const times = await sequential(caller, 300, size)
+  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), 'at 16': await throughput(caller, 1600, 16, size) }
 }
 
-async function startSupergateway(): Promise<HttpCaller | undefined> {
-  const program = join(peers, 'node_modules/.bin/supergateway')
-  if (peers === '' || !existsSync(program)) return undefined
-  const port = await freePort()
-  const options = ['--outputTransport', 'streamableHttp', '--stateful', '--logLevel', 'none']
-  return started([program, '--stdio', `${process.execPath} ${echo}`, ...options, '--port', String(port)], port, '/mcp')
-}
-
-async function started(args: readonly string[], port: number, path: string): Promise<HttpCaller> {
-  children.push(spawn(process.execPath, args, { env: demoEnvironment(home), stdio: 'ignore' }))
-  await listens(port)
-  return new HttpCaller(`http://127.0.0.1:${port}${path}`)
-}
-
-function freePort(): Promise<number> {
-  return new Promise((settle) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => settle(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
-
-async function listens(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    const open = await new Promise<boolean>((settle) => {
-      const socket = connect(port, '127.0.0.1')
-      socket.once('error', () => settle(false))
-      socket.once('connect', () => {
-        socket.destroy()
-        settle(true)
-      })
-    })
-    if (open) return
-    await new Promise((settle) => setTimeout(settle, 50))
+function reportOf(samples: Samples, names: readonly string[], skipped: readonly string[]): Report {
+  const rivals = peers.filter((peer) => names.includes(peer))
+  const better = rivals.toSorted((one, other) => samples.spread(other, 'at 16').median - samples.spread(one, 'at 16').median)[0]
+  const targets: Target[] =
+    better === undefined
+      ? []
+      : [
+          {
+            what: `calls a second over HTTP at 16, of those of ${better}`,
+            measured: samples.ratio('jit', better, 'at 16'),
+            unit: '×',
+            limit: 2.5,
+            bound: 'at least',
+          },
+        ]
+  const bars = (figure: string) => names.map((name) => ({ name, value: samples.spread(name, figure) }))
+  return {
+    subject: 'http',
+    tables: [
+      {
+        title: 'A call over HTTP to a stdio server, 1 KB',
+        columns: ['p50 ms', 'p99 ms', 'calls/s at 16'],
+        rows: names.map((name) => ({ name, cells: ['p50', 'p99', 'at 16'].map((figure) => samples.spread(name, figure)) })),
+      },
+    ],
+    targets,
+    charts: [
+      {
+        kind: 'bars',
+        name: 'http-throughput',
+        title: 'HTTP clients before a stdio server',
+        axis: 'calls a second with 16 at once, 1 KB results; more is better; whiskers from p10 to p90 of the rounds',
+        groups: [{ name: '', bars: bars('at 16') }],
+      },
+      {
+        kind: 'bars',
+        name: 'http-latency',
+        title: 'A call over HTTP to a stdio server',
+        axis: 'milliseconds, p50 of calls one after the other, 1 KB results; whiskers from p10 to p90 of the rounds',
+        groups: [{ name: '', bars: bars('p50') }],
+      },
+    ],
+    skipped,
   }
-  throw new Error(`nothing listens at ${port}`)
 }

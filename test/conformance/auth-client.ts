@@ -108,7 +108,7 @@ const governed: typeof fetch = async (input, init) => {
     headers.set('authorization', `Bearer ${credential.secrets['token']?.reveal() ?? ''}`)
     const response = await fetch(input, { ...init, headers, redirect: 'manual' })
     if (response.status !== 401 && response.status !== 403) return response
-    const said = await provider.challenged?.(response.status, response.headers.get('www-authenticate') ?? undefined)
+    const said = await provider.challenged?.(response.status, response.headers.get('www-authenticate') ?? undefined, credential)
     await response.body?.cancel()
     // Undefined after a 401: the next mint brings another token. Otherwise a person has to log in.
     if (said !== undefined || response.status === 403) await logIn()

@@ -29,7 +29,9 @@ export interface ContractSubject {
   /** How many requests the upstream has seen. */
   requests(): number
   /** From here on the upstream answers this way to a mint, or to the end of a credential; the returned function ends it. */
-  fail(way: { status?: number; cut?: boolean; delay?: number }, what?: 'mint' | 'revoke'): () => void
+  fail(way: { status?: number; cut?: boolean; delay?: number; body?: JsonObject }, what?: 'mint' | 'revoke'): () => void
+  /** What this upstream answers to the end of a credential that it does not know; absent where it never says so. */
+  readonly unknown?: { readonly status: number; readonly body: JsonObject }
   /** Everything the provider logged, as text. */
   logged(): string
   /** Long-lived secrets that may stand nowhere. */
@@ -118,6 +120,26 @@ export function describeProviderContract(name: string, setUp: () => Promise<Cont
       const second = await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
       expect(second?.outcome).toBe(first?.outcome)
     })
+
+    it.for(['unknown', 200, 204, 400, 401, 403, 404, 410] as const)(
+      'does not believe an upstream that answers %s to the end of a credential which it takes still',
+      async (answer, context) => {
+        needsUpstream(context)
+        const way = answer === 'unknown' ? subject.unknown : { status: answer }
+        context.skip(way === undefined, 'never says so')
+        const credential = await mint()
+        const end = subject.fail(way ?? {}, 'revoke')
+        const told = await subject.provider.revoke?.(credential, AbortSignal.timeout(5000)).catch((thrown: unknown) => thrown)
+        end()
+        expect(subject.isAlive(reveal(credential)), 'this upstream did nothing').toBe(true)
+        if (told instanceof Error) expect(told, 'the broker tries again').toMatchObject({ code: expect.stringMatching(/^provider\./) })
+        else expect(told, 'nothing is called revoked that lives on').not.toMatchObject({ outcome: 'revoked' })
+        if (answer === 'unknown') expect(told, 'that it knows of none is no answer that anybody took the end').toBeInstanceOf(JitError)
+        const again = await subject.provider.revoke?.(credential, AbortSignal.timeout(5000))
+        if (subject.plugin.revocation === 'immediate') expect(again).toEqual({ outcome: 'revoked', verified: true })
+        expect(subject.isAlive(reveal(credential))).toBe(subject.plugin.revocation !== 'immediate')
+      },
+    )
 
     it.for([
       ['500', { status: 500 }, 'provider.unavailable'],

@@ -40,6 +40,15 @@ export class MemoryStore implements Store {
         this.rows.set(id, { ...row, ...structuredClone(change) })
         this.#undo.push(() => this.rows.set(id, row))
       }),
+    cutLive: () =>
+      this.#write('cut', () => {
+        for (const row of this.rows.values()) {
+          if (row.state !== 'live') continue
+          this.rows.set(row.id, { ...row, state: 'revoking' })
+          this.#undo.push(() => this.rows.set(row.id, row))
+        }
+      }),
+    settleCut: () => this.#write('settle', () => undefined),
     get: (id) => this.#read(() => this.rows.get(id)),
     inState: (states) =>
       this.#read(() =>

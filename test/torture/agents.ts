@@ -25,13 +25,14 @@ export class Agents {
 
   /** `none`: it was never answered, which must not be. */
   async call(server: string, tool: string, args: Record<string, unknown>): Promise<Answer> {
-    try {
-      const client = await this.#client(server)
-      const answer = await client.callTool({ name: tool, arguments: args }, undefined, { timeout: patience })
-      return answer.isError === true ? 'error' : 'result'
-    } catch (error) {
-      return Reflect.get(Object(error), 'code') === timedOut ? 'none' : 'error'
-    }
+    return outcomeOf(async (options) => (await this.#client(server)).callTool({ name: tool, arguments: args }, undefined, options))
+  }
+
+  /** Ends the shim; the next call starts another. */
+  async reconnect(server: string): Promise<void> {
+    const known = this.#open.get(server)
+    this.#open.delete(server)
+    await (await known?.catch(() => undefined))?.close().catch(() => undefined)
   }
 
   async close(): Promise<void> {
@@ -48,5 +49,14 @@ export class Agents {
     }
     opening.then((client) => (client.onclose = forget), forget)
     return opening
+  }
+}
+
+/** What came of a call. */
+export async function outcomeOf(call: (options: { timeout: number }) => Promise<{ readonly [name: string]: unknown }>): Promise<Answer> {
+  try {
+    return (await call({ timeout: patience }))['isError'] === true ? 'error' : 'result'
+  } catch (error) {
+    return Reflect.get(Object(error), 'code') === timedOut ? 'none' : 'error'
   }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -168,12 +168,35 @@ const troubles: readonly Trouble[] = [
         if (answer.code !== 0 && !/store|database/.test(said)) findings.push({ failure: `it does not say what is wrong: ${said}` })
         if (answer.code !== 0 && digest(database) !== before) findings.push({ failure: 'it wrote into a store that it cannot read' })
         await runJit(stage.home, ['stop'])
+        if (answer.code !== 0) findings.push(...(await recoversStore(stage)))
+        removeStore(stage)
         writeFileSync(database, whole)
       }
       return findings
     },
   },
 ]
+
+/** `jit doctor --recover-store`: the damaged one stays as it is, and of the new one nothing gets through before a person says so. */
+async function recoversStore(stage: Stage): Promise<Finding[]> {
+  const { database } = findPaths({ JIT_HOME: stage.home }, '')
+  const before = digest(database)
+  const answer = await runJit(stage.home, ['doctor', '--recover-store', '--json'])
+  // The empty file is what a first start leaves that was killed: there is nothing to read in it, and it is lost all the same.
+  if (answer.code !== 0) return [{ failure: `no recovery of a damaged store: ${answer.stdout}${answer.stderr}` }]
+  const { damaged } = z.looseObject({ damaged: z.string() }).parse(JSON.parse(answer.stdout))
+  const findings: Finding[] = digest(damaged) === before ? [] : [{ failure: 'the damaged store was changed' }]
+  await must(stage, ['leases'])
+  const { locked } = z.looseObject({ locked: z.boolean() }).parse(JSON.parse(await must(stage, ['status', '--json'])))
+  if (!locked) findings.push({ failure: 'a recovered store is not locked' })
+  await must(stage, ['stop'])
+  return findings
+}
+
+function removeStore(stage: Stage): void {
+  const { database } = findPaths({ JIT_HOME: stage.home }, '')
+  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${database}${suffix}`, { force: true })
+}
 
 /** While nothing can be written: what is answered stands in the trail, all else is refused; revoking and locking always go. */
 async function refusesOrRecords(stage: Stage, agents: Agents): Promise<Finding[]> {

@@ -4,10 +4,11 @@ import { kills } from './kills.ts'
 import { machine } from './machine.ts'
 import type { Outcome, Part } from './part.ts'
 import { properties } from './properties.ts'
+import { soak } from './soak.ts'
 import { upstream } from './upstream.ts'
 
 /** `npm run torture`: what a broker of credentials has to live through, bounded, from a seed, with its counts at the end. */
-const parts: readonly Part[] = [kills, upstream, machine, properties]
+const parts: readonly Part[] = [kills, upstream, machine, properties, soak]
 
 const { values: options } = parseArgs({
   options: {

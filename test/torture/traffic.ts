@@ -13,7 +13,7 @@ export interface Traffic {
 const workers = 4
 
 /** Workers that call one tool after the other, reads and writes in two repositories. */
-export function startTraffic(agents: Agents, servers: readonly [string, ...string[]], random: Random): Traffic {
+export function startTraffic(agents: Pick<Agents, 'call'>, servers: readonly [string, ...string[]], random: Random): Traffic {
   const seen = { result: 0, error: 0, none: 0 }
   const stopped = new AbortController()
   const worker = async (): Promise<string[]> => {

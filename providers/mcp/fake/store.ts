@@ -43,6 +43,11 @@ export class Store {
     return payload !== undefined && (payload.exp ?? 0) * 1000 > Date.now() && payload['consumed'] === undefined ? payload : undefined
   }
 
+  /** As a server that lost its memory of them. */
+  forget(kind: 'AccessToken'): void {
+    for (const at of this.#rows.keys()) if (at.startsWith(`${kind}:`)) this.#rows.delete(at)
+  }
+
   alive(kind: 'AccessToken' | 'RefreshToken'): number {
     return [...this.#rows.keys()].filter((at) => at.startsWith(`${kind}:`) && this.find(kind, at.slice(kind.length + 1)) !== undefined)
       .length

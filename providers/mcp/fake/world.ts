@@ -46,15 +46,17 @@ export interface WorldOptions {
   readonly tls?: { readonly key: string; readonly cert: string }
   /** As it comes, this authorization server ends a whole login with any of its tokens; here each token ends by itself. */
   readonly endsAlone?: boolean
+  /** Seconds that access tokens live. */
+  readonly tokenLife?: number
+  /** The MCP server itself, for requests whose token is good; a stand-in when absent. */
+  serve?(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void>
 }
-
-/** Seconds. */
-const tokenLife = 120
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const journal: Seen[] = []
   const twists: { twist: Twist; over: AbortController }[] = []
   const store = new Store(options.endsAlone ?? false)
+  const { tokenLife = 120, serve: server } = options
   const scheme = options.tls === undefined ? 'http' : 'https'
   let required: readonly string[] = []
   const serve = async (handler: (request: IncomingMessage, response: ServerResponse, body: string) => Promise<void>): Promise<Bound> =>
@@ -154,6 +156,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const has = String(known['scope'] ?? '').split(' ')
     if (required.some((scope) => !has.includes(scope)))
       return reply(403, {}, { 'www-authenticate': `Bearer error="insufficient_scope", scope="${required.join(' ')}", ${metadata}` })
+    if (server !== undefined) return server(request, response, body === '' ? undefined : JSON.parse(body))
     if (request.method === 'DELETE') return reply(204, '')
     const { id = null, method = '' }: { id?: unknown; method?: string } = JSON.parse(body)
     const result =

@@ -1,18 +1,22 @@
 import type { Command } from 'commander'
-import { applyView, routes, serverView } from '../../api/schema.ts'
+import { z } from 'zod'
+import { applyView, listedTool, routes, serverView } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { action, collect, command, type Options } from '../context.ts'
+import type { Client } from '../client.ts'
 import { clientBlock } from '../client-block.ts'
 import { problemText } from '../output/failure.ts'
-import { card } from '../output/layout.ts'
+import { card, table } from '../output/layout.ts'
 import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
-import { colours, note, print, printJson } from '../output/terminal.ts'
+import { colours, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 import { absolute } from '../server-command.ts'
 
 /** A package may have to be installed. */
 const deadline = 240_000
+const listDeadline = 30_000
+const longestDescription = 120
 const npx = 'npx -y @modelcontextprotocol/server-github@2025.4.8'
 
 export function addCommand(): Command {
@@ -26,13 +30,15 @@ export function addCommand(): Command {
       -- ${npx}`,
     `jit add files --allow read_text_file,list_directory \\
       -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes`,
+    `jit add linear --url https://mcp.linear.app/mcp --allow list_issues,get_issue
+      # after \`jit login mcp https://mcp.linear.app/mcp\`; without --allow it lists the tools`,
     `jit add tracker --url https://mcp.acme.dev/mcp --provider tracker \\
       --scope '{"scopes":["issues:read"]}' --allow list_issues,get_issue`,
   )
     .argument('<server>', 'name of the server')
     .argument('[command...]', 'behind "--": the command that starts it')
     .option('--preset <name>', 'what is known of this program: scope and requests of each of its tools')
-    .option('--provider <name>', 'where its credentials come from')
+    .option('--provider <name>', 'where its credentials come from; of a remote server: the login at its address when absent')
     .option('--env <name>', 'the variable in which it expects its credential')
     .option('--mode <mode>', 'how it gets the credential: egress, endpoint, credentials, env, or header (remote)')
     .option('--allow <tools>', 'tools that are allowed, with commas', collect)
@@ -60,14 +66,45 @@ export function addCommand(): Command {
         print(
           `${colours.green('✓')} ${plain(view.name)} is behind jit: ${count(view.allow.length, 'tool')} allowed, ${view.ask.length} to ask for, all others denied`,
         )
-        print(card([view.url === '' ? ['  pinned', plain(view.pin)] : ['  remote', plain(view.url)]]))
-        if (view.allow.length + view.ask.length === 0)
-          note('nothing is allowed yet: give --allow and --replace, or edit the file that `jit config path` names')
+        print(
+          card([
+            view.url === '' ? ['  pinned', plain(view.pin)] : ['  remote', plain(view.url)],
+            ['  login', view.url === '' || view.provider === '' ? '' : loginText(view.provider, options.text('provider'))],
+          ]),
+        )
+        if (view.allow.length + view.ask.length === 0) print(await offer(client, name))
         print('\nPut this into your MCP client’s configuration:\n')
         print(JSON.stringify({ mcpServers: { [name]: block } }, null, 2))
         if (view.http !== '') print(`\nA client that speaks HTTP reaches it at ${view.http}; \`jit token add NAME\` makes its token.`)
       }),
     )
+}
+
+function loginText(provider: string, given: string | undefined): string {
+  return `${plain(provider)}${given === undefined ? ', found by its address: it goes into calls, lists and the handshake' : ''}`
+}
+
+/** Nothing is allowed yet: what there is, for the person to choose from. */
+async function offer(client: Client, name: string): Promise<string> {
+  const choose = 'To allow some, give the same command again with --replace and, say,'
+  const work = client.call(routes.serverTools, { parameters: { name }, deadline: listDeadline })
+  try {
+    const tools = z.array(listedTool).parse(await withProgress('asking which tools it has', work))
+    if (tools.length === 0) return `\nIt lists no tools.`
+    const readers = tools.filter(({ readOnly }) => readOnly)
+    const [first, second] = readers.length > 0 ? readers : tools
+    const some = [first, second].flatMap((tool) => (tool === undefined ? [] : [tool.name])).join(',')
+    const rows = tools.map(({ name: tool, description, readOnly }) => [tool, readOnly ? 'read' : 'write', firstSentence(description)])
+    return `\nIt has ${count(tools.length, 'tool')}; what they do is its own word:\n\n${table(['tool', 'effect', 'description'], rows)}\n\n${choose}\n\n  --allow ${plain(some)}`
+  } catch (error) {
+    const why = error instanceof JitError ? `${error.message}. ${error.hint}` : String(error)
+    return `\nIts tools could not be listed: ${plain(why)}\n${choose} --allow TOOL,TOOL.`
+  }
+}
+
+function firstSentence(text: string): string {
+  const [first = ''] = text.trim().split(/(?<=[.!?])\s|\n/, 1)
+  return first.length > longestDescription ? `${first.slice(0, longestDescription - 1)}…` : first
 }
 
 /** The server's entry in the config file; what was not given is left to its default. */

@@ -8,18 +8,27 @@ import { action, command } from '../context.ts'
 import { table } from '../output/layout.ts'
 import { colours, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
+import { recoveredText, recoverStore } from '../recover-store.ts'
 
 type Check = DoctorView['checks'][number]
 
 export function doctorCommand(): Command {
-  return command('doctor', 'what on this machine weakens or breaks it', 'jit doctor').action(
-    action(async ({ client, json }) => {
-      const checks = [...(await localChecks()), ...(await daemonChecks(client))]
-      if (json) printJson({ checks })
-      else print(report(checks))
-      if (checks.some((check) => check.state === 'fail')) process.exitCode = new JitError('daemon.unreachable', '').exitCode
-    }),
-  )
+  return command('doctor', 'what on this machine weakens or breaks it', 'jit doctor', 'jit doctor --recover-store')
+    .option('--recover-store', 'no daemon runs: make a new store of what can be read of a damaged one, which is kept')
+    .action(
+      action(async ({ client, json, options }) => {
+        if (options.flag('recoverStore')) {
+          const recovered = await recoverStore()
+          if (json) printJson(recovered)
+          else print(recoveredText(recovered))
+          return
+        }
+        const checks = [...(await localChecks()), ...(await daemonChecks(client))]
+        if (json) printJson({ checks })
+        else print(report(checks))
+        if (checks.some((check) => check.state === 'fail')) process.exitCode = new JitError('daemon.unreachable', '').exitCode
+      }),
+    )
 }
 
 export function report(checks: readonly Check[]): string {

@@ -3,6 +3,7 @@ import type { ServerConfig } from '../../config/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { makeOperation } from '../../policy/operation.ts'
+import { withRemoteDefaults } from '../remote-defaults.ts'
 import { byCommandLine, nameIn, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
@@ -36,7 +37,7 @@ export function serverRoutes(daemon: Daemon): Routes {
     /** Its program is found and installed first; then config and pin change together, or nothing does. */
     addServer: async (request) => {
       const asked = addServer.parse(request.body)
-      const entry: JsonObject = asked.entry
+      const entry = withRemoteDefaults(asked.entry, daemon.registry)
       const set = { set: 'servers', name: asked.name, entry } as const
       refuseSecond(asked)
       const server = configuration.draft(set).servers[asked.name]
@@ -79,6 +80,11 @@ export function serverRoutes(daemon: Daemon): Routes {
       await daemon.gateway.stop(name, new JitError('not-found', `server ${quote(name)} was removed`))
       launcher.prune()
       return { removed: name, receipts }
+    },
+    serverTools: (request) => {
+      const name = nameIn(request)
+      known(name)
+      return daemon.gateway.tools(name)
     },
     explain: (request) => {
       const { server, tool, args } = explainRequest.parse(request.body)

@@ -7,6 +7,7 @@ import type { CompiledPolicy } from '../../policy/types.ts'
 import { errorAnswer } from '../jsonrpc.ts'
 import { Refusals } from '../refusals.ts'
 import { Bodies } from './body.ts'
+import { Connections } from './connections.ts'
 import { Endpoint, type RefuseOptions, type Visit } from './endpoint.ts'
 import { refuseHead } from './head.ts'
 import { type HttpLimits, httpLimits } from './limits.ts'
@@ -34,6 +35,7 @@ export class HttpDoor {
   readonly #sessions: HttpSessions
   readonly #endpoint: Endpoint
   readonly #refusals: Refusals
+  readonly #connections: Connections
   #servers: Server[] = []
   #port = 0
   #problem = ''
@@ -42,10 +44,11 @@ export class HttpDoor {
     this.#deps = deps
     this.#limits = limits
     this.#refusals = new Refusals(deps, { server: '', connection: 'http', session: '' })
+    this.#connections = new Connections(limits)
     this.#sessions = new HttpSessions({ ...deps, limits })
     this.#endpoint = new Endpoint({
       sessions: this.#sessions,
-      bodies: new Bodies(limits.bodies),
+      bodies: new Bodies(limits),
       limits: () => deps.config().limits,
       refuse: (response, error, options) => this.#refuse(response, error, options),
     })
@@ -98,7 +101,7 @@ export class HttpDoor {
   }
 
   #makeServer(): Server {
-    const { headTime, requestTime, idleConnection, headerBytes, headers, connections } = this.#limits
+    const { headTime, requestTime, idleConnection, headerBytes, headers } = this.#limits
     const server = createServer({
       maxHeaderSize: headerBytes,
       headersTimeout: headTime,
@@ -110,7 +113,7 @@ export class HttpDoor {
       noDelay: true,
     })
     server.maxHeadersCount = headers
-    server.maxConnections = connections
+    server.on('connection', (socket) => this.#connections.add(socket))
     server.on('request', (request, response) => this.#take(request, response))
     // A body is asked for only when its sender was let in.
     server.on('checkContinue', (request, response) => this.#take(request, response, () => response.writeContinue()))
@@ -120,6 +123,10 @@ export class HttpDoor {
 
   #take(request: IncomingMessage, response: ServerResponse, goOn?: () => void): void {
     response.on('error', () => undefined)
+    if (!this.#connections.begins(request, response)) {
+      this.#refusals.note('client', new JitError('message.malformed', 'a request came before the one before it was answered'))
+      return void request.socket.destroy()
+    }
     const visit = this.#admit(request, response)
     if (visit instanceof JitError) return this.#refuse(response, visit, { headers: visit.code === 'token.refused' ? challenge : {} })
     goOn?.()
@@ -130,14 +137,20 @@ export class HttpDoor {
   #admit(request: IncomingMessage, response: ServerResponse): Visit | JitError {
     const problem = refuseHead(request, this.#port)
     if (problem !== undefined) return problem
-    const token = this.#deps.tokens.find(request.headers.authorization)
+    const { tokens } = this.#deps
+    const { authorization } = request.headers
+    const token = tokens.find(authorization)
+    const hasRoom = this.#connections.shows(request.socket, token?.name)
     if (token === undefined) return new JitError('token.refused', 'the request carries no token that is known here')
+    if (!hasRoom)
+      return new JitError('daemon.busy', `the token ${token.name} has as many connections as it may`, { hint: 'End some clients.' })
     const [, server = '', place = '', session = ''] = address.exec(request.url ?? '') ?? []
     const { broken, servers } = this.#deps.policy()
     if (broken !== undefined) return broken
     if (!servers.has(server) || (token.servers.size > 0 && !token.servers.has(server)))
       return new JitError('not-found', `there is no server ${quote(server)} for this token`)
-    return { request, response, token, server, place: place === '/sse' || place === '/message' ? place : '', session }
+    const isGone = (): boolean => tokens.find(authorization) !== token
+    return { request, response, token, isGone, server, place: place === '/sse' || place === '/message' ? place : '', session }
   }
 
   #refuse(response: ServerResponse, error: JitError, { status, id = null, headers }: RefuseOptions = {}): void {

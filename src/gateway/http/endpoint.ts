@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { JitError, toJitError } from '../../core/errors.ts'
+import { JitError, quote, toJitError } from '../../core/errors.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Bodies } from './body.ts'
 import { acceptOf, isJson } from './head.ts'
@@ -26,6 +26,8 @@ export interface Visit {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly token: Token
+  /** Whether it was removed, or is over, since the request began: its body takes the sender's time. */
+  isGone(): boolean
   readonly server: string
   /** `/mcp/SERVER`, or below it the two addresses of 2024-11-05. */
   readonly place: '' | '/sse' | '/message'
@@ -62,11 +64,12 @@ export class Endpoint {
     const accept = acceptOf(request.headers.accept)
     if (!accept.json && !accept.events) throw new Unfit(406, 'an answer is application/json or text/event-stream')
     const { bodies, limits } = this.#deps
-    bodies.read(request, limits().messageBytes, (body) => {
+    const { name } = visit.token
+    bodies.read(request, name, limits().messageBytes, (body) => {
       if (body instanceof JitError) return this.#deps.refuse(response, body)
       let held = true
       const done = (): void => {
-        if (held) bodies.release(body)
+        if (held) bodies.release(body, name)
         held = false
       }
       this.#guarded(response, () => this.#take(visit, accept, { ...readPost(body, limits()), done }), done)
@@ -76,6 +79,7 @@ export class Endpoint {
   #take(visit: Visit, accept: { json: boolean; events: boolean }, post: Posted): void {
     const { request, response, token, server, place } = visit
     const { sessions } = this.#deps
+    if (visit.isGone()) throw new JitError('token.refused', `the token ${quote(token.name)} is gone`)
     if (place === '/message') {
       const found = sessions.findEvents(visit.session, token, server)
       if (found === undefined) throw noSession()

@@ -41,6 +41,7 @@ export class EventSession implements ClientLink, ClientSession {
   }
 
   post({ bytes, parsed, ids, done }: Posted, response: ServerResponse): void {
+    this.#gate.check()
     for (const id of ids) this.#waiting.add(id)
     this.#gate.pass(() => {
       if (parsed === undefined) this.connection?.receive(bytes)

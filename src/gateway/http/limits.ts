@@ -1,7 +1,9 @@
 /** Times in milliseconds, sizes in bytes. */
 export interface HttpLimits {
-  /** Connections at once; what comes beyond is closed without a word. */
+  /** Connections at once: beyond them the oldest that has shown no token is closed without a word. */
   readonly connections: number
+  /** Of those that show one token, so that its clients cannot keep others out. */
+  readonly connectionsOfToken: number
   /** All headers of a request together. */
   readonly headerBytes: number
   readonly headers: number
@@ -10,8 +12,9 @@ export interface HttpLimits {
   readonly requestTime: number
   /** Between two requests of one connection. */
   readonly idleConnection: number
-  /** Bodies that are being read or wait, together. */
+  /** Bodies that are being read or wait, together, and of one token. */
   readonly bodies: number
+  readonly bodiesOfToken: number
   /** Sessions of one token, over all servers. */
   readonly sessions: number
   /** A session that nobody uses and nobody listens to ends. */
@@ -34,12 +37,14 @@ export interface HttpLimits {
 
 export const httpLimits: HttpLimits = {
   connections: 256,
+  connectionsOfToken: 128,
   headerBytes: 32 * 1024,
   headers: 64,
   headTime: 10_000,
   requestTime: 30_000,
   idleConnection: 65_000,
   bodies: 64 * 1024 * 1024,
+  bodiesOfToken: 32 * 1024 * 1024,
   sessions: 64,
   idleSession: 30 * 60_000,
   // A person may take their time between two rounds of one call.

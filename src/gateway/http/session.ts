@@ -88,6 +88,7 @@ export class Session implements ClientLink, ClientSession {
   /** Throws for what may not be posted. */
   post({ post, response, accept, revision }: SessionPost): void {
     this.#checkRevision(revision)
+    this.#gate.check()
     const { parsed, ids } = post
     if (parsed === undefined && this.#revision !== withBatches)
       throw new JitError('message.malformed', `there are no batches in the revision ${quote(this.#revision)}`)

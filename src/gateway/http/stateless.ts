@@ -78,6 +78,7 @@ export class Stateless implements ClientLink, ClientSession {
 
   post({ post, message, response, accept, headers }: StatelessPost): void {
     this.lastUsed = this.#deps.clock.monotonic()
+    this.#gate.check()
     if (message.kind === 'response') throw new JitError('message.malformed', 'in this revision a client answers nothing')
     if (message.kind === 'notification') {
       // A stream that closes is what cancels; an id says nothing where several clients choose theirs.

@@ -1,8 +1,22 @@
 import type { Lease } from '../../broker/types.ts'
 import type { Injection } from '../../config/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
+import { withFixedHeaders } from '../../egress/fixed-headers.ts'
 
 const bearer = { name: 'Authorization', value: 'Bearer ${token}' }
+
+/**
+ * Mode header: the headers (names and values, in turn) of one request to a remote server, with what its lease's provider decides
+ * there, and with the credential in place of any header of that name. Throws like `credentialHeader`.
+ */
+export function withCredential(headers: readonly string[], inject: Pick<Injection, 'header'>, lease: Lease): readonly string[] {
+  const [name, value] = credentialHeader(inject, lease)
+  const fixed = withFixedHeaders(headers, lease)
+  const kept = fixed.flatMap((text, index) =>
+    index % 2 === 0 && text.toLowerCase() !== name.toLowerCase() ? [text, fixed[index + 1] ?? ''] : [],
+  )
+  return [...kept, name, value]
+}
 
 /**
  * Mode header: name and value of the header that carries the credential of one request to a remote server. Throws JitError

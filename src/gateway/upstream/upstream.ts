@@ -6,10 +6,20 @@ import type { Id } from '../jsonrpc.ts'
 /** A request on its way to a server, beside its text. */
 export interface Outgoing {
   readonly id: Id
-  /** What the call was given, for servers whose every request carries its credential. Nothing keeps it past the request. */
+  /**
+   * What the call was given, for servers whose every request carries its credential; what goes on about it, as its task does, has
+   * it too. Nothing keeps it past the request.
+   */
   readonly lease: Lease | undefined
-  /** Of a governed call, which travels with its own lease or with none: told of each HTTP request that is made for it. */
+  /** Told of each HTTP request that is made with it. */
   readonly onRequest?: (request: UpstreamRequest) => void
+  /**
+   * Of a governed call itself, which travels with its own lease or with none, and once: `again` when a server did not take the
+   * credential of the first time, and this is another.
+   */
+  readonly call?: 'first' | 'again'
+  /** Of a governed call: whether what it was decided by is as it was then. */
+  readonly isCurrent?: () => boolean
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   applyView,
   doctorView,
   explainView,
+  listedTool,
   kindView,
   leaseView,
   proposalView,
@@ -99,6 +100,12 @@ const cases: Record<Exclude<RouteName, 'stop'>, Case> = {
     path: '/two/update',
     status: 200,
     answer: z.object({ name: z.literal('two'), pin: z.string().min(1), before: z.string() }),
+  },
+  serverTools: {
+    path: '/two/tools',
+    status: 200,
+    answer: z.array(listedTool).min(1),
+    refused: [{ path: '/nobody/tools', code: 'not-found' }],
   },
   removeServer: {
     path: '/two',

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { remoteConfig } from './remote.ts'
-import { type Bench, type Client, eventually, openBench, standstill } from './support.ts'
+import { type Bench, type Client, eventually, openBench, patiently, standstill } from './support.ts'
 
 interface Message {
   readonly id?: string | number
@@ -127,11 +127,6 @@ describe('a hostile remote server', () => {
     ],
     ['is lost', (response) => response.writeHead(410).end(), /answered 410/],
     [
-      'wants a credential',
-      (response) => response.writeHead(401, { 'www-authenticate': 'Bearer resource_metadata="https://evil.test/"' }).end(),
-      /refused the credential of acme \(401\)/,
-    ],
-    [
       'wants more scope',
       (response) => response.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope", scope="repo admin"' }).end(),
       /wants more scope \(insufficient_scope: it names "repo admin"\)/,
@@ -139,12 +134,12 @@ describe('a hostile remote server', () => {
     [
       'answers with more than the cap',
       (response, { id }) => response.writeHead(200, headers).end(answer(id, 'x'.repeat(200_000))),
-      /sent 200\d\d\d bytes; the cap is 100000/,
+      /answered with 200\d\d\d bytes; the cap is 100000/,
     ],
     [
       'sends an event over the cap',
       (response, { id }) => response.writeHead(200, stream).end(event(result(id, 'x'.repeat(200_000)))),
-      /sent 200\d\d\d bytes; the cap is 100000/,
+      /answered with 200\d\d\d bytes; the cap is 100000/,
     ],
     [
       'writes its answer over many lines',
@@ -226,7 +221,7 @@ describe('a hostile remote server', () => {
           .end(`you sent ${echo}`)
       },
     })
-    for (status of [200, 400, 401, 403, 500]) expect(await say()).not.toContain(token())
+    for (status of [200, 400, 401, 403, 500]) expect(await patiently(bench.clock, say())).not.toContain(token())
     expect(JSON.stringify(bench.audit.events)).not.toContain(token())
     expect(JSON.stringify(bench.log.lines)).not.toContain(token())
   })

@@ -9,6 +9,8 @@ import { z } from 'zod'
 /** Tools: `say` a text; `ask` the client a question; `slow` says one progress and answers when `release` is called. */
 export interface RemoteFixture {
   readonly listener: RequestListener
+  /** The same for a request whose body was read. */
+  handle(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void>
   /** Lets `slow` calls answer. */
   release(): void
   /** Forgets all sessions, as a server that was deployed anew; says so with that status from now on. */
@@ -90,13 +92,14 @@ export function remoteFixture(
     if (known instanceof SSEServerTransport && request.method === 'POST') return known.handlePostMessage(request, response, body)
     response.writeHead(pathname === '/mcp' ? 405 : 404).end()
   }
+  const handle = options.sse === true ? legacy : streamable
   return {
+    handle,
     listener: (request, response) => {
       let text = ''
       if (request.method === 'POST') streams.add(response)
       request.on('data', (chunk: Buffer) => (text += chunk.toString()))
       request.once('end', () => {
-        const handle = options.sse === true ? legacy : streamable
         handle(request, response, text === '' ? undefined : JSON.parse(text)).catch((error: unknown) =>
           response.destroy(error instanceof Error ? error : undefined),
         )

@@ -12,10 +12,11 @@ import type { Broker } from '../../../src/broker/types.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import type { JsonObject } from '../../../src/core/json.ts'
-import { createGateway } from '../../../src/gateway/gateway.ts'
-import type { Gateway, GatewayDeps, LaunchSpec } from '../../../src/gateway/types.ts'
+import { createGateway, type Gateway } from '../../../src/gateway/gateway.ts'
+import type { GatewayDeps, LaunchSpec } from '../../../src/gateway/types.ts'
 import { compilePolicy } from '../../../src/policy/compile.ts'
 import type { ProviderFacts } from '../../../src/policy/types.ts'
+import type { Provider } from '../../../src/provider/contract.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import type { MemoryAudit } from '../../support/memory-audit.ts'
 import { MemoryStore } from '../../support/memory-store.ts'
@@ -46,6 +47,8 @@ export interface Bench {
   readonly deps: GatewayDeps
   /** Mints and revokes; what it minted. */
   readonly provider: FakeUpstream
+  /** What the broker knows of it; a test may assign more to it. */
+  readonly instance: Provider
   /** Where the server's own requests arrive. */
   readonly upstream: Upstream
   /** Each child that is started next behaves like this. */
@@ -144,6 +147,7 @@ export async function openBench(servers = plain, resultBytes = 100_000): Promise
     gateway,
     deps,
     provider,
+    instance,
     upstream,
     behaviour: {},
     launching: async () => undefined,
@@ -308,6 +312,18 @@ export async function eventually(holds: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   throw new Error('it never happened')
+}
+
+/** Moves the clock in small steps until the work is done: for what is waited for between answers of the network. */
+export async function patiently<T>(clock: FakeClock, work: Promise<T>): Promise<T> {
+  let done = false
+  const end = (): void => void (done = true)
+  work.then(end, end)
+  for (let turn = 0; turn < 2000 && !done; turn += 1) {
+    await clock.advance(50)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  return work
 }
 
 /** Waits until a number stays as it is: what is under way fills the buffers between. */

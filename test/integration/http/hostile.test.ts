@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { call, type Door, initialize, openDoor, session, statelessCall } from './support.ts'
 
 let door: Door
@@ -75,6 +76,23 @@ describe('a token', () => {
     expect((await door.daemon.ask('GET', '/v1/status')).text).not.toContain('"agent":"short"')
   })
 
+  it('that is removed while a body comes lets nothing of that body in', async () => {
+    const token = await door.token('halfway')
+    const { body, headers } = statelessCall(1, 'say', { text: 'too late' })
+    const text = JSON.stringify(body)
+    const socket = await openSocket()
+    let got = ''
+    const answered = new Promise<void>((settle) => socket.on('data', (chunk) => (got += String(chunk)).includes('}') && settle()))
+    socket.write(`${headOf(token, { ...headers, 'content-length': String(text.length), expect: '100-continue' })}${text.slice(0, 9)}`)
+    await new Promise((settle) => socket.once('data', settle))
+    expect((await door.daemon.ask('DELETE', '/v1/tokens/halfway')).status).toBe(200)
+    socket.write(text.slice(9))
+    await answered
+    expect(got).toMatch(/100 Continue[^]*HTTP\/1\.1 401 /)
+    expect(got).not.toContain('too late')
+    socket.destroy()
+  })
+
   it('is refused once its time is over, and what came with it ends', async () => {
     const token = await door.token('brief', { life: 1500 })
     const id = await session(door, token)
@@ -89,6 +107,59 @@ async function sessionOf(agent: string): Promise<void> {
   for (let turn = 0; turn < 200; turn += 1) if ((await door.daemon.ask('GET', '/v1/status')).text.includes(`"agent":"${agent}"`)) return
   throw new Error(`there is no session of ${agent}`)
 }
+
+function openSocket(): Promise<Socket> {
+  return new Promise((settle) => {
+    const socket = connect(door.port, '127.0.0.1', () => settle(socket))
+    socket.on('error', () => undefined)
+  })
+}
+
+function headOf(token: string, headers: Readonly<Record<string, string>>, method = 'POST'): string {
+  const all = { host: `127.0.0.1:${door.port}`, authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
+  return [`${method} /mcp/one HTTP/1.1`, ...lines, '', ''].join('\r\n')
+}
+
+describe('connections', () => {
+  it('of whoever shows no token make room for those who do', async () => {
+    const silent: Socket[] = []
+    for (let made = 0; made < 300; made += 1) silent.push(await openSocket())
+    expect((await door.send('/mcp/one', { token: mine, body: initialize() })).status).toBe(200)
+    for (const socket of silent) socket.destroy()
+  })
+
+  it('of one token leave room for others', async () => {
+    const greedy = await door.token('greedy')
+    const id = await session(door, greedy)
+    const body = (number: number): string => JSON.stringify(call(number, 'raw', { answer: false }))
+    const taken: Socket[] = []
+    for (let made = 0; made < 300; made += 1) {
+      const socket = await openSocket()
+      taken.push(socket)
+      const text = body(made)
+      socket.write(headOf(greedy, { 'mcp-session-id': id, 'content-length': String(text.length) }) + text)
+    }
+    expect((await door.send('/mcp/one', { token: mine, body: initialize() })).status).toBe(200)
+    expect((await door.send('/mcp/one', { token: greedy, body: initialize() })).status).toBe(503)
+    for (const socket of taken) socket.destroy()
+  })
+
+  it('carry one request at a time: a packet full of them does not fill the memory with answers', async () => {
+    const token = await door.token('packet')
+    const id = await session(door, token, 'one', '2025-11-25')
+    const headers = { 'mcp-session-id': id }
+    const news = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x'.repeat(900_000) } })
+    const answer = '{"jsonrpc":"2.0","id":ID,"result":{"content":[]}}'
+    await door.send('/mcp/one', { token, headers, body: call(1, 'raw', { write: `${answer}\n${news}\n`, answer: false }) })
+    const before = memoryOf(door.daemon.pid)
+    const socket = await openSocket()
+    const closed = new Promise((settle) => socket.once('close', settle))
+    socket.resume().write(headOf(token, { ...headers, accept: 'text/event-stream', 'last-event-id': '0-0' }, 'GET').repeat(250))
+    await closed
+    expect(memoryOf(door.daemon.pid) - before).toBeLessThan(32 * 1024)
+  })
+})
 
 describe('a page in a browser', () => {
   it.each([

@@ -133,6 +133,24 @@ describe.skipIf(!usable)('a program in the sandbox', () => {
     expect(boxed.args.filter((arg) => arg.includes('.ssh'))).toEqual([])
   })
 
+  it('does not get what a link leads to that stands for its working folder, or on the way to what is declared', async () => {
+    const folder = join(playground.folder, 'work')
+    mkdirSync(folder)
+    symlinkSync(join(playground.home, '.ssh'), join(folder, 'here'))
+    symlinkSync(join(folder, 'here'), join(playground.folder, 'outer'))
+    const box = await playground.open({ writable: [folder], cwd: join(folder, 'here') })
+    const boxed = box.enter({ command: '/usr/bin/true', args: [], cwd: join(folder, 'here') }, {}, undefined)
+    expect(boxed.args.filter((arg, index) => arg.includes('.ssh') && boxed.args[index - 1] === '--ro-bind')).toEqual([])
+    for (const [own, other] of [
+      [[folder], []],
+      [[], [folder]],
+    ] as const) {
+      const declared = { readable: [join(playground.folder, 'outer')], writable: [...own] }
+      const shown = await playground.open(declared, { other: { run: ['other'], writable: [...other] } })
+      expect(() => shown.enter({ command: '/usr/bin/true', args: [], cwd: '/' }, {}, undefined)).toThrow(/a server may write/)
+    }
+  })
+
   it('cannot be given a path on which another server may put a link', async () => {
     const folder = join(playground.folder, 'shared')
     mkdirSync(join(folder, 'inner'), { recursive: true })

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { SandboxView, ExplainView, StatusView } from '../../../src/api/schema.ts'
 import { pick } from '../../../src/cli/answer.ts'
 import { type Approval, approvalCard } from '../../../src/cli/approval-card.ts'
+import { inShort } from '../../../src/cli/changes.ts'
+import { proposalCard } from '../../../src/cli/proposal-card.ts'
 import { explanation } from '../../../src/cli/commands/explain.ts'
 import { report } from '../../../src/cli/commands/doctor.ts'
 import { statusScreen } from '../../../src/cli/commands/status.ts'
@@ -304,5 +306,27 @@ describe('jit doctor', () => {
     expect(report([ok])).toContain('✓  fine\n\nnothing found')
     expect(report([ok, weak])).toContain('!  a file. Use a passphrase.\n\nnothing broken, 1 weak point')
     expect(report([weak, { ...ok, state: 'fail' }])).toContain('1 broken')
+  })
+})
+
+describe('a proposal', () => {
+  it('is shown with the name of its agent in quotes, which is its own choice', () => {
+    const by = { session: 's', agent: 'claude", approved by jit', human: 'ada', at: 0 }
+    const text = proposalCard({ id: 'proposal_1', state: 'waiting', ...by, server: 's', reason: 'x', change: { ttl: '2m' } }, 1000)
+    expect(text).toContain(String.raw`"claude\", approved by jit", for ada`)
+  })
+})
+
+describe('the question for a yes', () => {
+  it('names what gets wider in few words, however long the table above it is', () => {
+    const values = Array.from({ length: 20 }, (_, index) => ({
+      path: 'servers.github.where.repo',
+      before: '',
+      after: `${index}${'x'.repeat(190)}`,
+      effect: 'wider' as const,
+    }))
+    const tool = { path: 'servers.github.allow', before: 'drop: unlisted', after: 'drop: allow', effect: 'wider' as const }
+    expect(inShort([tool, ...values])).toBe('servers.github.allow (drop: allow), servers.github.where.repo (20 changes)')
+    expect(inShort(values.slice(0, 1))).toBe('servers.github.where.repo (1 change)')
   })
 })

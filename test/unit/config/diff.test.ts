@@ -83,6 +83,12 @@ describe('what changes between two configs', () => {
     ],
     ['a constraint that admits more', '[web, api]', '[web, api, secret]', 'wider servers.github.where.repo:  → secret'],
     ['a constraint that admits less', '[web, api]', '[web]', 'narrower servers.github.where.repo: api → '],
+    [
+      'a value that reads like a sentence, in quotes',
+      '[web, api]',
+      '[web, api, "x, and web goes"]',
+      'wider servers.github.where.repo:  → "x, and web goes"',
+    ],
     ['a number that becomes a text', 'owner: acme', 'owner: [acme, 1]', 'wider servers.github.where.owner:  → 1'],
     ['a longer life', 'ttl: 5m', 'ttl: 1h', 'wider servers.github.ttl: 5m → 1h'],
     ['a shorter life', 'ttl: 5m', 'ttl: 1m', 'narrower servers.github.ttl: 5m → 1m'],

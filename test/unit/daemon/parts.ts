@@ -11,7 +11,7 @@ import { createApi } from '../../../src/daemon/api.ts'
 import { createHttp } from '../../../src/daemon/http.ts'
 import { composeParts } from '../../../src/daemon/parts.ts'
 import type { Daemon } from '../../../src/daemon/types.ts'
-import type { Gateway } from '../../../src/gateway/types.ts'
+import type { Gateway } from '../../../src/gateway/gateway.ts'
 import { createSessions } from '../../../src/identity/sessions.ts'
 import type { Network } from '../../../src/network/network.ts'
 import type { Provider, ProviderPlugin } from '../../../src/provider/contract.ts'
@@ -94,6 +94,7 @@ export async function openParts(options: { home?: string; config?: string } = {}
       throw new Error('no client comes here')
     },
     leave: () => undefined,
+    tools: async () => [],
     lanes: () => [],
     lastError: () => '',
     pin: () => '',

@@ -153,6 +153,26 @@ describe('a remote server', () => {
       ])
   })
 
+  it.each([
+    [
+      'a part that nobody has',
+      'Bearer ${secret}',
+      undefined,
+      /s\.inject\.header\.value: \${secret} of a provider of kind plain: .* nothing else/,
+    ],
+    ['a part with a hyphen', '${token} ${to-ken}', undefined, /s\.inject\.header\.value: "\${to-ken}" names no part/],
+    ['a part without an end', '${token} ${token', undefined, /s\.inject\.header\.value: "\${token" names no part/],
+    ['what only ends the credential', '${accessor}', ['accessor'], /s\.inject\.header\.value: \${accessor} of .*: jit ends it with that/],
+    ['the usual header, and a provider without a token', undefined, ['token'], /s\.inject\.header: \${token} of .*: .* write `header:/],
+  ])('is refused a header with %s', (_, value, refused, problem) => {
+    const checkPart = refused && ((part: string) => (refused.includes(part) ? 'jit ends it with that' : undefined))
+    const facts = new Map([['plain', { ...plainFacts, ...(checkPart === undefined ? {} : { checkPart }) }]])
+    const header = value === undefined ? '' : `, header: { value: "${value}" }`
+    expect(problemsOf(remote(shared).replace('mode: header', `mode: header${header}`), facts)).toEqual([expect.stringMatching(problem)])
+    const pair = remote(shared).replace('mode: header', 'mode: header, header: { value: "${user}:${password}" }')
+    if (checkPart !== undefined) expect(problemsOf(pair, facts)).toEqual([])
+  })
+
   it('takes a key that outlives its leases: the broker itself puts it in', () => {
     expect(problemsOf(remote(shared), new Map([['plain', { ...plainFacts, longLived: true }]]))).toEqual([])
   })

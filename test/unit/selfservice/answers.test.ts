@@ -215,6 +215,7 @@ describe('what an agent is told', () => {
     ['a server that is not there', { server: 'nobody', tool: 'read', effect: 'allow' }, 'there is no server'],
     ['nothing', { server: 'notes' }, 'nothing is proposed'],
     ['a condition that is no CEL', { server: 'notes', tool: 'read', when: 'args.a ==' }, 'the condition is not CEL'],
+    ['a condition that ends in a comment', { server: 'notes', tool: 'read', when: 'true // && args.a == 1' }, 'the condition is not CEL'],
     ['a condition that closes the one beside it', { server: 'notes', tool: 'read', when: 'true) || (true' }, 'the condition is not CEL'],
   ])('a proposal for %s is refused', async (_, change, message) => {
     const service = openService()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ProposedChange } from '../../../src/selfservice/change.ts'
+import { type ProposedChange, proposedChange } from '../../../src/selfservice/change.ts'
 import { createProposals } from '../../../src/selfservice/proposals.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryAudit } from '../../support/memory-audit.ts'
@@ -85,5 +85,32 @@ describe('proposals', () => {
     const { proposals, log } = open(new Map([['proposals', '[{"id":1}]']]))
     expect(proposals.all()).toEqual([])
     expect(JSON.stringify(log.lines)).toContain('not readable')
+  })
+})
+
+describe('what an agent may propose', () => {
+  const base = { server: 'github', reason: 'a task' }
+  it.each([
+    ['a letter of another script in a value', { argument: 'repo', admit: ['w\u0435b'] }],
+    ['a gap in a value', { argument: 'repo', admit: [`web${' '.repeat(150)}x`] }],
+    ['a space at the end of a value', { argument: 'repo', admit: ['web '] }],
+    ['a mark without a shape', { argument: 'repo', admit: ['web\u034f'] }],
+    ['an arrow in a value', { argument: 'repo', admit: ['web \u2192 gone'] }],
+    ['a gap in a condition', { tool: 'read', when: `args.a == 1${' '.repeat(300)}|| true` }],
+    ['a text that looks like another in a condition', { tool: 'read', when: 'args.a == "w\u0435b"' }],
+    ['a heap of marks in its words', { tool: 'read', effect: 'allow', reason: `a${'\u0336'.repeat(50)}` }],
+    ['a blank that is none in its words', { tool: 'read', effect: 'allow', reason: 'a\ufe00b' }],
+  ])('is not %s', (_, wish) => {
+    expect(proposedChange.safeParse({ ...base, ...wish }).success).toBe(false)
+  })
+
+  it('are words in any language, which fill a line and draw none', () => {
+    const { reason } = proposedChange.parse({
+      ...base,
+      tool: 'read',
+      effect: 'allow',
+      reason: `Für ein Ticket.${' '.repeat(300)}\u2800 state: safe`,
+    })
+    expect(reason).toBe('Für ein Ticket. state: safe')
   })
 })

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openStore } from '../../../src/store/sqlite.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { leaseStates } from '../../../src/store/leases.ts'
 import { lease, openTestStore, temporaryFolder } from './support.ts'
 import { cases } from '../../support/cases.ts'
@@ -41,6 +42,32 @@ describe('the tables', () => {
     store.leases.insert(lease({ id: 'd', startedAt: 0, state: 'revoked' }))
     expect(store.leases.inState(['live', 'minting']).map((row) => row.id)).toEqual(['a', 'b', 'c'])
     expect(store.leases.inState([])).toEqual([])
+  })
+
+  it('are cut all at once by one small write, which a crash does not undo and later leases do not feel', () => {
+    const folder = temporaryFolder()
+    const store = openTestStore(folder)
+    for (const [index, state] of (['live', 'minting', 'revoked', 'live'] as const).entries())
+      store.leases.insert(lease({ id: `${index}`, state, fingerprint: `fp_${index}`, startedAt: index }))
+    store.leases.cutLive()
+    store.leases.insert(lease({ id: 'later', state: 'live', startedAt: 9 }))
+    const check = (opened: Store): void => {
+      expect(opened.leases.inState(['revoking']).map(({ id, state }) => [id, state])).toEqual([
+        ['0', 'revoking'],
+        ['3', 'revoking'],
+      ])
+      expect(opened.leases.inState(['live']).map((row) => row.id)).toEqual(['later'])
+      expect(opened.leases.get('0')?.state).toBe('revoking')
+      expect(opened.leases.byHash('fp_3')[0]?.state).toBe('revoking')
+      expect(opened.leases.inState(['minting', 'revoked']).map((row) => row.id)).toEqual(['1', '2'])
+    }
+    check(store)
+    store.close()
+    const again = openTestStore(folder)
+    check(again)
+    again.atomically(() => again.leases.settleCut())
+    check(again)
+    expect(again.meta.get('leases.cut')).toBeUndefined()
   })
 
   it('find a lease by the upstream’s hash or by our fingerprint, and none by an empty one', () => {

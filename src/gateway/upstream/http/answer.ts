@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isJsonObject, type JsonObject } from '../../../core/json.ts'
 import type { Id } from '../../jsonrpc.ts'
+import { writeAgain } from '../../server-line.ts'
 import { Bytes } from './bytes.ts'
 import { EventStream } from './event-stream.ts'
 
@@ -34,6 +35,12 @@ export function formOf({ headers }: IncomingMessage): Form {
     default:
       return 'other'
   }
+}
+
+/** What it says that it is, in quotes; `scrub`: without what it echoes. */
+export function kindOf({ headers }: IncomingMessage, scrub: (text: string) => string): string {
+  const coding = headers['content-encoding']
+  return JSON.stringify(scrub(coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
 }
 
 /** Reads a body of messages, at the pace at which the response flows. */
@@ -85,7 +92,7 @@ export function messagesIn(body: Buffer): Buffer[] {
   if (first === undefined) return []
   if (first === opening) {
     const batch = parse(body)
-    if (Array.isArray(batch)) return batch.map((one: unknown) => Buffer.from(JSON.stringify(one)))
+    if (Array.isArray(batch)) return batch.flatMap((one: unknown) => writeAgain(one) ?? [])
   }
   for (const end of [lineFeed, carriageReturn]) {
     for (let at = body.indexOf(end); at !== -1; at = body.indexOf(end, at)) body[at] = 32
@@ -105,7 +112,7 @@ export function answerIn(body: Buffer, id: Id): Buffer | undefined {
   if (value['jsonrpc'] !== '2.0' || !isJsonObject(error) || typeof error['code'] !== 'number') return undefined
   const own = value['id'] ?? null
   if (own === id) return messagesIn(body)[0]
-  return own === null ? Buffer.from(JSON.stringify(withId(value, id))) : undefined
+  return own === null ? writeAgain(withId(value, id)) : undefined
 }
 
 /** Its keys in their order. */

@@ -48,3 +48,8 @@ export function wordsOf(response: IncomingMessage, body: Buffer): string {
     return ''
   return body.toString('utf8', 0, 2000).replaceAll(/\s+/g, ' ').trim()
 }
+
+/** 404 as the specification says, or 400 with words about it: so do many servers that are made after the SDK's example. */
+export function knowsNoSession(status: number, body: Buffer): boolean {
+  return status === 404 || (status === 400 && /"message"\s*:\s*"[^"]{0,100}\bsession\b/i.test(body.toString('latin1', 0, 2000)))
+}

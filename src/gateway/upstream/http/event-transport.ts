@@ -3,16 +3,16 @@ import type { Lease } from '../../../broker/types.ts'
 import { type JitError, quote, toJitError } from '../../../core/errors.ts'
 import { scalarJson } from '../../../core/json.ts'
 import { Ending } from '../../ending.ts'
-import { credentialHeader } from '../../inject/header.ts'
 import type { Outgoing, Upstream } from '../upstream.ts'
 import { formOf, readAnswer } from './answer.ts'
+import { AuthorizedRequest } from './authorized.ts'
 import { readRefusal, wordsOf } from './body.ts'
 import { cancelledId, readOutgoing } from './outgoing-message.ts'
 import { Outbox } from './outbox.ts'
 import { Post, type PostHost } from './post.ts'
-import { noAnswer, refusedWith, unavailable } from './refusals.ts'
+import { type Asked, challengeOf, explained, noAnswer, refusedWith, unavailable } from './refusals.ts'
 import type { RemoteOptions } from './remote.ts'
-import { HttpRequest } from './request.ts'
+import { TurnedAway } from './turned-away.ts'
 
 /**
  * A remote server over the HTTP+SSE of 2024-11-05: one stream, on which it first says where messages go, and then says all
@@ -25,15 +25,20 @@ export class EventTransport implements Upstream, PostHost {
   readonly #posts = new Set<Post>()
   readonly #outbox = new Outbox<Post>()
   readonly #ending = new Ending()
-  #stream: HttpRequest | undefined
+  readonly #turnedAway: TurnedAway
+  #stream: AuthorizedRequest | undefined
   #response: IncomingMessage | undefined
   #endpoint: URL | undefined
   #cancelWait: () => void = () => undefined
+  #isRenewed = false
   #isPaused = false
   #closed = false
 
   constructor(options: RemoteOptions) {
     this.options = options
+    this.#turnedAway = new TurnedAway(options.clock)
+    // One that merely expired was good when the stream began, and calls are under way on it.
+    this.#ending.on((reason) => (reason.code === 'lease.expired' ? undefined : this.#fail(reason)))
     options.standing.lease().then(
       (lease) => this.#open(lease),
       (error: unknown) => this.#fail(toJitError(error)),
@@ -120,52 +125,35 @@ export class EventTransport implements Upstream, PostHost {
   #open(lease: Lease | undefined): void {
     if (this.#closed) return
     const { options } = this
-    let credential: readonly string[] = []
-    try {
-      if (lease !== undefined) credential = credentialHeader(options.inject, lease)
-    } catch (error) {
-      return this.#fail(toJitError(error))
-    }
-    if (lease !== undefined) {
-      // One that merely expired was good when the stream began, and calls are under way on it.
-      this.#ending.on((reason) => (reason.code === 'lease.expired' ? undefined : this.#fail(reason)))
-      this.#ending.follow(lease.signal)
-    }
+    if (lease !== undefined) this.#ending.follow(lease.signal)
     this.#cancelWait = options.clock.after(options.network.timeout, () =>
       this.#fail(unavailable(`server ${options.server} does not say where messages go`)),
     )
-    const started = options.clock.monotonic()
-    const report = (status: number): void => {
-      const { origin, pathname } = options.url
-      const made = { method: 'GET', url: `${origin}${pathname}`, status, requestId: '', took: options.clock.monotonic() - started }
-      if (lease !== undefined) options.standing.onRequest(made)
+    try {
+      this.#stream = new AuthorizedRequest(options, {
+        url: options.url,
+        method: 'GET',
+        headers: ['Accept', 'text/event-stream', ...this.headers()],
+        lease,
+        report: (made) => options.standing.onRequest(made),
+        timeout: options.network.timeout,
+        replayable: true,
+        onHead: (response) => this.#opened(response, lease),
+        onError: (error) => this.#fail(noAnswer(options.server, error)),
+      })
+    } catch (error) {
+      this.#fail(toJitError(error))
     }
-    this.#stream = new HttpRequest({
-      network: options.network,
-      clock: options.clock,
-      url: options.url,
-      method: 'GET',
-      headers: ['Accept', 'text/event-stream', ...this.headers(), ...credential],
-      timeout: options.network.timeout,
-      replayable: true,
-      onHead: (response) => {
-        report(response.statusCode ?? 0)
-        this.#opened(response, lease?.provider)
-      },
-      onError: (error) => {
-        report(0)
-        this.#fail(noAnswer(options.server, error))
-      },
-    })
   }
 
-  #opened(response: IncomingMessage, provider: string | undefined): void {
+  #opened(response: IncomingMessage, lease: Lease | undefined): void {
     const { options } = this
     const { server, url, clock, network } = options
     if (response.statusCode !== 200)
-      return readRefusal(response, clock, network.timeout, (body) =>
-        this.#fail(refusedWith(response, { server, url, provider, governed: false, words: options.scrub(wordsOf(response, body)) })),
-      )
+      return readRefusal(response, clock, network.timeout, (body) => {
+        const words = options.scrub(wordsOf(response, body)).slice(0, 300)
+        void this.#refused(response, lease, { server, url, provider: lease?.provider, governed: false, words, scrub: options.scrub })
+      })
     if (formOf(response) !== 'stream') return this.#fail(unavailable(`server ${server} answered with what is no event stream`))
     this.#response = response
     if (this.#isPaused) response.pause()
@@ -178,13 +166,36 @@ export class EventTransport implements Upstream, PostHost {
     })
   }
 
+  /** Before anything was said: another credential may do, once. Never rejects. */
+  async #refused(response: IncomingMessage, lease: Lease | undefined, asked: Asked): Promise<void> {
+    const { options } = this
+    const status = response.statusCode ?? 0
+    const refusal = refusedWith(response, asked)
+    if (lease === undefined || (status !== 401 && status !== 403)) return this.#fail(refusal)
+    const verdict = await this.#turnedAway.judge(lease, status, options.scrub(challengeOf(response)), !this.#isRenewed)
+    if (verdict.kind === 'refused') return this.#fail(verdict.known === undefined ? refusal : explained(asked, status, verdict.known))
+    this.#cancelWait()
+    if (verdict.kind === 'wait') {
+      this.#cancelWait = options.clock.after(verdict.delay, () => this.#open(lease))
+      return
+    }
+    this.#isRenewed = true
+    this.#ending.unfollow()
+    options.standing.renew(lease).then(
+      (other) => this.#open(other),
+      (error: unknown) => this.#fail(toJitError(error)),
+    )
+  }
+
   /** Messages, with their credentials, go to the server that the config names and to no other. */
   #located(text: string): void {
     if (this.#closed || this.#endpoint !== undefined) return
-    const { server, url } = this.options
+    const { server, url, scrub } = this.options
     const place = URL.canParse(text, url.href) ? new URL(text, url) : undefined
     if (place?.origin !== url.origin || place.username !== '' || place.password !== '')
-      return this.#fail(unavailable(`server ${server} wants its messages at ${quote(place?.origin ?? text)}, which is not its own address`))
+      return this.#fail(
+        unavailable(`server ${server} wants its messages at ${quote(scrub(place?.origin ?? text))}, which is not its own address`),
+      )
     this.#cancelWait()
     this.#endpoint = place
     for (const post of this.#posts) post.send()

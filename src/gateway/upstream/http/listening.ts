@@ -2,11 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Lease } from '../../../broker/types.ts'
 import { type JitError, toJitError } from '../../../core/errors.ts'
 import { Ending } from '../../ending.ts'
-import { credentialHeader } from '../../inject/header.ts'
 import { formOf, isAnswer, readAnswer } from './answer.ts'
+import { AuthorizedRequest } from './authorized.ts'
 import { discard } from './body.ts'
 import type { RemoteOptions } from './remote.ts'
-import { HttpRequest } from './request.ts'
 
 export interface ListeningHost {
   readonly options: RemoteOptions
@@ -19,13 +18,16 @@ export interface ListeningHost {
 
 const firstWait = 1000
 const longestWait = 60_000
+const shortestWait = 100
 
 /** The stream on which a server says what belongs to no request. One that breaks off is asked for again, ever later. */
 export class Listening {
   readonly #host: ListeningHost
   #ending = new Ending()
-  #http: HttpRequest | undefined
+  #http: AuthorizedRequest | undefined
   #response: IncomingMessage | undefined
+  /** Its credential was not taken, and another one is tried. */
+  #isRenewed = false
   #lastId = ''
   #retry = firstWait
   #tries = 0
@@ -67,50 +69,38 @@ export class Listening {
   #ask(lease: Lease | undefined): void {
     if (this.#state === 'closed') return
     const { options, url } = this.#host
-    let credential: readonly string[] = []
-    try {
-      if (lease !== undefined) credential = credentialHeader(options.inject, lease)
-    } catch (error) {
-      return this.#later(toJitError(error))
-    }
     this.#ending = new Ending()
     this.#ending.on((reason) => this.#cut(reason))
     if (lease !== undefined) this.#ending.follow(lease.signal)
     if (this.#state !== 'open') return
-    const started = options.clock.monotonic()
-    const report = (status: number): void => {
-      const made = { method: 'GET', url: `${url.origin}${url.pathname}`, status, requestId: '', took: options.clock.monotonic() - started }
-      if (lease !== undefined) options.standing.onRequest(made)
+    const headers = [
+      'Accept',
+      'text/event-stream',
+      ...this.#host.headers(),
+      ...(this.#lastId === '' ? [] : ['Last-Event-ID', this.#lastId]),
+    ]
+    try {
+      this.#http = new AuthorizedRequest(options, {
+        url,
+        method: 'GET',
+        headers,
+        lease,
+        report: (made) => options.standing.onRequest(made),
+        timeout: options.network.timeout,
+        replayable: true,
+        onHead: (response) => this.#answered(response, lease),
+        onError: (error) => this.#later(toJitError(error)),
+      })
+    } catch (error) {
+      this.#later(toJitError(error))
     }
-    this.#http = new HttpRequest({
-      network: options.network,
-      clock: options.clock,
-      url,
-      method: 'GET',
-      headers: [
-        'Accept',
-        'text/event-stream',
-        ...this.#host.headers(),
-        ...(this.#lastId === '' ? [] : ['Last-Event-ID', this.#lastId]),
-        ...credential,
-      ],
-      timeout: options.network.timeout,
-      replayable: true,
-      onHead: (response) => {
-        report(response.statusCode ?? 0)
-        this.#answered(response)
-      },
-      onError: (error) => {
-        report(0)
-        this.#later(toJitError(error))
-      },
-    })
   }
 
-  #answered(response: IncomingMessage): void {
+  #answered(response: IncomingMessage, lease: Lease | undefined): void {
     const { options, isPaused } = this.#host
     const status = response.statusCode ?? 0
     if (status === 200 && formOf(response) === 'stream') {
+      this.#isRenewed = false
       this.#response = response
       if (isPaused) response.pause()
       return readAnswer(response, 'stream', {
@@ -124,7 +114,7 @@ export class Listening {
         },
         // No request waits for anything that comes here.
         onTooLong: (bytes) => options.warn('event over the cap dropped', () => `${bytes} bytes`),
-        onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
+        onRetry: (delay) => (this.#retry = Math.max(shortestWait, Math.min(delay, longestWait))),
         onEnd: (lastId) => {
           if (lastId !== '') this.#lastId = lastId
           if (this.#response === response) this.#later(undefined)
@@ -132,6 +122,8 @@ export class Listening {
       })
     }
     discard(response, options.clock)
+    // Once: a server that never takes it has no stream for us.
+    if (status === 401 && lease !== undefined && !this.#isRenewed) return this.#renew(lease)
     if (status === 404) this.#host.lost()
     // Most servers have no such stream (405), and one that refuses it will go on doing so.
     if (status < 500) {
@@ -139,6 +131,15 @@ export class Listening {
       return this.close()
     }
     this.#later(undefined)
+  }
+
+  #renew(lease: Lease): void {
+    this.#isRenewed = true
+    this.#ending.unfollow()
+    this.#host.options.standing.renew(lease).then(
+      (other) => this.#ask(other),
+      (error: unknown) => this.#later(toJitError(error)),
+    )
   }
 
   #later(error: JitError | undefined): void {

@@ -21,7 +21,7 @@ const parsedUpTo = 64 * 1024
 export function readOutgoing(line: string | Buffer, request: Outgoing | undefined): OutgoingMessage {
   const bytes = typeof line === 'string' ? Buffer.from(line) : line
   const plain = { bytes, request, method: '', params: {}, revision: undefined }
-  if (bytes.length > parsedUpTo && request?.onRequest !== undefined && !bytes.includes(revisionKey)) return plain
+  if (bytes.length > parsedUpTo && request?.call !== undefined && !bytes.includes(revisionKey)) return plain
   const value = parse(bytes)
   const method = value['method']
   if (typeof method !== 'string') return plain

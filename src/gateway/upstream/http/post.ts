@@ -3,14 +3,15 @@ import type { Lease } from '../../../broker/types.ts'
 import { JitError, toJitError } from '../../../core/errors.ts'
 import { scalarJson } from '../../../core/json.ts'
 import { Ending } from '../../ending.ts'
-import { credentialHeader } from '../../inject/header.ts'
-import { answerIn, type Form, formOf, readAnswer } from './answer.ts'
-import { discard, readRefusal, wordsOf } from './body.ts'
+import { credentialNotTaken } from '../../not-taken.ts'
+import { AuthorizedRequest } from './authorized.ts'
+import { answerIn, type Form, formOf, kindOf, readAnswer } from './answer.ts'
+import { discard, knowsNoSession, readRefusal, wordsOf } from './body.ts'
 import type { Outgoing } from '../upstream.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
-import { noAnswer, refusedWith, unavailable } from './refusals.ts'
+import { type Asked, challengeOf, explained, noAnswer, refusedWith, unavailable } from './refusals.ts'
 import type { RemoteOptions } from './remote.ts'
-import { HttpRequest } from './request.ts'
+import { TurnedAway } from './turned-away.ts'
 
 /** What a message needs of the conversation that it is part of. */
 export interface PostHost {
@@ -41,6 +42,8 @@ export interface PostHost {
 const answerTimeout = 300_000
 const resumeAfter = 1000
 const longestWait = 60_000
+/** Whatever the server asks for: nobody is to have it asked for as fast as the machine can. */
+const shortestWait = 100
 /** Resumptions one after the other that brought nothing. */
 const resumeTries = 5
 
@@ -51,21 +54,25 @@ export class Post {
   readonly key: string
   readonly #host: PostHost
   readonly #ending = new Ending()
-  #http: HttpRequest | undefined
+  readonly #turnedAway: TurnedAway
+  #http: AuthorizedRequest | undefined
   #response: IncomingMessage | undefined
   #lease: Lease | undefined
+  /** Another credential was tried before this one. */
+  #isRenewed: boolean
   #over = false
   #lastId = ''
   #retry = resumeAfter
   #tries = 0
-  /** Tells the trail of an HTTP request under way, of which nothing came. */
-  #unreported: (() => void) | undefined
   #cancelWait: () => void = () => undefined
 
   constructor(host: PostHost, message: OutgoingMessage) {
     this.#host = host
     this.message = message
     this.key = message.request === undefined ? '' : scalarJson(message.request.id)
+    this.#turnedAway = new TurnedAway(host.options.clock)
+    this.#isRenewed = message.request?.call === 'again'
+    this.#ending.on((reason) => this.#fail(reason))
   }
 
   /** Sends it; a governed call's with that call's lease, all others with what `startup:` gives. */
@@ -97,13 +104,10 @@ export class Post {
 
   #post(lease: Lease | undefined): void {
     if (this.#over) return
-    const { message } = this
     this.#lease = lease
     // A governed call ends with its lease by itself.
-    if (lease !== undefined && message.request?.onRequest === undefined) {
-      this.#ending.on((reason) => this.#fail(reason))
-      this.#ending.follow(lease.signal)
-    }
+    if (lease !== undefined && this.message.request?.call === undefined) this.#ending.follow(lease.signal)
+    if (this.#over) return
     this.#request('POST', ['Content-Type', 'application/json', 'Accept', 'application/json, text/event-stream'], (response) =>
       this.#answered(response),
     )
@@ -112,50 +116,35 @@ export class Post {
   #request(method: 'POST' | 'GET', headers: readonly string[], onHead: (response: IncomingMessage) => void): void {
     const { options, url } = this.#host
     const { message } = this
-    const started = options.clock.monotonic()
-    const report = (status: number, requestId: string): void => {
-      this.#unreported = undefined
-      if (this.#lease === undefined) return
-      const made = { method, url: `${url.origin}${url.pathname}`, status, requestId, took: options.clock.monotonic() - started }
-      if (message.request !== undefined && isGoverned(message.request)) message.request.onRequest?.(made)
-      else options.standing.onRequest(made)
-    }
-    let credential: readonly string[] = []
+    const { request } = message
     try {
-      if (this.#lease?.signal.aborted === true) throw this.#lease.signal.reason
-      if (this.#lease !== undefined) credential = credentialHeader(options.inject, this.#lease)
+      this.#http = new AuthorizedRequest(options, {
+        url,
+        method,
+        headers: [...headers, ...this.#host.headers(message)],
+        lease: this.#lease,
+        report: (made) => (request !== undefined && isGoverned(request) ? request.onRequest?.(made) : options.standing.onRequest(made)),
+        ...(method === 'POST' ? { body: message.bytes } : {}),
+        timeout: request === undefined || method === 'GET' ? options.network.timeout : Math.max(answerTimeout, options.network.timeout),
+        // Whether a call took effect is unknown when its connection breaks.
+        replayable: method === 'GET' || request?.call === undefined,
+        onTaken: () => this.#host.taken(this),
+        onHead: (response) => {
+          if (this.#over) return void response.destroy()
+          this.#response = response
+          onHead(response)
+        },
+        onError: (error) => this.#fail(noAnswer(options.server, error)),
+      })
     } catch (error) {
-      return this.#fail(toJitError(error))
+      this.#fail(toJitError(error))
     }
-    this.#unreported = () => report(0, '')
-    this.#http = new HttpRequest({
-      network: options.network,
-      clock: options.clock,
-      url,
-      method,
-      headers: [...headers, ...this.#host.headers(message), ...credential],
-      ...(method === 'POST' ? { body: message.bytes } : {}),
-      timeout:
-        message.request === undefined || method === 'GET' ? options.network.timeout : Math.max(answerTimeout, options.network.timeout),
-      // Whether a call took effect is unknown when its connection breaks.
-      replayable: method === 'GET' || message.request?.onRequest === undefined,
-      onTaken: () => this.#host.taken(this),
-      onHead: (response) => {
-        report(response.statusCode ?? 0, requestIdOf(response, options.scrub))
-        if (this.#over) return void response.destroy()
-        this.#response = response
-        onHead(response)
-      },
-      onError: (error) => {
-        report(0, '')
-        this.#fail(noAnswer(options.server, error))
-      },
-    })
   }
 
   #answered(response: IncomingMessage): void {
     const { message } = this
-    const { server } = this.#host.options
+    const { options } = this.#host
+    const { server } = options
     const status = response.statusCode ?? 0
     if (status < 200 || status >= 300) return this.#refused(response)
     try {
@@ -170,7 +159,7 @@ export class Post {
       return this.#fail(unavailable(`server ${server} answered a request with ${status}, which holds no answer`))
     if (form === 'other') {
       this.#fail(
-        unavailable(`server ${server} answered with what is neither JSON nor an event stream (${kindOf(response)})`, {
+        unavailable(`server ${server} answered with what is neither JSON nor an event stream (${kindOf(response, options.scrub)})`, {
           hint: `Check that \`servers.${server}.url\` is the address of an MCP server.`,
         }),
       )
@@ -191,12 +180,10 @@ export class Post {
       onTooLong: (bytes) => {
         if (this.#over) return
         const hint = 'Raise `limits.resultBytes` if it is meant.'
-        this.#fail(
-          new JitError('message.too-large', `server ${options.server} answered with ${bytes} bytes; the cap is ${options.cap()}`, { hint }),
-        )
+        this.#fail(new JitError('message.too-large', `server ${options.server} sent ${bytes} bytes; the cap is ${options.cap()}`, { hint }))
       },
       onPrimed: () => this.#tell(true),
-      onRetry: (delay) => (this.#retry = Math.min(delay, longestWait)),
+      onRetry: (delay) => (this.#retry = Math.max(shortestWait, Math.min(delay, longestWait))),
       onEnd: (lastId, whole) => {
         if (lastId !== '' && lastId !== this.#lastId) this.#tries = 0
         if (lastId !== '') this.#lastId = lastId
@@ -249,16 +236,50 @@ export class Post {
       if (line !== undefined && this.#host.heard(this.message, line)) return this.#finish()
       if (line === undefined && this.#host.divert(this.message, status)) return this.cancel()
       const words = options.scrub(wordsOf(response, body)).slice(0, 300)
-      this.#fail(
-        refusedWith(response, {
-          server: options.server,
-          url,
-          provider: this.#lease?.provider,
-          governed: request?.onRequest !== undefined,
-          words,
-        }),
-      )
+      const asked = {
+        server: options.server,
+        url,
+        provider: this.#lease?.provider,
+        governed: request?.call !== undefined,
+        words,
+        scrub: options.scrub,
+      }
+      if (this.#lease !== undefined && (status === 401 || status === 403)) void this.#askAgain(this.#lease, response, asked)
+      else this.#fail(refusedWith(response, asked))
     })
+  }
+
+  /** The credential was not taken: whether another way is left, and what to tell. Never rejects. */
+  async #askAgain(lease: Lease, response: IncomingMessage, asked: Asked): Promise<void> {
+    const { options } = this.#host
+    const { request } = this.message
+    const status = response.statusCode ?? 0
+    const refusal = refusedWith(response, asked)
+    // To resume is to ask for the answer to a call that was taken: that is never sent again.
+    const mayGoAgain = this.#lastId === ''
+    const verdict = await this.#turnedAway.judge(lease, status, options.scrub(challengeOf(response)), !this.#isRenewed)
+    if (this.#over) return
+    if (verdict.kind === 'refused' || !mayGoAgain)
+      return this.#fail(verdict.kind === 'refused' && verdict.known !== undefined ? explained(asked, status, verdict.known) : refusal)
+    if (verdict.kind === 'wait') this.#cancelWait = options.clock.after(verdict.delay, () => this.#repeat(lease))
+    else if (request?.call !== undefined) this.#fail(credentialNotTaken(refusal))
+    // What goes on about a call has that call's credential and no other.
+    else if (request !== undefined && isGoverned(request)) this.#fail(refusal)
+    else this.#renew(lease)
+  }
+
+  #repeat(lease: Lease): void {
+    if (this.message.request?.isCurrent?.() === false) this.#fail(new JitError('policy.changed', 'the policy changed since the decision'))
+    else this.#post(lease)
+  }
+
+  #renew(lease: Lease): void {
+    this.#isRenewed = true
+    this.#ending.unfollow()
+    this.#host.options.standing.renew(lease).then(
+      (other) => this.#post(other),
+      (error: unknown) => this.#fail(toJitError(error)),
+    )
   }
 
   #fail(error: JitError): void {
@@ -281,30 +302,14 @@ export class Post {
     this.#over = true
     this.#cancelWait()
     this.#ending.unfollow()
-    this.#unreported?.()
+    this.#http?.giveUp()
     this.#lease = undefined
     if (this.#response !== undefined) discard(this.#response, this.#host.options.clock)
     this.#host.over(this)
   }
 }
 
-/** What goes on about a call, as its task does, has that call's lease without being told of its requests. */
-function isGoverned({ lease, onRequest }: Outgoing): boolean {
-  return onRequest !== undefined || lease !== undefined
-}
-
-/** 404 as the specification says, or 400 with words about it: so do many servers that are made after the SDK's example. */
-function knowsNoSession(status: number, body: Buffer): boolean {
-  return status === 404 || (status === 400 && /"message"\s*:\s*"[^"]{0,100}\bsession\b/i.test(body.toString('latin1', 0, 2000)))
-}
-
-function kindOf({ headers }: IncomingMessage): string {
-  const coding = headers['content-encoding']
-  return JSON.stringify((coding === undefined ? (headers['content-type'] ?? 'nothing') : `coded as ${coding}`).slice(0, 100))
-}
-
-/** It goes into the trail: a server that echoes what it got must not put it there. */
-function requestIdOf({ headers }: IncomingMessage, scrub: (text: string) => string): string {
-  const found = headers['x-request-id'] ?? headers['x-github-request-id']
-  return typeof found === 'string' ? scrub(found).slice(0, 200) : ''
+/** What goes on about a call, as its task does, has that call's credential too, and not that of what goes on around calls. */
+function isGoverned({ lease, call }: Outgoing): boolean {
+  return call !== undefined || lease !== undefined
 }

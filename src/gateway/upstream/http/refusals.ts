@@ -11,6 +11,8 @@ export interface Asked {
   readonly governed: boolean
   /** What the server wrote, in a line, free of secrets. */
   readonly words: string
+  /** Takes secrets out of what its headers say. */
+  scrub(text: string): string
 }
 
 /** The error for a request that got an HTTP status instead of an answer. */
@@ -20,13 +22,26 @@ export function refusedWith(response: IncomingMessage, asked: Asked): JitError {
   const { server, words } = asked
   const said = words === '' ? '' : `: ${quote(words, 300)}`
   if (status >= 300 && status < 400)
-    return unavailable(`server ${server} sends elsewhere (${status}, to ${quote(placeOf(response, asked.url))}), and jit follows nobody`, {
-      hint: `If that is where it lives now, write the new address under \`servers.${server}.url\`.`,
-    })
+    return unavailable(
+      `server ${server} sends elsewhere (${status}, to ${quote(asked.scrub(placeOf(response, asked.url)))}), and jit follows nobody`,
+      {
+        hint: `If that is where it lives now, write the new address under \`servers.${server}.url\`.`,
+      },
+    )
   const wait = /^\d{1,6}$/.test(response.headers['retry-after'] ?? '') ? `; it asks to wait ${response.headers['retry-after']} s` : ''
   return unavailable(`server ${server} answered ${status}${said}${wait}`, {
     hint: status === 404 || status === 405 ? `Check \`servers.${server}.url\` and its \`transport\`.` : 'Try again later.',
   })
+}
+
+/** The same, with what the credential's provider knows of it, and what a person can do. */
+export function explained({ server }: Asked, status: number, known: JitError): JitError {
+  return new JitError('server.unauthorized', `server ${server} answered ${status}: ${known.message}`, { hint: known.hint, cause: known })
+}
+
+/** `WWW-Authenticate`, as one. */
+export function challengeOf({ headers }: IncomingMessage): string {
+  return [headers['www-authenticate'] ?? ''].flat().join(', ')
 }
 
 /** What became of a request without an answer. */
@@ -45,8 +60,8 @@ export function unavailable(message: string, options: { hint?: string; cause?: u
   return new JitError('server.unavailable', message, options)
 }
 
-function unauthorized(response: IncomingMessage, status: number, { server, provider, governed, words }: Asked): JitError {
-  const challenge = [response.headers['www-authenticate'] ?? ''].flat().join(', ')
+function unauthorized(response: IncomingMessage, status: number, { server, provider, governed, words, scrub }: Asked): JitError {
+  const challenge = scrub(challengeOf(response))
   const error = /\berror="?([a-z_]{1,40})/.exec(challenge)?.[1]
   const wanted = /\bscope="([\x21-\x7e ]{1,300})"/.exec(challenge)?.[1]
   const said = words === '' ? '' : `: ${quote(words, 300)}`

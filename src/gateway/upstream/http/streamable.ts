@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import { JitError } from '../../../core/errors.ts'
+import type { Lease } from '../../../broker/types.ts'
 import { isJsonObject, scalarJson } from '../../../core/json.ts'
-import { credentialHeader } from '../../inject/header.ts'
 import { sessionLost } from '../../lost-session.ts'
 import { readLine } from '../../server-line.ts'
 import type { Outgoing, Upstream } from '../upstream.ts'
+import { AuthorizedRequest } from './authorized.ts'
 import { Listening } from './listening.ts'
 import { cancelledId, type OutgoingMessage, readOutgoing } from './outgoing-message.ts'
 import { Outbox } from './outbox.ts'
@@ -12,7 +12,6 @@ import { Post, type PostHost } from './post.ts'
 import { messageHeaders } from './protocol-headers.ts'
 import { unavailable } from './refusals.ts'
 import type { RemoteOptions } from './remote.ts'
-import { HttpRequest } from './request.ts'
 
 /** A farewell that takes longer is not waited for. */
 const farewell = 2000
@@ -227,31 +226,33 @@ export class Streamable implements Upstream, PostHost {
 
   /** Tells the server that the session is over. */
   #leave(): Promise<void> {
-    const { clock, inject, network, standing } = this.options
+    const { network, standing } = this.options
     if (this.#session === undefined) return Promise.resolve()
-    const lease = standing.held
     const headers = this.headers()
-    try {
-      if (lease !== undefined) headers.push(...credentialHeader(inject, lease))
-    } catch (error) {
-      if (!(error instanceof JitError)) throw error
-    }
     this.#session = undefined
+    const timeout = Math.min(farewell, network.timeout)
     return new Promise((resolve) => {
-      const request = new HttpRequest({
-        network,
-        clock,
-        url: this.url,
-        method: 'DELETE',
-        headers,
-        timeout: Math.min(farewell, network.timeout),
-        replayable: true,
-        onHead: () => {
-          request.destroy()
-          resolve()
-        },
-        onError: () => resolve(),
-      })
+      const leave = (lease: Lease | undefined): void => {
+        const request = new AuthorizedRequest(this.options, {
+          url: this.url,
+          method: 'DELETE',
+          headers,
+          lease,
+          report: (made) => standing.onRequest(made),
+          timeout,
+          replayable: true,
+          onHead: () => {
+            request.destroy()
+            resolve()
+          },
+          onError: () => resolve(),
+        })
+      }
+      try {
+        leave(standing.held)
+      } catch {
+        leave(undefined)
+      }
     })
   }
 }
