@@ -48,9 +48,9 @@ export async function startDaemon(servers: readonly string[], rest: readonly str
   return daemon
 }
 
-/** Asks every 50 ms, for at most 20 s, and no longer than the process lives. */
+/** Asks every 50 ms, for at most 60 s and more, and no longer than the process lives. */
 async function listens(path: string, alive: () => boolean): Promise<boolean> {
-  for (let attempt = 0; attempt < 400 && alive(); attempt += 1) {
+  for (let attempt = 0; attempt < 1200 && alive(); attempt += 1) {
     const open = await new Promise<boolean>((settle) => {
       const socket = dial(path)
       socket.once('error', () => settle(false))

@@ -16,25 +16,30 @@ export interface Target {
 
 export interface Pairing {
   readonly name: string
-  /** The pairings without jit that it is held against, by the client's transport and the server's; absent for those that are without. */
-  readonly against?: { readonly client: string; readonly server: string }
+  /** The pairing without jit that it is held against; absent for those that are without. */
+  readonly against?: string
+  /** Whether a check (`id name`) may be less than the success that it is without jit. */
+  excuses(check: string): boolean
   /** Which suites it can serve: only the old revisions know HTTP with SSE. */
   serves(suite: Suite): boolean
   start(suite: Suite): Promise<Target>
 }
 
 const everySuite = (): boolean => true
+const nothing = (): boolean => false
 
 /** All pairings, each after the one it is held against. `stdio` on the client's side is the bridge, since the suites speak HTTP. */
 export const pairings: readonly Pairing[] = [
   {
     name: 'http',
     serves: everySuite,
+    excuses: nothing,
     start: (suite) => startFixture(suite, 'http'),
   },
   {
     name: 'stdio',
     serves: everySuite,
+    excuses: nothing,
     start: (suite) => bridged(fixtureProgram(suite, 'stdio')),
   },
   ...(['stdio', 'http'] as const).flatMap((clientTransport) =>
@@ -43,13 +48,14 @@ export const pairings: readonly Pairing[] = [
 ]
 
 /**
- * What stdio and HTTP with SSE cannot say (an answer's stream that ends early, to be asked for again), no proxy can make of them.
- * No suite speaks HTTP with SSE; what it cannot say, stdio cannot either.
+ * Held against the client's own transport without jit. What stdio and HTTP with SSE cannot say (an answer's stream that begins at
+ * once, or ends early to be asked for again), no proxy can make of them; the suite only notes that such streams are optional.
  */
 function throughJit(clientTransport: 'stdio' | 'http', serverTransport: Transport): Pairing {
   return {
     name: `${clientTransport}→jit→${serverTransport}`,
-    against: { client: clientTransport, server: serverTransport === 'http' ? 'http' : 'stdio' },
+    against: clientTransport,
+    excuses: (check) => clientTransport === 'http' && serverTransport !== 'http' && check.startsWith('server-sse-'),
     serves: ({ fixture }) => fixture === 'v1' || serverTransport !== 'sse',
     start: (suite) => startThroughJit({ clientTransport, serverTransport, suite }),
   }

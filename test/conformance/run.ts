@@ -9,7 +9,7 @@ export interface Cell {
   /** Undefined when it could not even be started or left no results. */
   readonly result: SuiteResult | undefined
   readonly problem: string | undefined
-  /** Against the pairings without jit; undefined for those without, and where that one is missing. */
+  /** Against the pairing without jit; undefined for those without, and where that one is missing. */
   readonly comparison: Comparison | undefined
 }
 
@@ -56,21 +56,20 @@ function runPairings(wanted: Wanted, suite: Suite, run: number, queue: Queue): P
       pairing.name,
       queue(() => runPairing(suite, pairing, wanted.scenario)),
     )
-  return needed.map(async ({ name, against }) => {
+  return needed.map(async ({ name, against = '', excuses }) => {
     const { result, problem } = (await outcomes.get(name)) ?? notRun
-    const direct = (await outcomes.get(against?.client ?? ''))?.result
-    const server = (await outcomes.get(against?.server ?? ''))?.result
-    const comparison = result === undefined || direct === undefined ? undefined : compare(direct, result, server)
+    const direct = (await outcomes.get(against))?.result
+    const comparison = result === undefined || direct === undefined ? undefined : compare(direct, result, excuses)
     return { suite: suite.name, pairing: name, run, result, problem, comparison }
   })
 }
 
 const notRun: Outcome = { result: undefined, problem: 'it was not run' }
 
-/** The pairings wanted, and before them those that they are held against. */
+/** The pairings wanted, and before each that which it is held against. */
 function neededFor(wanted: Wanted, suite: Suite): Pairing[] {
   const chosen = pairings.filter((pairing) => wanted.pairing(pairing.name) && pairing.serves(suite))
-  const needed = new Set(chosen.flatMap(({ against }) => (against === undefined ? [] : [against.client, against.server])))
+  const needed = new Set(chosen.map(({ against }) => against))
   return pairings.filter((pairing) => chosen.includes(pairing) || needed.has(pairing.name))
 }
 

@@ -7,17 +7,21 @@ interface Heard {
   readonly tooLong: [bytes: number, head: string][]
   readonly retries: number[]
   readonly lastId: string
+  /** Events that held nothing but an id. */
+  readonly primed: number
 }
 
 function hear(chunks: readonly Buffer[], cap = 1000): Heard {
   const [events, tooLong, retries]: [Heard['events'], Heard['tooLong'], number[]] = [[], [], []]
+  let primed = 0
   const stream = new EventStream(cap, {
+    onPrimed: () => void (primed += 1),
     onEvent: (name, data) => void events.push([name, data.toString()]),
     onTooLong: (bytes, head) => void tooLong.push([bytes, head.toString()]),
     onRetry: (delay) => void retries.push(delay),
   })
   for (const chunk of chunks) stream.read(chunk)
-  return { events, tooLong, retries, lastId: stream.lastId }
+  return { events, tooLong, retries, lastId: stream.lastId, primed }
 }
 
 const whole = (text: string, cap?: number): Heard => hear([Buffer.from(text)], cap)
@@ -29,6 +33,16 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
 }
 
 describe('an event stream', () => {
+  it.each([
+    ['an id and empty data', 'id: 1\ndata: \n\n', 1],
+    ['an id alone', 'id: 1\nretry: 5\n\n', 1],
+    ['an id with data', 'id: 1\ndata: x\n\n', 0],
+    ['empty data alone', 'data: \n\n', 0],
+    ['an id that no header can carry', 'id: \u{1f600}\ndata: \n\n', 0],
+  ])('says that it can be asked for again: %s', (_, text, primed) => {
+    expect(whole(text).primed).toBe(primed)
+  })
+
   it.each([
     ['one event', 'data: {"a":1}\n\n', [['message', '{"a":1}']]],
     [
