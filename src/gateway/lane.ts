@@ -13,7 +13,7 @@ import { injectedEnvironment } from './inject/environment.ts'
 import type { Id, Message } from './jsonrpc.ts'
 import { sparseLog } from './noise.ts'
 import { Requests } from './requests.ts'
-import { ambiguity, readBatch, readLine, readPlainAnswer } from './server-line.ts'
+import { ambiguity, excessiveDepth, readBatch, readLine, readPlainAnswer } from './server-line.ts'
 import type { GatewayDeps, LaneStatus, LaunchSpec } from './types.ts'
 import { type LocalServer, LocalUpstream } from './upstream/local.ts'
 import { Standing } from './standing.ts'
@@ -349,6 +349,8 @@ export class Lane {
     let line = bytes.toString('utf8')
     const plain = readPlainAnswer(line)
     const message = plain ?? readLine(line)
+    const depth = excessiveDepth(line)
+    if (depth !== undefined) return this.#refuseAll(message === undefined ? readBatch(line) : [message], depth, about)
     if (message === undefined && this.#options.handshake.revision === batchRevision && /^\s*\[/.test(line))
       return this.#readBatch(line, about)
     if (message === undefined) {
@@ -384,6 +386,13 @@ export class Lane {
   #readBatch(line: string, about: string | undefined): boolean {
     const answered = readBatch(line).map((message) => this.#read(Buffer.from(JSON.stringify(message.value)), about))
     return answered.includes(true)
+  }
+
+  /** Its calls must not wait for an answer that was thrown away. True when the request that it is about was among them. */
+  #refuseAll(messages: readonly Message[], error: JitError, about: string | undefined): boolean {
+    if (messages.length === 0) this.#options.onRefused(error)
+    for (const message of messages) this.#refuse(message, error)
+    return messages.some((message) => message.kind === 'response' && message.id !== null && scalarJson(message.id) === about)
   }
 
   #refuse(message: Message, error: JitError): void {
