@@ -9,7 +9,11 @@ import { makeHome, startDaemon } from './running-daemon.ts'
 const guard = join(root, 'src/daemon/guard.ts')
 
 /** Node with such flags, on a script that guards itself as the daemon does. */
-function guarded(flags: readonly string[], script: string, environment: Record<string, string> = {}): { status: number | null; text: string } {
+function guarded(
+  flags: readonly string[],
+  script: string,
+  environment: Record<string, string> = {},
+): { status: number | null; text: string } {
   const text = `import { guardProcess, hardenProcess } from ${JSON.stringify(guard)}; guardProcess({}, process.execArgv.filter((flag) => !/^--input-type/.test(flag))); ${script}`
   const ran = spawnSync(process.execPath, [...flags, '--input-type=module', '-e', text], {
     env: { ...demoEnvironment(''), ...environment },

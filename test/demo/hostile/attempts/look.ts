@@ -9,7 +9,8 @@ const seenProcesses = z.array(z.object({ pid: z.number(), command: z.string(), e
 const quiet = { group, silent: ['sandbox', 'off'] } as const
 
 /** What the daemon is started with: nothing of it is a secret. */
-const harmless = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+|DBUS_[A-Z_]+|JIT_[A-Z]+|NODE_COMPILE_CACHE)$/
+const harmless =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+|DBUS_[A-Z_]+|JIT_[A-Z]+|NODE_COMPILE_CACHE|MALLOC_ARENA_MAX)$/
 
 /** Files of jit that hold something, or decide something. */
 const brokerFiles = ['jit.db', 'key', 'jit.yaml', 'audit']
@@ -56,7 +57,14 @@ export const lookAttempts: readonly Attempt[] = [
       const closed = text === 'EACCES' || names.every((name) => name === '' || harmless.test(name))
       // In the sandbox a process of that number is one of its own.
       const isOther = subject.place === 'sandbox' && !(found?.command.includes('daemon') ?? false)
-      return [{ what: '/proc/PID/environ', stopped: isOther || closed, recorded: false, told: text.slice(0, 100) }]
+      return [
+        {
+          what: '/proc/PID/environ',
+          stopped: isOther || closed,
+          recorded: false,
+          told: names.filter((name) => name !== '' && !harmless.test(name)).join(' '),
+        },
+      ]
     },
   },
   {
