@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { attempts } from '../../demo/hostile/attempts.ts'
@@ -15,6 +15,25 @@ describe('docs/security.md', () => {
     const open = attempts.flatMap(({ title, open: where = [] }) => (where.length === 0 ? [] : [{ title, where: where.join(', ') }]))
     expect(listed.map(({ title, where }) => ({ title, where }))).toEqual(open)
     for (const { why } of listed) expect(why.length).toBeGreaterThan(20)
+  })
+})
+
+describe('the tests that docs/security.md names', () => {
+  const root = join(import.meta.dirname, '../../..')
+  const rows = [...page.matchAll(/^\| \d+ \| (.+?) \| `(.+?)`: (.+) \|$/gm)].map(([, threat = '', file = '', names = '']) => ({
+    threat,
+    file,
+    names,
+  }))
+
+  it('are one for each threat', () => {
+    expect(rows).toHaveLength(31)
+  })
+
+  it.each(rows)('$threat: is there under its name', ({ file, names }) => {
+    expect(existsSync(join(root, file))).toBe(true)
+    const text = readFileSync(join(root, file), 'utf8')
+    for (const [, name = ''] of names.matchAll(/“(.+?)”(?:;|$)/g)) expect(text).toContain(name)
   })
 })
 
