@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { demoEnvironment, root } from '../../support/command.ts'
-import { makeHome, startDaemon } from './running-daemon.ts'
+import { makeHome, makeHomeFor, type RunningDaemon, startDaemon } from './running-daemon.ts'
 
 const guard = join(root, 'src/daemon/guard.ts')
 
@@ -65,6 +65,53 @@ describe.runIf(process.platform === 'linux')('a running daemon', () => {
     expect(readMemoryOf(daemon.pid)).toMatch(/EACCES|EPERM/)
   })
 })
+
+describe('a request to the API that two readers could read in two ways', () => {
+  let daemon: RunningDaemon
+  beforeAll(async () => {
+    daemon = await startDaemon(makeHomeFor('version: 1\n'), { untilTestEnds: false })
+  })
+  afterAll(async () => {
+    daemon.signal('SIGKILL')
+    await daemon.ended
+    rmSync(daemon.home, { recursive: true, force: true })
+  })
+
+  const behind = 'POST /v1/lock HTTP/1.1\r\nHost: jit\r\nContent-Length: 2\r\n\r\n{}'
+  const get = (...lines: string[]): string => ['GET /v1/status HTTP/1.1', ...lines, '', ''].join('\r\n')
+
+  it.each([
+    ['two hosts', get('Host: jit', 'Host: evil.example')],
+    ['no host', get()],
+    ['another address', get('Host: jit').replace('/v1/status', 'http://evil.example/v1/status')],
+    ['two lengths', get('Host: jit', 'Content-Length: 0', `Content-Length: ${behind.length}`) + behind],
+    ['a length and chunks', `${get('Host: jit', `Content-Length: ${behind.length}`, 'Transfer-Encoding: chunked')}0\r\n\r\n${behind}`],
+    ['chunks of another kind', get('Host: jit', 'Transfer-Encoding: xchunked') + behind],
+    ['a folded header', get('Host: jit', 'X-A: b', ' c')],
+    ['a bare line feed', get('Host: jit').replaceAll('\r\n', '\n')],
+    ['a space before the colon', get('Host : jit')],
+    ['an upgrade', get('Host: jit', 'Connection: Upgrade', 'Upgrade: websocket')],
+    ['another version', get('Host: jit').replace('HTTP/1.1', 'HTTP/1.0')],
+    ['a tunnel', 'CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: jit\r\n\r\n'],
+    ['an endless head', get('Host: jit', `X-A: ${'b'.repeat(100_000)}`)],
+  ])('is refused: %s', async (_, text) => {
+    const answer = await bytesOf(daemon.apiSocket, text)
+    expect(answer).not.toMatch(/HTTP\/1\.1 2/)
+    expect((answer.match(/^HTTP\/1\.1 /gm) ?? []).length).toBeLessThanOrEqual(1)
+    expect((await daemon.ask('GET', '/v1/status')).body).toMatchObject({ locked: false })
+  })
+})
+
+/** All that comes back before the connection ends, or until it says no more. */
+function bytesOf(path: string, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    let heard = ''
+    const socket = connect(path, () => socket.write(text))
+    socket.setTimeout(2000, () => socket.destroy())
+    socket.on('data', (part) => (heard += part.toString('latin1')))
+    socket.once('error', () => undefined).once('close', () => resolve(heard))
+  })
+}
 
 /** As a program of the same account does, without what root alone may: its error, or `read`. */
 function readMemoryOf(pid: number): string {
