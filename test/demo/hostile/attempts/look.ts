@@ -10,7 +10,7 @@ const quiet = { group, silent: ['sandbox', 'off'] } as const
 
 /** What the daemon is started with: nothing of it is a secret. */
 const harmless =
-  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+|DBUS_[A-Z_]+|JIT_[A-Z]+|NODE_COMPILE_CACHE|MALLOC_ARENA_MAX)$/
+  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+|DBUS_[A-Z_]+|JIT_(HOME|KEYCHAIN|LOG)|NODE_COMPILE_CACHE|MALLOC_ARENA_MAX)$/
 
 /** Files of jit that hold something, or decide something. */
 const brokerFiles = ['jit.db', 'key', 'jit.yaml', 'audit']
