@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { routes } from '../api/schema.ts'
 import { JitError, toJitError } from '../core/errors.ts'
+import { malformed } from '../gateway/http/head.ts'
 import { type ApiLimits, apiLimits, limitConnections, serverOptions } from './api-limits.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { configRoutes } from './routes/config.ts'
@@ -25,7 +26,13 @@ export async function createApi(daemon: Daemon, limits: ApiLimits = apiLimits): 
   const app = fastify({ bodyLimit, forceCloseConnections: true, ...serverOptions(limits) })
   limitConnections(app, limits)
   // A page in a browser cannot reach a unix socket; if something ever proxies one here, it is refused.
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    const problem = malformed(request.raw)
+    if (problem !== undefined) {
+      // What stands behind it may be a request to one reader and a body to another.
+      void reply.header('connection', 'close')
+      throw problem
+    }
     const { host = '', origin, referer } = request.headers
     if (origin !== undefined || referer !== undefined || !hosts.has(host.toLowerCase()))
       throw new JitError('policy.denied', 'this API answers jit’s own command line only')

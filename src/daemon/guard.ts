@@ -2,7 +2,8 @@ import { chmodSync, closeSync, lstatSync, mkdirSync, readdirSync, readFileSync }
 import { JitError } from '../core/errors.ts'
 
 const unsafeVariables = ['NODE_OPTIONS', 'NODE_DEBUG', 'NODE_V8_COVERAGE', 'SSLKEYLOGFILE', 'NODE_TLS_REJECT_UNAUTHORIZED']
-const unsafeFlags = /^--(inspect|heapsnapshot-signal|heap-prof|cpu-prof|tls-keylog|import|require|loader|experimental-loader|report)/
+const unsafeFlags =
+  /^(-r$|--(inspect|heapsnapshot|heap-prof|cpu-prof|prof|tls-keylog|trace-tls|import|require|loader|experimental-loader|report|env-file|expose|abort-on))/
 
 /** Refuses to hold secrets in a process that its environment or flags open to others. Throws `daemon.unsafe`. */
 export function guardProcess(environment: NodeJS.ProcessEnv, flags: readonly string[]): void {

@@ -4,7 +4,7 @@ import { batchRevision } from './batches.ts'
 import type { Message } from './jsonrpc.ts'
 import type { Lane, LaneOptions } from './lane.ts'
 import type { Requests } from './requests.ts'
-import { ambiguity, readBatch, readLine, readPlainAnswer, writeAgain } from './server-line.ts'
+import { ambiguity, excessiveDepth, readBatch, readLine, readPlainAnswer, writeAgain } from './server-line.ts'
 
 /** Where what was read goes, beside the lane's own callbacks. */
 export interface LaneSink {
@@ -30,6 +30,8 @@ export class LaneReader {
     let line = bytes.toString('utf8')
     const plain = readPlainAnswer(line)
     const message = plain ?? readLine(line)
+    const depth = excessiveDepth(line)
+    if (depth !== undefined) return this.#refuseAll(message === undefined ? readBatch(line) : [message], depth, about)
     if (message === undefined && this.#options.handshake.revision === batchRevision && /^\s*\[/.test(line))
       return this.#readBatch(line, about)
     if (message === undefined) {
@@ -70,6 +72,13 @@ export class LaneReader {
       return false
     })
     return answered.includes(true)
+  }
+
+  /** Its calls must not wait for an answer that was thrown away. True when the request that it is about was among them. */
+  #refuseAll(messages: readonly Message[], error: JitError, about: string | undefined): boolean {
+    if (messages.length === 0) this.#options.onRefused(error)
+    for (const message of messages) this.#refuse(message, error)
+    return messages.some((message) => message.kind === 'response' && message.id !== null && scalarJson(message.id) === about)
   }
 
   #refuse(message: Message, error: JitError): void {

@@ -61,6 +61,27 @@ export function writeAgain(value: unknown): Buffer | undefined {
   }
 }
 
+/** Levels of what is taken from a server: many readers need room on their stack for each of them. */
+const deepest = 512
+
+/** More objects and arrays within one another than a reader can be asked to take, whatever else the line is. */
+export function excessiveDepth(line: string): JitError | undefined {
+  // Each level takes two characters.
+  if (line.length <= 2 * deepest) return undefined
+  let depth = 0
+  for (let index = 0; index < line.length; index += 1) {
+    const code = line.charCodeAt(index)
+    if (code === 0x22) index = endOfString(line, index)
+    else if (code === 0x7b || code === 0x5b) {
+      depth += 1
+      if (depth > deepest) return new JitError('message.too-large', `a message of the server has more than ${deepest} levels`, { hint })
+    } else if (code === 0x7d || code === 0x5d) depth -= 1
+  }
+  return undefined
+}
+
+const hint = 'No reader can be asked to take it: ask the server for less at once, or tell its author.'
+
 /**
  * A key of the envelope that stands there twice, or in another spelling, in a line that `readLine` has read: its client gets
  * the line as it came, and might take it for another answer, or for the answer to another request.

@@ -1,3 +1,4 @@
+import { runHostile } from './hostile/main.ts'
 import { createNarrator } from './narrate.ts'
 import { openStage } from '../support/stage.ts'
 import { registerApp } from './steps/register.ts'
@@ -10,9 +11,10 @@ import { readTrail } from './steps/trail.ts'
 
 /**
  * `npm run demo`: the main job on a fresh machine, without an account or a network. Everything is real but GitHub, whose
- * place a server on loopback takes; the MCP server is the npm package as published.
+ * place a server on loopback takes; the MCP server is the npm package as published. `--hostile`: see `hostile/main.ts`.
  */
 const json = process.argv.includes('--json')
+if (process.argv.includes('--hostile')) process.exit(await runHostile(json))
 const started = performance.now()
 const narrator = createNarrator(json)
 if (!json) {

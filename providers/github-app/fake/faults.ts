@@ -16,6 +16,8 @@ export interface Fault {
   readonly change?: (body: unknown) => unknown
   /** Milliseconds between the bytes of the answer. */
   readonly drip?: number
+  /** Answers by itself, with whatever it makes of the request. */
+  readonly reply?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
   /** How often; always when absent. */
   readonly times?: number
 }

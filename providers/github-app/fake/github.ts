@@ -87,6 +87,11 @@ export async function startGithub(options: GithubOptions): Promise<GithubStandIn
     const body = await readBody(request)
     const fault = await faults.meet(entry.method, url.pathname, request)
     if (fault?.cut === true || request.socket.destroyed) return void response.destroy()
+    if (fault?.reply !== undefined) {
+      await fault.reply(request, response)
+      entry.status = response.statusCode
+      return
+    }
     const token = minted.get(credential)
     const app =
       token === undefined && credential.split('.').length === 3 && !credential.startsWith('ghs_') ? await verifyApp(credential) : undefined

@@ -24,7 +24,8 @@ export function refuseHead(request: IncomingMessage, port: number): JitError | u
   return malformed(request) ?? foreign(request, port)
 }
 
-function malformed({ httpVersion, url = '', headers, rawHeaders }: IncomingMessage): JitError | undefined {
+/** The same for a listener that has names of its own. */
+export function malformed({ httpVersion, url = '', headers, rawHeaders }: IncomingMessage): JitError | undefined {
   if (httpVersion !== '1.1') return wrong(`HTTP/${httpVersion} is not spoken here`)
   if (!url.startsWith('/')) return wrong(`the target ${quote(url)} is not a path`)
   const seen = new Set<string>()

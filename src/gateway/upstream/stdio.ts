@@ -35,6 +35,8 @@ export class Child implements Upstream {
   readonly #options: ChildOptions
   readonly #outlet: Outlet
   #words: string[] = []
+  /** Until the child has read what it was sent. However many wait, one pair of listeners stands on its pipe. */
+  #waiting: (() => void)[] = []
   #exited = false
   #ended = false
   #closing = false
@@ -95,9 +97,13 @@ export class Child implements Upstream {
   drained(callback: () => void): void {
     const { stdin } = this.#process
     if (stdin.closed || !stdin.writableNeedDrain) return callback()
+    this.#waiting.push(callback)
+    if (this.#waiting.length > 1) return
     const done = (): void => {
       stdin.off('drain', done).off('close', done)
-      callback()
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const go of waiting) go()
     }
     stdin.once('drain', done).once('close', done)
   }

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { frame, MESSAGE } from '../../../src/api/frames.js'
 import { JitError } from '../../../src/core/errors.ts'
 import { Lane } from '../../../src/gateway/lane.ts'
@@ -187,12 +187,18 @@ describe('a server that does not listen', () => {
 
   it('and asks without end: it is not heard either, so that what it is told does not pile up', async () => {
     const told = vi.spyOn(Lane.prototype, 'reply')
+    const warnings: string[] = []
+    const note = (warning: Error): void => void warnings.push(warning.message)
+    process.on('warning', note)
+    onTestFinished(() => void process.off('warning', note))
     await connected()
     const question = '{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{}}\n'.repeat(1000)
     client.request('tools/call', { name: 'raw', arguments: { pauseInput: true, write: question, times: 200, answer: false } })
     await standstill(() => told.mock.calls.length)
     expect(told.mock.calls.length).toBeGreaterThan(100)
     expect(told.mock.calls.length).toBeLessThan(10_000)
+    // What waits for the child to read leaves one listener on its pipe, not one for each question.
+    expect(warnings).toEqual([])
     told.mockRestore()
   })
 

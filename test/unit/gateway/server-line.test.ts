@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { classify } from '../../../src/gateway/jsonrpc.ts'
-import { ambiguity, readLine, readPlainAnswer } from '../../../src/gateway/server-line.ts'
+import { ambiguity, excessiveDepth, readLine, readPlainAnswer } from '../../../src/gateway/server-line.ts'
 import { cases } from '../../support/cases.ts'
 
 const names = ['jsonrpc', 'id', 'method', 'params', 'result', 'error']
@@ -115,5 +115,28 @@ describe('ambiguity', () => {
     ['both a result and an error', '{"jsonrpc":"2.0","id":1,"result":{},"error":null}'],
   ])('is not made by %s', (_, line) => {
     expect(ambiguity(line)).toBeUndefined()
+  })
+})
+
+describe('the depth of a line', () => {
+  const nested = (levels: number, inside = ''): string => '['.repeat(levels) + inside + ']'.repeat(levels)
+
+  it('is counted where brackets are JSON’s, and has an end', () => {
+    expect(excessiveDepth(nested(512))).toBeUndefined()
+    expect(excessiveDepth(nested(513))).toMatchObject({ code: 'message.too-large' })
+    expect(excessiveDepth('{"a":'.repeat(100_000) + '}'.repeat(100_000))).toBeDefined()
+    expect(excessiveDepth(JSON.stringify({ text: nested(2000), more: `\\"${nested(2000)}` }))).toBeUndefined()
+    expect(excessiveDepth(`[${'[],'.repeat(2000)}0]`)).toBeUndefined()
+  })
+
+  it('is that of the value, whatever strings are in it', () => {
+    const depthOf = (value: unknown): number =>
+      typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.integer({ min: 505, max: 515 }), (value, levels) => {
+        expect(excessiveDepth(nested(levels, JSON.stringify(value))) !== undefined).toBe(levels + depthOf(value) > 512)
+      }),
+      { numRuns: cases(200) },
+    )
   })
 })
