@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Clock } from '../core/clock.ts'
 import { JitError } from '../core/errors.ts'
+import { Connections } from '../gateway/http/connections.ts'
 import type { CallbackPlace, LoginCallback } from '../provider/contract.ts'
 import { callbackPage, type Outcome } from './login-page.ts'
 
@@ -14,6 +15,7 @@ const limits = {
   connectionsCheckingInterval: 2000,
   maxHeaderSize: 16_384,
 }
+/** Beyond them the oldest is closed: what says nothing must not keep the browser out. */
 const maxConnections = 16
 /** Requests with a wrong state, from whatever program of this machine: more of them are not answered any more. */
 const maxStrangers = 64
@@ -40,7 +42,8 @@ export async function listenForLogin(place: CallbackPlace, clock: Clock): Promis
     if (outcome === 'unknown' && (strangers += 1) > maxStrangers) return void request.socket.destroy()
     answer(response, outcome)
   })
-  server.maxConnections = maxConnections
+  const connections = new Connections({ connections: maxConnections, connectionsOfToken: maxConnections })
+  server.on('connection', (socket) => connections.add(socket))
   const bound = await bind(server, port)
   const authority = `${host}:${bound}`
 

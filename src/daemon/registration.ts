@@ -108,8 +108,15 @@ async function logIn(daemon: Daemon, checked: Checked, browser: Browser | undefi
   return new Map(Object.entries(await plugin.browser.logIn(config, host, browser.signal)))
 }
 
+/** What browsers take, and what a person is shown of one address. */
+const longestAddress = 8192
+
 /** Whatever a stranger's metadata made of it: the browser is sent to pages only, and in clear text only on this machine. */
 function refuseAddress(address: string): void {
+  if (address.length > longestAddress)
+    throw new JitError('provider.refused', `the address of the page to log in at has ${address.length} characters`, {
+      hint: 'Its server asks for too much at once: choose some of it, with --scopes.',
+    })
   const url = URL.parse(address)
   const isLocal = url?.protocol === 'http:' && /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)
   if (url === null || (url.protocol !== 'https:' && !isLocal) || url.username !== '' || url.password !== '')

@@ -14,6 +14,9 @@ const shownRequests = 10
 
 /** One reading at a time, whoever asks: the trail may be long, and agents that ask without end must not keep the disk busy. */
 let reading: Promise<unknown> = Promise.resolve()
+/** Readings that wait, by session: one that asks without end must not be all that is answered. */
+const asking = new Map<string, number>()
+const mostAsking = 4
 
 /** Why calls of the caller's own session were denied, from the trail. Calls of other sessions are as if they did not exist. */
 export function describeDenials(
@@ -21,7 +24,18 @@ export function describeDenials(
   caller: Caller,
   asked: { readonly call?: string | undefined; readonly limit: number },
 ): Promise<string> {
-  const work = reading.then(() => read(deps, caller, asked))
+  const { session } = caller
+  const before = asking.get(session) ?? 0
+  if (before >= mostAsking)
+    throw new JitError('daemon.busy', 'the questions before this one are not answered yet', { hint: 'Ask one after the other.' })
+  asking.set(session, before + 1)
+  const work = reading
+    .then(() => read(deps, caller, asked))
+    .finally(() => {
+      const left = (asking.get(session) ?? 1) - 1
+      if (left > 0) asking.set(session, left)
+      else asking.delete(session)
+    })
   reading = work.catch(() => undefined)
   return work
 }

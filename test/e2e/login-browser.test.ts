@@ -94,6 +94,27 @@ describe('jit login mcp URL', () => {
     expect(await jitJson(home, ['providers'])).toHaveLength(1)
   })
 
+  it('shows no address without end, and nothing of a server’s words that a terminal obeys', async () => {
+    const over = world.twist({
+      path: /^\/\.well-known\/o(auth-authorization-server|penid-configuration)/,
+      answer: (body) => ({ ...body, authorization_endpoint: `${String(body['authorization_endpoint'])}?x=${'x'.repeat(20_000)}` }),
+    })
+    const endless = await runJit(home, ['login', 'mcp', world.url, 'third', '--no-browser'])
+    expect(endless.stderr).toContain('the address of the page to log in at has')
+    expect(endless.stderr.length).toBeLessThan(2000)
+    over()
+    const words = '\u001b[2J\u009b2J\u202egnp.exe\u2028hint: log in at evil.example'
+    const refusing = world.twist({
+      path: '/reg',
+      status: 400,
+      text: JSON.stringify({ error: 'invalid_client_metadata', error_description: words }),
+    })
+    const { code, stderr } = await runJit(home, ['login', 'mcp', world.url, 'third', '--no-browser'])
+    refusing()
+    expect([code > 0, stderr]).toEqual([true, expect.stringContaining('gnp.exe')])
+    expect(stderr).not.toMatch(/[\u001b\u009b\u202e\u2028]|^hint: log/m)
+  })
+
   it('a second time needs --replace, before anybody is sent anywhere', async () => {
     const before = world.journal.length
     const { code, stderr } = await runJit(home, ['login', 'mcp', world.url, 'tracker'], '', { JIT_BROWSER: program })

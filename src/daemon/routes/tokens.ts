@@ -19,7 +19,7 @@ export function tokenRoutes({ http, configuration, audit, clock, log }: Daemon):
     addToken: (request) => {
       const { name, hash, servers, life } = addToken.parse(request.body)
       const known = configuration.current.loaded.config.servers
-      const unknown = servers.find((server) => known[server] === undefined)
+      const unknown = servers.find((server) => !Object.hasOwn(known, server))
       if (unknown !== undefined) throw new JitError('not-found', `there is no server ${quote(unknown)}`)
       const addedAt = clock.now()
       const expiresAt = life === undefined ? 0 : addedAt + life

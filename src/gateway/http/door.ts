@@ -34,7 +34,9 @@ export class HttpDoor {
   readonly #limits: HttpLimits
   readonly #sessions: HttpSessions
   readonly #endpoint: Endpoint
-  readonly #refusals: Refusals
+  /** By the token's name, empty for those without: a stranger who floods hides nothing that others were refused. */
+  readonly #refusals = new Map<string, Refusals>()
+  readonly #callers = new WeakMap<ServerResponse, string>()
   readonly #connections: Connections
   #servers: Server[] = []
   #port = 0
@@ -43,7 +45,6 @@ export class HttpDoor {
   constructor(deps: HttpDoorDeps, limits: HttpLimits = httpLimits) {
     this.#deps = deps
     this.#limits = limits
-    this.#refusals = new Refusals(deps, { server: '', connection: 'http', session: '' })
     this.#connections = new Connections(limits)
     this.#sessions = new HttpSessions({ ...deps, limits })
     this.#endpoint = new Endpoint({
@@ -90,6 +91,8 @@ export class HttpDoor {
 
   /** What came with the token ends at once. */
   endToken(token: Token): void {
+    this.#refusals.get(token.name)?.end()
+    this.#refusals.delete(token.name)
     this.#sessions.endAll(new JitError('token.refused', `the token ${quote(token.name)} is gone`), token)
   }
 
@@ -97,7 +100,7 @@ export class HttpDoor {
   close(reason: JitError): void {
     this.#sessions.endAll(reason)
     this.#closeServers()
-    this.#refusals.end()
+    for (const refusals of this.#refusals.values()) refusals.end()
   }
 
   #makeServer(): Server {
@@ -124,7 +127,7 @@ export class HttpDoor {
   #take(request: IncomingMessage, response: ServerResponse, goOn?: () => void): void {
     response.on('error', () => undefined)
     if (!this.#connections.begins(request, response)) {
-      this.#refusals.note('client', new JitError('message.malformed', 'a request came before the one before it was answered'))
+      this.#note(response, new JitError('message.malformed', 'a request came before the one before it was answered'))
       return void request.socket.destroy()
     }
     const visit = this.#admit(request, response)
@@ -140,6 +143,7 @@ export class HttpDoor {
     const { tokens } = this.#deps
     const { authorization } = request.headers
     const token = tokens.find(authorization)
+    if (token !== undefined) this.#callers.set(response, token.name)
     const hasRoom = this.#connections.shows(request.socket, token?.name)
     if (token === undefined) return new JitError('token.refused', 'the request carries no token that is known here')
     if (!hasRoom)
@@ -154,9 +158,16 @@ export class HttpDoor {
   }
 
   #refuse(response: ServerResponse, error: JitError, { status, id = null, headers }: RefuseOptions = {}): void {
-    this.#refusals.note('client', error)
+    this.#note(response, error)
     if (response.headersSent || response.destroyed) return
     answerPlainly(response, status ?? error.httpStatus, errorAnswer(id, error), headers)
+  }
+
+  #note(response: ServerResponse, error: JitError): void {
+    const caller = this.#callers.get(response) ?? ''
+    const refusals = this.#refusals.get(caller) ?? new Refusals(this.#deps, { server: '', connection: 'http', session: '' })
+    this.#refusals.set(caller, refusals)
+    refusals.note('client', error)
   }
 
   #closeServers(): void {

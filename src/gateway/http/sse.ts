@@ -1,14 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../core/clock.ts'
 
-/** One event. JSON has no line break but between tokens, where one more `data:` does no harm. */
+/** One event. JSON has no line break but between tokens, where a space is the same; millions of lines would be none. */
 export function eventText(data: string, { id, event, retry }: { id?: string; event?: string; retry?: number } = {}): string {
-  const lines = /[\r\n]/.test(data) ? data.split(/\r\n|\r|\n/) : [data]
   let text = event === undefined ? '' : `event: ${event}\n`
   if (id !== undefined) text += `id: ${id}\n`
   if (retry !== undefined) text += `retry: ${retry}\n`
-  for (const line of lines) text += `data: ${line}\n`
-  return `${text}\n`
+  return `${text}data: ${data.replace(/[\r\n]+/g, ' ')}\n\n`
 }
 
 export interface EventStreamOptions {

@@ -121,6 +121,19 @@ function headOf(token: string, headers: Readonly<Record<string, string>>, method
   return [`${method} /mcp/one HTTP/1.1`, ...lines, '', ''].join('\r\n')
 }
 
+describe('the trail', () => {
+  it('has what a client was refused, however many strangers were refused before', async () => {
+    for (let count = 0; count < 120; count += 1) await door.send('/mcp/one', { body: initialize() })
+    const token = await door.token('curious')
+    await door.send('/mcp/hidden-in-the-flood', { token, body: initialize() })
+    expect((await door.daemon.ask('GET', '/v1/audit?limit=1000')).text).toContain('hidden-in-the-flood')
+  })
+
+  it('and the table have no token for a server that only objects know', async () => {
+    await expect(door.token('object', { servers: ['constructor'] })).rejects.toThrow('there is no server')
+  })
+})
+
 describe('connections', () => {
   it('of whoever shows no token make room for those who do', async () => {
     const silent: Socket[] = []

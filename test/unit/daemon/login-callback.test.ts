@@ -128,9 +128,10 @@ describe('the way back from the browser', () => {
     expect(cut).toBe(16)
     const waiting = callback.wait(state, never)
     // What holds a connection open without a word keeps nobody out.
-    const silent = connect(Number(port), '127.0.0.1')
+    const silent = Array.from({ length: 40 }, () => connect(Number(port), '127.0.0.1').on('error', () => undefined))
+    await Promise.all(silent.map((socket) => new Promise((settle) => socket.once('connect', settle))))
     await get(`${callback.redirectUri}?state=${state}`)
     await waiting
-    silent.destroy()
+    for (const socket of silent) socket.destroy()
   })
 })

@@ -185,6 +185,14 @@ describe('what an agent is told', () => {
     expect(await ask('why_was_i_denied', { call: 'call_4' })).toContain('the server answered')
   })
 
+  it('answers some questions of one session at a time, so that others have their turn', async () => {
+    const service = openService()
+    const ask = await connect(service)
+    const told = await Promise.all(Array.from({ length: 12 }, () => ask('why_was_i_denied')))
+    expect(told.filter((text) => text.includes('are not answered yet')).length).toBeGreaterThan(4)
+    expect(await ask('why_was_i_denied')).toContain('None of your calls')
+  })
+
   it('repeats no words of a server', async () => {
     const service = openService()
     service.records.push(

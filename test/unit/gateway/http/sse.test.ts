@@ -29,6 +29,11 @@ describe('an event', () => {
     )
   })
 
+  it('is no longer than what it carries, however many line breaks a server puts between its tokens', () => {
+    const text = eventText(`{"a":${'\r'.repeat(1_000_000)}1${'\n\r\n'.repeat(1000)}}`)
+    expect(text).toBe('data: {"a": 1 }\n\n')
+  })
+
   it('has the fields that it was given', () => {
     expect(eventText('{}', { event: 'message', id: '0-1', retry: 1000 })).toBe('event: message\nid: 0-1\nretry: 1000\ndata: {}\n\n')
     expect(eventText('')).toBe('data: \n\n')
