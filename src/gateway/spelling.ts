@@ -1,16 +1,6 @@
 import { JitError, quote } from '../core/errors.ts'
+import { otherSpelling } from '../core/fold.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
-import { fold } from './scan.ts'
-
-/** A key that some reader takes for one of these names though it is spelled in another way; undefined when there is none. */
-export function otherSpelling(object: object, names: readonly string[]): string | undefined {
-  let folded: ReadonlySet<string> | undefined
-  return Object.keys(object).find((key) => {
-    if (names.includes(key)) return false
-    folded ??= new Set(names.map(fold))
-    return folded.has(fold(key))
-  })
-}
 
 /** What jit reads of a request of MCP, and what it reads within that. */
 const read = ['name', 'arguments', 'uri', 'ref', 'notifications', 'taskId', 'task', 'requestState', 'inputResponses', 'cursor', '_meta']
