@@ -19,6 +19,7 @@ import { Refusals } from './refusals.ts'
 import { Rounds } from './rounds.ts'
 import { currentScrubber } from './scrubbing.ts'
 import { ServerMessages } from './server-messages.ts'
+import { spellingOf } from './spelling.ts'
 import { newsOfTask, runTaskLeg } from './task-legs.ts'
 import { Tasks } from './tasks.ts'
 import type { GatewayDeps } from './types.ts'
@@ -161,6 +162,11 @@ export class Connection {
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
     if (this.#inFlight.size >= inFlightCap)
       return this.#fail(message.id, new JitError('server.busy', `more than ${inFlightCap} requests in flight`))
+    const odd = fromClient.requests.has(message.method) ? spellingOf(message.params) : undefined
+    if (odd !== undefined) {
+      this.#refusals.note('client', odd)
+      return this.#fail(message.id, odd)
+    }
     if (isGoverned(message)) {
       this.#noteProgress(message)
       return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts'
+import { fold } from '../core/fold.ts'
 import { digestOf, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { CompiledServer } from '../policy/types.ts'
-import { fold } from './scan.ts'
 
 /** Lists that policy filters: method → the field of the result. */
 const fields: Record<string, string> = {

@@ -1,7 +1,7 @@
 import { JitError, quote } from '../core/errors.ts'
+import { otherSpelling } from '../core/fold.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
-import { otherSpelling } from './spelling.ts'
 import type { GatewayDeps } from './types.ts'
 
 /** What a server may ask a client for, and the key of its config that says whether. */

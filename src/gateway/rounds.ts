@@ -1,9 +1,9 @@
 import { JitError } from '../core/errors.ts'
+import { otherSpelling } from '../core/fold.ts'
 import { digestOf, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Operation } from '../core/types.ts'
 import type { Question, Questions } from './questions.ts'
 import type { AddressesRequired } from './special.ts'
-import { otherSpelling } from './spelling.ts'
 
 /** Rounds that one connection may have open; of older ones the client has to begin anew. */
 const roundsCap = 1000

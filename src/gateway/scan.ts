@@ -1,11 +1,11 @@
 import { quote } from '../core/errors.ts'
+import { fold } from '../core/fold.ts'
 
 export interface ScanLimits {
   readonly depth: number
   readonly keys: number
 }
 
-const ascii = /^[ -~]*$/
 const forbidden = new Set(['__proto__', 'constructor', 'prototype'])
 
 /** A place in a message: whether a reader without regard to case would confuse the keys of an object there, and what lies below. */
@@ -124,12 +124,6 @@ function escapedAt(text: string, index: number): boolean {
 function placeBelow(parent: Level | undefined, key: string): Place | undefined {
   if (parent === undefined) return message
   return parent.isObject ? parent.place?.below.get(key) : parent.place?.items
-}
-
-/** Go's JSON folds case by Unicode's simple folding, which maps U+017F to s and U+212A to k; NFKC covers full-width forms. */
-export function fold(key: string): string {
-  if (ascii.test(key)) return key.toLowerCase()
-  return key.normalize('NFKC').replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase()
 }
 
 function isNumberPart(code: number): boolean {

@@ -1,6 +1,7 @@
 import { JitError } from '../core/errors.ts'
+import { fold } from '../core/fold.ts'
 import { classify, type Message } from './jsonrpc.ts'
-import { decodeKey, endOfString, fold } from './scan.ts'
+import { decodeKey, endOfString } from './scan.ts'
 
 const envelope = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
 const idFirst = { before: '{"jsonrpc":"2.0","id":', between: ',"result":' }

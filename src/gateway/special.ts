@@ -1,7 +1,6 @@
 import { JitError, quote } from '../core/errors.ts'
+import { fold, otherSpelling } from '../core/fold.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
-import { fold } from './scan.ts'
-import { otherSpelling } from './spelling.ts'
 
 /** A task as the server made it: 2025-11-25 nests it, the extension does not. */
 export interface CreatedTask {

@@ -2,6 +2,7 @@ import type { UpstreamRequest } from '../audit/event.ts'
 import type { Lease } from '../broker/types.ts'
 import type { Clock } from '../core/clock.ts'
 import { JitError, quote, toJitError } from '../core/errors.ts'
+import { otherSpelling } from '../core/fold.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Call } from './call.ts'
 import type { Passage } from './forward.ts'
@@ -10,7 +11,6 @@ import type { Question, Questions } from './questions.ts'
 import type { Trail } from './record.ts'
 import { askForAddresses, askForInputs, inputsCap } from './rounds.ts'
 import { type CreatedTask, specialOf } from './special.ts'
-import { otherSpelling } from './spelling.ts'
 
 /** Tasks that one connection may have at work, and those that it may still ask for. */
 const liveCap = 256

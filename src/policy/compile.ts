@@ -120,7 +120,10 @@ class ServerCompiler {
       for (const [index, tool] of this.#server[effect].entries()) {
         const rule = { source: 'config' as const, path: formatPath(['servers', this.#name, effect, index]) }
         if (effect === 'deny') tools.set(tool, { effect, rule })
-        else tools.set(tool, { effect, rule, cases: this.#casesOf(tool, [effect, index], rows) })
+        else {
+          const cases = this.#casesOf(tool, [effect, index], rows)
+          tools.set(tool, { effect, rule, cases, reads: [...new Set(cases.flatMap((one) => [...one.reads]))] })
+        }
       }
     }
     const startup = this.#compileStartup()

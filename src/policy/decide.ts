@@ -1,4 +1,5 @@
 import { quote } from '../core/errors.ts'
+import { otherSpelling } from '../core/fold.ts'
 import type { Json } from '../core/json.ts'
 import type { Decision, Denial, Grant, LeaseGrant, Operation, Permission, RuleReference } from '../core/types.ts'
 import type { CompiledCase } from './case.ts'
@@ -11,7 +12,13 @@ type Used = Record<string, Json>
 
 export type ToolRule =
   | { readonly effect: 'deny'; readonly rule: RuleReference }
-  | { readonly effect: 'allow' | 'ask'; readonly rule: RuleReference; readonly cases: readonly CompiledCase[] }
+  | {
+      readonly effect: 'allow' | 'ask'
+      readonly rule: RuleReference
+      readonly cases: readonly CompiledCase[]
+      /** Arguments that its cases read. */
+      readonly reads: readonly string[]
+    }
 
 /** All that is known of one server when a call is decided. */
 export interface ServerRules {
@@ -55,12 +62,7 @@ export function decideOn(servers: ReadonlyMap<string, ServerRules>, operation: O
 
 /** What lists show and egress may reach, from the same rules. */
 export function createServer(rules: ServerRules, digest: string): CompiledServer {
-  const constrained = new Map<string, ReadonlySet<string>>()
-  for (const [name, tool] of rules.tools) {
-    if (tool.effect === 'deny') continue
-    const server = tool.cases.every((one) => one.free) ? [] : rules.where.map((constraint) => constraint.name.steps[0] ?? '')
-    constrained.set(name, new Set([...server, ...tool.cases.flatMap((one) => [...one.reads])]))
-  }
+  const constrained = new Map([...rules.tools].map(([name, tool]) => [name, new Set(readsOf(rules, tool))]))
   const none: ReadonlySet<string> = new Set()
   return {
     name: rules.name,
@@ -72,6 +74,13 @@ export function createServer(rules: ServerRules, digest: string): CompiledServer
     origins: rules.origins,
     constrained: (tool) => constrained.get(tool) ?? none,
   }
+}
+
+/** Names of the arguments that decide about a tool. */
+function readsOf({ where }: ServerRules, tool: ToolRule): readonly string[] {
+  if (tool.effect === 'deny') return []
+  if (where.length === 0 || tool.cases.every((one) => one.free)) return tool.reads
+  return [...where.map((constraint) => constraint.name.steps[0] ?? ''), ...tool.reads]
 }
 
 function decideTool(server: ServerRules, operation: Operation, used: Used): Decision {
@@ -89,6 +98,11 @@ function decideTool(server: ServerRules, operation: Operation, used: Used): Deci
     }
   }
   const { args } = operation
+  const odd = otherSpelling(args, readsOf(server, tool))
+  if (odd !== undefined) {
+    const reason = `the argument ${quote(odd)} is one that policy reads, in another spelling: the server might read it, too`
+    return { effect: 'deny', rule: tool.rule, code: 'policy.denied', reason, hidden: false, used: {} }
+  }
   let current: CompiledCase | undefined
   try {
     for (const one of tool.cases) {

@@ -159,3 +159,19 @@ describe('a remote server that has itself asked for again and again', () => {
     await held
   })
 })
+
+describe('a client that spells what policy reads in another way', () => {
+  it.each([
+    ['tools/call', { name: 'say', Arguments: { text: 'unseen' } }],
+    ['tools/call', { name: 'say', arguments: {}, Name: 'unseen' }],
+    ['resources/subscribe', { Uri: 'file:///unseen' }],
+    ['subscriptions/listen', { Notifications: { resourceSubscriptions: ['file:///unseen'] } }],
+    ['subscriptions/listen', { notifications: { ResourceSubscriptions: ['file:///unseen'] } }],
+    ['subscriptions/listen', { notifications: { TaskIds: ['unseen'] } }],
+    ['completion/complete', { ref: { type: 'ref/prompt', name: 'open', Name: 'unseen' }, argument: {} }],
+    ['tools/list', { TASKID: 'unseen' }],
+  ])('of %s %j: the server hears nothing of it', async (method, params) => {
+    expect(await client.request(method, JSON.parse(JSON.stringify(params))).answer).toMatchObject({ error: { code: expect.any(Number) } })
+    expect(await client.call('journal')).not.toContain('unseen')
+  })
+})

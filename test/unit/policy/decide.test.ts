@@ -137,6 +137,15 @@ describe('a decision', () => {
     }
   })
 
+  it('denies an argument that it reads in another spelling, which a server might read: alone, or beside the right one', () => {
+    const lenient = policyOf(`  s: { run: [x], allow: [t], tools: { t: { when: "!has(args.force) || args.force == false" } } }\n`)
+    expect(lenient.decide(toolCall('s', 't', { force: false, other: 1 })).effect).toBe('allow')
+    for (const name of ['Force', 'FORCE', '\uff46orce']) {
+      for (const args of [{ [name]: true }, { force: false, [name]: true }])
+        expect(reasonOf(lenient.decide(toolCall('s', 't', args)))).toContain('in another spelling')
+    }
+  })
+
   it('names the arguments it reads, for the check of case variants', () => {
     expect([...(policy.servers.get('github')?.constrained('get_issue') ?? [])].sort()).toEqual(['issue_number', 'owner', 'repo'])
     expect([...(policy.servers.get('github')?.constrained('add_issue_comment') ?? [])].sort()).toEqual([
