@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { findPaths } from '../../src/config/paths.ts'
-import { runJit } from '../support/command.ts'
+import { demoEnvironment, root, runJit } from '../support/command.ts'
 import type { Random } from '../support/random.ts'
 import { configureServers, githubServer, login, must } from '../support/servers.ts'
 import { openSmallDisk } from '../support/small-disk.ts'
@@ -153,6 +153,10 @@ const troubles: readonly Trouble[] = [
     },
   },
   {
+    name: 'the clock jumps by an hour, on and back',
+    run: ({ stage, agents }) => jumpClock(stage, agents),
+  },
+  {
     name: 'the store is damaged while no daemon runs',
     async run({ stage, random }) {
       const { database } = findPaths({ JIT_HOME: stage.home }, '')
@@ -191,6 +195,63 @@ async function recoversStore(stage: Stage): Promise<Finding[]> {
   if (!locked) findings.push({ failure: 'a recovered store is not locked' })
   await must(stage, ['stop'])
   return findings
+}
+
+const fakeTime = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib'].map(
+  (folder) => `${folder}/faketime/libfaketime.so.1`,
+)
+/** Milliseconds: the ttl of these leases, and what their end upstream may take with a machine under load. */
+const shortLife = { ttl: 3000, end: 15_000 }
+
+/** With every jump of the wall clock calls are answered or refused, and what was handed out ends when it would have: no sooner used up, no later. */
+async function jumpClock(stage: Stage, agents: Agents): Promise<Finding[]> {
+  const library = fakeTime.find((file) => existsSync(file))
+  if (library === undefined) return [{ skipped: 'needs faketime' }]
+  const offset = join(stage.home, 'offset')
+  const findings: Finding[] = []
+  await configureServers(stage, githubServer('shared', { ttl: `${shortLife.ttl}ms` }) + githubServer('once', { lifetime: 'call' }))
+  // A shim that is open starts another daemon at once.
+  await agents.close()
+  await must(stage, ['stop'])
+  writeFileSync(offset, '+0')
+  const environment = { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: offset, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' }
+  const daemon = spawn(process.execPath, [join(root, 'src/daemon/main.ts')], {
+    cwd: root,
+    env: { ...demoEnvironment(stage.home), ...environment },
+    stdio: 'ignore',
+  })
+  const ended = new Promise((resolve) => daemon.once('close', resolve))
+  try {
+    for (let round = 0; round < 100 && (await runJit(stage.home, ['status'])).code !== 0; round += 1) await pause(100)
+    if (!(await recovers(agents, 'shared'))) return [{ failure: 'no call works in a daemon under faketime' }]
+    for (const jump of ['+3600', '+0', '-3600', '+3600', '+0']) {
+      if ((await agents.call('shared', 'get_issue', read)) === 'none')
+        findings.push({ failure: `before ${jump} s: a call was never answered` })
+      writeFileSync(offset, jump)
+      for (const server of ['shared', 'once'])
+        if ((await agents.call(server, 'get_issue', read)) === 'none')
+          findings.push({ failure: `after ${jump} s: a call was never answered` })
+      const left = await untilDead(stage, shortLife.ttl + shortLife.end)
+      if (left > 0) findings.push({ failure: `after ${jump} s: ${left} tokens outlive their lease of ${shortLife.ttl} ms` })
+      const shown = Math.abs((await status(stage)).startedAt - Date.now())
+      if (shown > 2 * 3_600_000) findings.push({ failure: `after ${jump} s the daemon takes its start for ${shown} ms ago` })
+    }
+    if ((await status(stage)).pid !== daemon.pid)
+      findings.push({ failure: 'the daemon that was started by hand is not the one that answers' })
+    return findings
+  } finally {
+    writeFileSync(offset, '+0')
+    await must(stage, ['stop'])
+    await ended
+  }
+}
+
+/** How many tokens live when the time is over. */
+async function untilDead(stage: Stage, patience: number): Promise<number> {
+  const alive = (): number => stage.github.tokens().filter((token) => token.alive).length
+  const start = performance.now()
+  while (performance.now() - start < patience && alive() > 0) await pause(100)
+  return alive()
 }
 
 function removeStore(stage: Stage): void {
@@ -293,6 +354,6 @@ function digest(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex')
 }
 
-async function status(stage: Stage): Promise<{ pid: number }> {
-  return z.looseObject({ pid: z.number() }).parse(JSON.parse(await must(stage, ['status', '--json'])))
+async function status(stage: Stage): Promise<{ pid: number; startedAt: number }> {
+  return z.looseObject({ pid: z.number(), startedAt: z.number() }).parse(JSON.parse(await must(stage, ['status', '--json'])))
 }

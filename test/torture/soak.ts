@@ -34,6 +34,8 @@ const statusShape = z.looseObject({
 const servers = ['shared', 'once'] as const
 /** Seconds; `JIT_SOAK_SECONDS` asks for another time. */
 const seconds = { ci: 60, nightly: 3600 }
+/** Seconds until the heap has the size that this load gives it: measured, it grows for three minutes and then swings. */
+const warmUp = 180
 /** What of the last third may lie above the first: MiB and a part for memory, a number for the rest. */
 const more = { rss: 24, part: 0.15, descriptors: 24, children: 6 }
 /** Milliseconds in which a lease that nobody uses is over: its ttl, and the end upstream. */
@@ -50,7 +52,7 @@ export const soak: Part = {
     try {
       await prepare(stage, http)
       const run = await load({ stage, agents, http, random, length, say })
-      return judge(run, await endings(stage, agents, http))
+      return judge(run, Math.min(warmUp, length / 4), await endings(stage, agents, http))
     } finally {
       await http.close()
       await agents.close()
@@ -139,9 +141,10 @@ async function endings(stage: Stage, agents: Agents, http: HttpAgents): Promise<
   return [left]
 }
 
-function judge({ samples, counts, unanswered, restarted }: Run, left: readonly string[]): Outcome {
-  const third = Math.floor(samples.length / 3)
-  const [first, last] = [samples.slice(0, third), samples.slice(-third)]
+function judge({ samples, counts, unanswered, restarted }: Run, warm: number, left: readonly string[]): Outcome {
+  const warmed = samples.filter(({ at }) => at >= warm)
+  const third = Math.floor(warmed.length / 3)
+  const [first, last] = [warmed.slice(0, third), warmed.slice(-third)]
   const failures = [...left, ...unanswered.map((call) => `${call} without an answer`)]
   if (restarted) failures.push('the daemon ended on the way')
   const compare = (what: string, before: number | undefined, after: number | undefined, most: (before: number) => number): void => {
