@@ -6,6 +6,8 @@ import type { GatewayDeps } from './types.ts'
 
 /** Requests that one record of `$startup` names. */
 const requestCap = 200
+/** Leases of one lane at once: requests under way go on with the one that they left with. */
+const keptCap = 4
 
 /**
  * The credential of what happens around calls in one lane of a remote server: its handshake, its lists, its own stream. It is
@@ -70,6 +72,9 @@ export class Standing {
     const startup = await beginStartup(this.#deps, this.#server, this.#lane, this.#ending.signal)
     if (startup === undefined) return undefined
     this.#begun.add(startup)
+    // A server that takes none of them gets no pile of live ones.
+    const [oldest] = this.#begun
+    if (this.#begun.size > keptCap && oldest !== undefined) this.#drop(oldest)
     this.#startup = startup
     this.#requests = 0
     if (this.#over) this.#drop(startup)
