@@ -263,10 +263,14 @@ describe('speed', () => {
       const calls = Array.from({ length: 2000 }, (_, index) =>
         toolCall('s', `tool_${(index * 7) % count}`, { repo: `tool_${index % count}` }),
       )
-      for (const call of calls) large.decide(call)
-      const started = performance.now()
-      for (const call of calls) expect(large.decide(call).effect === 'allow').toBe(true)
-      return performance.now() - started
+      for (const call of calls) expect(large.decide(call).effect).toBe('allow')
+      // The best of several: other programs only ever make it slower.
+      const rounds = Array.from({ length: 5 }, () => {
+        const started = performance.now()
+        for (const call of calls) large.decide(call)
+        return performance.now() - started
+      })
+      return Math.min(...rounds)
     }
     const few = timeOf(10)
     expect(timeOf(10_000)).toBeLessThan(few * 5 + 50)
