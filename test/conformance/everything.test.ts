@@ -9,28 +9,11 @@ import { fixtureProgram } from './fixture.ts'
 import { type Conversation, described, exercise, openClient, runTask } from './exercise.ts'
 import { startDaemon, type TestDaemon } from './daemon.ts'
 import { v2ToolNames } from './fixtures/v2-server.ts'
+import { toolsOfEverything } from './offer.ts'
 import type { Program } from './pipe.ts'
 import { suites } from './suites.ts'
 
 const everything: Program = { command: process.execPath, args: [serverEverything, 'stdio'] }
-const toolsOfEverything = [
-  'echo',
-  'get-annotated-message',
-  'get-resource-links',
-  'get-resource-reference',
-  'get-roots-list',
-  'get-structured-content',
-  'get-sum',
-  'get-tiny-image',
-  'simulate-research-query',
-  'toggle-simulated-logging',
-  'toggle-subscriber-updates',
-  'trigger-elicitation-request',
-  'trigger-long-running-operation',
-  'trigger-sampling-request',
-  'trigger-url-elicitation',
-]
-
 /** Clients and servers that nobody here wrote, directly and through jit: what they say to each other is the same. */
 describe('server-everything and the clients of both SDK lines', () => {
   let daemon: TestDaemon

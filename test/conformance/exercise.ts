@@ -10,6 +10,7 @@ import {
   ListRootsRequestSchema,
   type Root,
 } from '@modelcontextprotocol/sdk/types.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { Program } from './pipe.ts'
 
 /** What a client saw of server-everything: the same whenever it asks, so that two of them can be compared. */
@@ -24,8 +25,11 @@ export interface Conversation {
   readonly progress: number | undefined
 }
 
+/** A server as its client reaches it: a program that it starts, or a transport of its own. */
+export type Reach = Program | (() => Transport)
+
 /** A client with everything that the revision 2025-11-25 lets a client offer. `roots` may change while it lives. */
-export async function openClient({ command, args, env }: Program, roots: readonly Root[], asked: string[] = []): Promise<Client> {
+export async function openClient(reach: Reach, roots: readonly Root[], asked: string[] = []): Promise<Client> {
   const client = new Client(
     { name: 'exercise', version: '1.0.0' },
     { capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: { listChanged: true } } },
@@ -40,17 +44,19 @@ export async function openClient({ command, args, env }: Program, roots: readonl
     return params.mode === 'url' ? { action: 'accept' } : { action: 'accept', content: { name: 'Ada' } }
   })
   client.setNotificationHandler(ElicitationCompleteNotificationSchema, () => void asked.push('elicitation complete'))
-  await client.connect(
-    new StdioClientTransport({ command, args: [...args], ...(env === undefined ? {} : { env: { ...env } }), stderr: 'ignore' }),
-  )
+  await client.connect(typeof reach === 'function' ? reach() : overStdio(reach))
   return client
 }
 
+function overStdio({ command, args, env }: Program): Transport {
+  return new StdioClientTransport({ command, args: [...args], ...(env === undefined ? {} : { env: { ...env } }), stderr: 'ignore' })
+}
+
 /** Asks a server-everything for one of each: every verb a client has, and every tool that makes the server ask back. */
-export async function exercise(program: Program): Promise<Conversation> {
+export async function exercise(reach: Reach): Promise<Conversation> {
   const asked: string[] = []
   const progress: number[] = []
-  const client = await openClient(program, [{ uri: 'file:///work', name: 'work' }], asked)
+  const client = await openClient(reach, [{ uri: 'file:///work', name: 'work' }], asked)
   const call = (name: string, input: Record<string, unknown> = {}): Promise<unknown> => client.callTool({ name, arguments: input })
   try {
     // It registers the tools that need a capability only once it has seen the client's roots.

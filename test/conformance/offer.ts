@@ -12,3 +12,22 @@ export function fixtureTools({ fixture }: Suite): readonly string[] {
 export function fixturePrompts({ fixture }: Suite): readonly string[] {
   return [...prompts, ...(fixture === 'v1' ? [] : [roundPrompt])].map(({ name }) => name)
 }
+
+/** Tools of server-everything that tests allow; `get-env` is none of them. */
+export const toolsOfEverything = [
+  'echo',
+  'get-annotated-message',
+  'get-resource-links',
+  'get-resource-reference',
+  'get-roots-list',
+  'get-structured-content',
+  'get-sum',
+  'get-tiny-image',
+  'simulate-research-query',
+  'toggle-simulated-logging',
+  'toggle-subscriber-updates',
+  'trigger-elicitation-request',
+  'trigger-long-running-operation',
+  'trigger-sampling-request',
+  'trigger-url-elicitation',
+]

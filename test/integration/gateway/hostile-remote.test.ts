@@ -291,6 +291,20 @@ describe('a hostile remote server', () => {
     expect(JSON.stringify(bench.log.lines)).toContain('answer on the stream of another request dropped')
   })
 
+  it('sends its answer in two pieces, cut at every byte: it is the same answer', async () => {
+    let place = 0
+    const answered = (id: Message['id']): Buffer => Buffer.from(`id: 1\r\ndata: ${answer(id, 'grüße 👋')}\r\n\r\n`)
+    await connected({
+      'tools/call': (response, { id }) => {
+        const bytes = answered(id)
+        response.writeHead(200, stream)
+        response.write(bytes.subarray(0, place), () => setImmediate(() => response.end(bytes.subarray(place))))
+      },
+    })
+    for (; place <= answered(1000).length; place += 1) expect(await say(), `cut at ${place}`).toBe('grüße 👋')
+    expect(place).toBeGreaterThan(80)
+  })
+
   it('asks and says what no server may, and answers what nobody asked', async () => {
     await connected({
       'tools/call': (response, { id }) =>

@@ -49,13 +49,13 @@ async function eventSpeaker(token: string): Promise<Speaker> {
   await stream.until('\n\n')
   const path = /data: (\S+)/.exec(stream.text())?.[1] ?? ''
   const post = async (body: unknown): Promise<number> => (await door.send(path, { token, body })).status
-  const answerTo = async (id: string): Promise<string> => {
-    await stream.until(`"id":${id}`)
-    await stream.until('\n\n')
-    return eventsOf(stream.text()).find(({ data }) => data.includes(`"id":${id}`))?.data ?? ''
+  /** The first event that holds this. */
+  const event = async (wanted: string): Promise<string> => {
+    await stream.until(wanted)
+    return eventsOf(stream.text()).find(({ data }) => data.includes(wanted))?.data ?? ''
   }
   await post(initialize('2024-11-05'))
-  await answerTo('"start"')
+  await event('"id":"start"')
   await post({ jsonrpc: '2.0', method: 'notifications/initialized' })
   let count = 0
   return {
@@ -64,12 +64,13 @@ async function eventSpeaker(token: string): Promise<Speaker> {
       const { id, method } = fieldsOf(message)
       if (method === undefined && typeof id === 'number') return { status, answer: undefined }
       if (id === undefined && method !== undefined) return { status, answer: undefined }
-      return { status, answer: answerOf(parsed(await answerTo(typeof id === 'string' ? JSON.stringify(id) : 'null'))) }
+      // All that is asked here is wrong; whose id cannot be read is answered under none.
+      return { status, answer: answerOf(parsed(await event('"error"'))) }
     },
     async journal() {
       const id = `journal-${(count += 1)}`
       await post(call(id, 'journal'))
-      return answerTo(JSON.stringify(id))
+      return event(`"id":"${id}"`)
     },
   }
 }
