@@ -1,10 +1,10 @@
-import { registerClient, selectClientAuthMethod } from '@modelcontextprotocol/sdk/client/auth.js'
 import type { AuthorizationServerMetadata } from '@modelcontextprotocol/sdk/shared/auth.js'
 import { JitError, type ProviderHost, Secret } from '../../src/provider/index.ts'
 import { nameOf } from './address.ts'
 import type { McpConfig } from './config.ts'
 import type { Discovery } from './discovery.ts'
 import { type Ask, guardedFetch } from './fetch.ts'
+import { sdk } from './sdk.ts'
 
 /** Who jit is at an authorization server. */
 export interface Client {
@@ -44,7 +44,7 @@ export async function chooseClient(
     throw new JitError('provider.refused', `${nameOf(issuer)} lets no program register itself`, {
       hint: `Register a client there by hand (native or public, address of return ${redirectUri.replace(/:\d+\//, ':PORT/')}), then give its id: --client-id ID --redirect-port PORT.`,
     })
-  const information = await registerClient(issuer, {
+  const information = await sdk().registerClient(issuer, {
     ...(metadata === undefined ? {} : { metadata }),
     clientMetadata: { ...aboutUs, redirect_uris: [redirectUri], token_endpoint_auth_method: wantedMethod(metadata) },
     ...(scope === undefined ? {} : { scope }),
@@ -81,7 +81,7 @@ export function proveClient(
 ): void {
   const { id, authentication } = client
   const secret = client.secret?.reveal()
-  const method = selectClientAuthMethod(
+  const method = sdk().selectClientAuthMethod(
     {
       client_id: id,
       ...(secret === undefined ? {} : { client_secret: secret }),

@@ -1,4 +1,3 @@
-import { discoverAuthorizationServerMetadata, discoverOAuthProtectedResourceMetadata } from '@modelcontextprotocol/sdk/client/auth.js'
 import type { AuthorizationServerMetadata, OAuthProtectedResourceMetadata } from '@modelcontextprotocol/sdk/shared/auth.js'
 import { checkResourceAllowed } from '@modelcontextprotocol/sdk/shared/auth-utils.js'
 import { z } from 'zod'
@@ -7,6 +6,7 @@ import { checkAddress, checkPage, nameOf } from './address.ts'
 import type { McpConfig } from './config.ts'
 import { type Ask, guardedFetch } from './fetch.ts'
 import { type Probe, probe } from './probe.ts'
+import { sdk } from './sdk.ts'
 
 /** Where and how one logs in for an MCP server. */
 export interface Discovery {
@@ -66,7 +66,7 @@ async function findResource(config: McpConfig, ask: Ask, challenge: Probe): Prom
   if (resourceMetadata !== undefined) checkAddress(resourceMetadata, 'resource_metadata', config.url)
   let found: OAuthProtectedResourceMetadata
   try {
-    found = await discoverOAuthProtectedResourceMetadata(
+    found = await sdk().discoverOAuthProtectedResourceMetadata(
       config.url,
       resourceMetadata === undefined ? {} : { resourceMetadataUrl: resourceMetadata },
       guardedFetch(ask),
@@ -106,7 +106,7 @@ async function findMetadata(
   let raw: unknown
   const fetch = guardedFetch(ask)
   try {
-    const metadata = await discoverAuthorizationServerMetadata(issuer, {
+    const metadata = await sdk().discoverAuthorizationServerMetadata(issuer, {
       fetchFn: async (url, init) => {
         const response = await fetch(url, init)
         if (response.ok) raw = await response.clone().json()

@@ -1,10 +1,10 @@
-import { exchangeAuthorization, refreshAuthorization } from '@modelcontextprotocol/sdk/client/auth.js'
 import type { OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
 import { JitError, Secret } from '../../src/provider/index.ts'
 import { nameOf } from './address.ts'
 import { type Client, proveClient } from './client.ts'
 import { type Discovery, readScopes } from './discovery.ts'
 import { type Ask, guardedFetch, without } from './fetch.ts'
+import { sdk } from './sdk.ts'
 
 /** Tokens as they came. */
 export interface Granted {
@@ -27,7 +27,7 @@ interface Code {
 export function exchangeCode(ask: Ask, where: Discovery, client: Client, { code, verifier, redirectUri }: Code): Promise<Granted> {
   const carried = [new Secret(code), new Secret(verifier)]
   return request(ask, where, client, carried, (options) =>
-    exchangeAuthorization(where.issuer, { ...options, authorizationCode: code, codeVerifier: verifier, redirectUri }),
+    sdk().exchangeAuthorization(where.issuer, { ...options, authorizationCode: code, codeVerifier: verifier, redirectUri }),
   )
 }
 
@@ -40,7 +40,7 @@ export function refresh(
   scopes: readonly string[] | undefined,
 ): Promise<Granted> {
   return request(ask, where, client, [refreshToken], (options) =>
-    refreshAuthorization(where.issuer, {
+    sdk().refreshAuthorization(where.issuer, {
       ...options,
       refreshToken: refreshToken.reveal(),
       addClientAuthentication(headers, form) {
@@ -52,7 +52,7 @@ export function refresh(
 }
 
 type Options = Pick<
-  Parameters<typeof refreshAuthorization>[1],
+  Parameters<ReturnType<typeof sdk>['refreshAuthorization']>[1],
   'metadata' | 'clientInformation' | 'resource' | 'fetchFn' | 'addClientAuthentication'
 >
 

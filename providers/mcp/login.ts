@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { startAuthorization } from '@modelcontextprotocol/sdk/client/auth.js'
 import { type BrowserLogin, JitError, type LoginCallback, type LoginHost, quote, type Secret } from '../../src/provider/index.ts'
 import { nameOf } from './address.ts'
 import { chooseClient, type Client } from './client.ts'
@@ -11,6 +10,7 @@ import { union } from './mint.ts'
 import { probe } from './probe.ts'
 import { revokeToken } from './revoke.ts'
 import { openSession, sealSession, type Session, sessionSecret } from './session.ts'
+import { sdk } from './sdk.ts'
 
 /** How often one login may send a person back for more. */
 const mostRounds = 3
@@ -64,7 +64,7 @@ async function authorize(login: Login, client: Client, scopes: readonly string[]
   const { host, where, callback, signal } = login
   const state = randomBytes(32).toString('base64url')
   const scope = scopeText(scopes, where)
-  const { authorizationUrl, codeVerifier } = await startAuthorization(where.issuer, {
+  const { authorizationUrl, codeVerifier } = await sdk().startAuthorization(where.issuer, {
     ...(where.metadata === undefined ? {} : { metadata: where.metadata }),
     clientInformation: { client_id: client.id },
     redirectUrl: callback.redirectUri,

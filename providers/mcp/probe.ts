@@ -1,6 +1,6 @@
-import { extractWWWAuthenticateParams } from '@modelcontextprotocol/sdk/client/auth.js'
 import { JitError, noAnswer, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
 import { nameOf } from './address.ts'
+import { sdk } from './sdk.ts'
 
 export interface Probe {
   readonly status: number
@@ -93,7 +93,9 @@ function read({ status, headers }: Response): Probe {
 /** Of the scheme Bearer. */
 export function readChallenge(text = ''): Omit<Probe, 'status'> {
   // The platform's own Response, whichever class the broker's fetch answers with.
-  const { resourceMetadataUrl, scope, error } = extractWWWAuthenticateParams(new Response(null, { headers: { 'www-authenticate': text } }))
+  const { resourceMetadataUrl, scope, error } = sdk().extractWWWAuthenticateParams(
+    new Response(null, { headers: { 'www-authenticate': text } }),
+  )
   return { resourceMetadata: resourceMetadataUrl?.href, scope, error }
 }
 
