@@ -17,7 +17,7 @@ describe('jit as the client of a remote server', () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  it.each([
+  it.concurrent.each([
     ['2025-11-25', 'initialize'],
     ['2025-11-25', 'tools_call'],
     ['2025-11-25', 'elicitation-sep1034-client-defaults'],
