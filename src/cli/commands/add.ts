@@ -30,8 +30,8 @@ export function addCommand(): Command {
       -- ${npx}`,
     `jit add files --allow read_text_file,list_directory \\
       -- npx -y @modelcontextprotocol/server-filesystem@2026.8.31 ~/notes`,
-    `jit add linear --url https://mcp.linear.app/mcp --allow list_issues,get_issue
-      # after \`jit login mcp https://mcp.linear.app/mcp\`; without --allow it lists the tools`,
+    `jit add linear --url https://mcp.linear.app/mcp --allow list_issues
+      # after \`jit login mcp\` of that address; without --allow it lists tools`,
     `jit add tracker --url https://mcp.acme.dev/mcp --provider tracker \\
       --scope '{"scopes":["issues:read"]}' --allow list_issues,get_issue`,
   )
