@@ -41,6 +41,7 @@ it('whatever a server writes to egress, its call’s token goes into requests th
     const first = opening === '' ? '' : `${opening}\r\nHost: api.test\r\nAuthorization: Bearer ${placeholder}\r\n`
     return `${first}${more.map(([text, end]) => text + end).join('')}\r\n\r\n`
   })
+  const good = `GET /repos/acme/web HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer ${placeholder}\r\nConnection: close\r\n\r\n`
   let passed = 0
   await fc.assert(
     fc.asyncProperty(whole, async (bytes) => {
@@ -49,7 +50,7 @@ it('whatever a server writes to egress, its call’s token goes into requests th
       const end = lane.begin(call(['GET /repos/acme/web']))
       try {
         const socket = await secure(lane)
-        const answer = await sendAll(socket, bytes)
+        const answer = await sendAll(socket, bytes, bytes === good ? 5000 : 40)
         expect(answer).not.toContain(token)
         for (const { method, url, rawHeaders, body } of bench.upstream.journal.slice(before)) {
           passed += 1
@@ -63,20 +64,20 @@ it('whatever a server writes to egress, its call’s token goes into requests th
         lane.close()
       }
     }),
-    { numRuns: cases(60) },
+    { numRuns: cases(60), examples: [[good]] },
   )
   expect(passed, 'some are let through').toBeGreaterThan(0)
 })
 
 /** All that comes back: a client that has said everything and reads on. What is not answered by then waits for more, and is given up. */
-function sendAll(socket: Socket, bytes: string): Promise<string> {
+function sendAll(socket: Socket, bytes: string, patience: number): Promise<string> {
   return new Promise((resolve) => {
     let text = ''
     const done = (): void => {
       socket.destroy()
       resolve(text)
     }
-    socket.setTimeout(40, done)
+    socket.setTimeout(patience, done)
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
     socket.once('close', done).once('error', done)
     socket.write(Buffer.from(bytes, 'latin1'))
