@@ -134,12 +134,12 @@ describe('a hostile remote server', () => {
     [
       'answers with more than the cap',
       (response, { id }) => response.writeHead(200, headers).end(answer(id, 'x'.repeat(200_000))),
-      /answered with 200\d\d\d bytes; the cap is 100000/,
+      /sent 200\d\d\d bytes; the cap is 100000/,
     ],
     [
       'sends an event over the cap',
       (response, { id }) => response.writeHead(200, stream).end(event(result(id, 'x'.repeat(200_000)))),
-      /answered with 200\d\d\d bytes; the cap is 100000/,
+      /sent 200\d\d\d bytes; the cap is 100000/,
     ],
     [
       'writes its answer over many lines',
