@@ -54,7 +54,7 @@ describe.runIf(process.platform === 'linux')('npm run demo -- --hostile --json',
   })
 
   // Skipped since the last merge: one attempt is judged otherwise than before, and nobody has looked at which.
-  it.skip('stops and records what it should, and ends with 0', () => {
+  it.runIf(process.env['JIT_HOSTILE'] === 'strict')('stops and records what it should, and ends with 0', () => {
     expect(report.results.filter(({ defect }) => defect !== '').map(({ title, place, defect }) => `${title}: ${place}: ${defect}`)).toEqual(
       [],
     )
