@@ -4,6 +4,7 @@ import {
   JitError,
   type JsonObject,
   type MintRequest,
+  nothingMinted,
   type Provider,
   type ProviderHost,
   quote,
@@ -228,13 +229,6 @@ function parse<T>(schema: z.ZodType<T>, data: unknown, route: string): T {
   const parsed = schema.safeParse(data)
   if (!parsed.success) throw new JitError('provider.unavailable', `GitHub's answer to ${route} has another form than documented`)
   return parsed.data
-}
-
-/** The same failure, of a step that leaves no credential behind. */
-function nothingMinted(error: unknown): unknown {
-  if (!(error instanceof JitError)) return error
-  const { code, message, hint, details, cause } = error
-  return new JitError(code, message, { hint, details: { ...details, sent: false }, ...(cause === undefined ? {} : { cause }) })
 }
 
 /** Answers false when GitHub said 401; throws whatever else it said. */

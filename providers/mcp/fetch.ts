@@ -1,6 +1,6 @@
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { z } from 'zod'
-import { isJsonObject, JitError, noAnswer, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import { isJsonObject, JitError, noAnswer, type ProviderHost, quote, retryDelay, type Secret } from '../../src/provider/index.ts'
 import { checkAddress, nameOf } from './address.ts'
 
 export interface Ask {
@@ -144,18 +144,4 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-/** Milliseconds, from seconds or a date. */
-function retryDelay(text: string | null, now: number): number | undefined {
-  if (text === null) return undefined
-  const at = /^\d{1,9}$/.test(text) ? now + Number(text) * 1000 : Date.parse(text)
-  return Number.isFinite(at) ? Math.max(0, at - now) : undefined
-}
-
-/** The same failure, of a step that leaves no credential behind. */
-export function nothingMinted(error: unknown): unknown {
-  if (!(error instanceof JitError)) return error
-  const { code, message, hint, details, cause } = error
-  return new JitError(code, message, { hint, details: { ...details, sent: false }, ...(cause === undefined ? {} : { cause }) })
 }

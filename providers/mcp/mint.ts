@@ -2,6 +2,7 @@ import {
   type Credential,
   JitError,
   type MintRequest,
+  nothingMinted,
   type Provider,
   type ProviderHost,
   quote,
@@ -10,7 +11,6 @@ import {
 } from '../../src/provider/index.ts'
 import type { McpConfig } from './config.ts'
 import { readScopes } from './discovery.ts'
-import { nothingMinted } from './fetch.ts'
 import { probe, readChallenge } from './probe.ts'
 import { type Ending, isDead, revokeToken } from './revoke.ts'
 import { covers, describe, mcpScope } from './scope.ts'

@@ -1,7 +1,6 @@
-import { JitError, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
+import { JitError, nothingMinted, type ProviderHost, quote, type Secret } from '../../src/provider/index.ts'
 import type { McpConfig } from './config.ts'
 import { type Discovery, discover } from './discovery.ts'
-import { nothingMinted } from './fetch.ts'
 import { type Granted, refresh } from './grant.ts'
 import { logInAgain, readSession, sealSession, type Session, sessionSecret } from './session.ts'
 

@@ -6,6 +6,7 @@ import {
   type ProviderHost,
   quote,
   redact,
+  retryDelay,
   type Secret,
 } from '../../src/provider/index.ts'
 import { nameOf } from './endpoint.ts'
@@ -143,18 +144,4 @@ const hints: Record<string, string> = {
   invalid_authorization_details: 'The server does not know this type of authorization detail, or not these values.',
   invalid_request: 'In a token exchange this also means a subject or actor token that the server does not accept.',
   unsupported_grant_type: 'The server does not know this grant: change `grant` in the config.',
-}
-
-/** Milliseconds, from seconds or a date. */
-function retryDelay(text: string | null, now: number): number | undefined {
-  if (text === null) return undefined
-  const at = /^\d{1,9}$/.test(text) ? now + Number(text) * 1000 : Date.parse(text)
-  return Number.isFinite(at) ? Math.max(0, at - now) : undefined
-}
-
-/** The same failure, of a step that leaves no credential behind. */
-export function nothingMinted(error: unknown): unknown {
-  if (!(error instanceof JitError)) return error
-  const { code, message, hint, details, cause } = error
-  return new JitError(code, message, { hint, details: { ...details, sent: false }, ...(cause === undefined ? {} : { cause }) })
 }

@@ -5,6 +5,7 @@ import {
   type Credential,
   JitError,
   type MintRequest,
+  nothingMinted,
   type Provider,
   type ProviderHost,
   quote,
@@ -16,7 +17,7 @@ import { proveClient } from './client-authentication.ts'
 import type { OauthConfig } from './config.ts'
 import { createEndpoints, type Endpoints } from './endpoints.ts'
 import { covers, grantedBy, widening } from './granted.ts'
-import { type Answer, failureOf, nothingMinted, send } from './http.ts'
+import { type Answer, failureOf, send } from './http.ts'
 import { nameOf } from './endpoint.ts'
 import { describeScope, parametersOf, parseScope, partitionOf } from './request.ts'
 import type { OauthScope } from './scope.ts'

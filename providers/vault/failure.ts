@@ -53,13 +53,6 @@ export async function explain(
   })
 }
 
-/** The same failure, of a step that leaves no credential behind. */
-export function nothingMinted(error: unknown): unknown {
-  if (!(error instanceof JitError)) return error
-  const { code, message, hint, details } = error
-  return new JitError(code, message, { hint, details: { ...details, sent: false } })
-}
-
 /** Why a node answers no request, by its own word; undefined when it is well or says nothing. Needs no token. */
 async function stateOf(send: VaultSend, signal: AbortSignal): Promise<{ words: string; hint: (name: string) => string } | undefined> {
   const answer = await send({ method: 'GET', path: ['sys', 'health'] }, signal).catch(() => undefined)

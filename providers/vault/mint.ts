@@ -4,13 +4,13 @@ import {
   JitError,
   type Json,
   type MintRequest,
+  nothingMinted,
   type Provider,
   type ProviderHost,
   type RevokeOutcome,
 } from '../../src/provider/index.ts'
 import { createClient, type VaultRequest } from './client.ts'
 import type { PathsScope, VaultConfig } from './config.ts'
-import { nothingMinted } from './failure.ts'
 import { readDynamic, revokeLease } from './lease.ts'
 import { asks, covers, describe, parseScope, partition, policyText } from './scope.ts'
 import { Session } from './session.ts'

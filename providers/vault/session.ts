@@ -1,7 +1,7 @@
-import { JitError, type ProviderHost, type Secret } from '../../src/provider/index.ts'
+import { JitError, nothingMinted, type ProviderHost, type Secret } from '../../src/provider/index.ts'
 import type { VaultAnswer, VaultRequest, VaultSend } from './client.ts'
 import { isSealedToken, type VaultConfig } from './config.ts'
-import { explain, nothingMinted } from './failure.ts'
+import { explain } from './failure.ts'
 import { deadToken, logIn, type OwnToken, renew } from './login.ts'
 
 /** Milliseconds for a login or a renewal, which several mints may wait for. */

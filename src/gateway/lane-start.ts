@@ -164,6 +164,6 @@ export class LaneStart {
   }
 }
 
-function eventsOf({ onLine, onTooLong, onFailed, onEnd }: UpstreamEvents): UpstreamEvents {
-  return { onLine, onTooLong, onFailed, onEnd }
+function eventsOf({ onLine, onTooLong, onStream, onFailed, onEnd }: UpstreamEvents): UpstreamEvents {
+  return { onLine, onTooLong, onStream, onFailed, onEnd }
 }

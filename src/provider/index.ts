@@ -9,7 +9,9 @@ export { duration } from './duration.ts'
 export { holdsInvisible } from './invisible.ts'
 export { neverSent } from './never-sent.ts'
 export { jitErrorBehind, noAnswer } from './no-answer.ts'
+export { nothingMinted } from './nothing-minted.ts'
 export { redact } from './redact.ts'
+export { retryDelay } from './retry-delay.ts'
 export type {
   BrowserLogin,
   CallbackPlace,

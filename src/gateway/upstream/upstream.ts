@@ -60,7 +60,7 @@ export interface UpstreamEvents {
    * The server answers a request on a stream to which its client may come back (2025-11-25): it began, or was ended before the
    * answer, to be asked for again.
    */
-  onStream?(id: Id, open: boolean): void
+  onStream(id: Id, open: boolean): void
   /** Once, when it is gone by itself: how (`exit code 1`), and its last words. */
   onEnd(how: string, lastWords: string): void
 }

@@ -171,6 +171,7 @@ async function alone(options?: Parameters<typeof createMcpHandler>[1]) {
       return method === undefined && JSON.stringify(id) === about
     },
     onTooLong: () => undefined,
+    onStream: () => undefined,
     onFailed: (id, error) => void failed.push({ id, error }),
     onEnd: (how) => void ended.push(how),
   })

@@ -213,7 +213,7 @@ export class Post {
 
   /** Whose answer comes on a stream may be told on one. */
   #tell(open: boolean): void {
-    if (!this.#over && this.message.request !== undefined) this.#host.options.onStream?.(this.message.request.id, open)
+    if (!this.#over && this.message.request !== undefined) this.#host.options.onStream(this.message.request.id, open)
   }
 
   #resumed(response: IncomingMessage): void {

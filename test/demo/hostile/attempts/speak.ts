@@ -78,8 +78,14 @@ export const speakAttempts: readonly Attempt[] = [
   ]),
   speeches('a line that never ends', [
     {
-      what: '70 MB',
-      act: { bytes: 'REPEAT', repeat: 'x*1048576', times: 70, answers: false, ends: true },
+      what: '70 MB of no message',
+      act: { bytes: 'REPEAT', repeat: 'x*1048576', times: 70, ends: true },
+      heard: answered,
+      recorded: /over the cap/,
+    },
+    {
+      what: '70 MB of an answer',
+      act: { bytes: '{"jsonrpc":"2.0","id":ID,"result":{"content":"REPEAT', repeat: 'x*1048576', times: 70, answers: false, ends: true },
       heard: /the cap is/,
       recorded: /the cap is/,
     },
