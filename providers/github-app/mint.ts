@@ -216,9 +216,9 @@ function parseScope(scope: JsonObject): GithubScope {
   return parsed.data
 }
 
-function names(scope: JsonObject): string[] {
-  const parsed = githubScope.safeParse(scope)
-  return parsed.success && 'repositories' in parsed.data ? parsed.data.repositories : ['public']
+/** Asked for with each call; whether the scope is one at all, the minting looks at. */
+function names({ repositories }: JsonObject): string[] {
+  return Array.isArray(repositories) ? repositories.filter((name) => typeof name === 'string') : ['public']
 }
 
 function rank(level: string | undefined): number {

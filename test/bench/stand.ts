@@ -86,5 +86,5 @@ ${extra}`
     allow: [${['echo', 'mint', ...others].join(', ')}]
     ttl: 1h
     tools:
-${tool('echo')}${tool('mint', '        lifetime: call\n')}${others.map((other) => `      ${other}: { credential: none }\n`).join('')}`
+${tool('echo')}${tool('mint', '        lifetime: call\n')}${others.map((other) => `      ${other}: { credential: none, arguments: [owner, repo] }\n`).join('')}`
 }

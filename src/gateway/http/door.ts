@@ -19,7 +19,7 @@ export interface HttpDoorDeps extends Omit<SessionsDeps, 'limits'> {
   config(): Config
   policy(): CompiledPolicy
   readonly audit: AuditSink
-  readonly tokens: Pick<Tokens, 'find'>
+  readonly tokens: Pick<Tokens, 'find' | 'isGone'>
 }
 
 const loopback = ['127.0.0.1', '::1'] as const
@@ -141,8 +141,7 @@ export class HttpDoor {
     const problem = refuseHead(request, this.#port)
     if (problem !== undefined) return problem
     const { tokens } = this.#deps
-    const { authorization } = request.headers
-    const token = tokens.find(authorization)
+    const token = tokens.find(request.headers.authorization)
     if (token !== undefined) this.#callers.set(response, token.name)
     const hasRoom = this.#connections.shows(request.socket, token?.name)
     if (token === undefined) return new JitError('token.refused', 'the request carries no token that is known here')
@@ -153,7 +152,7 @@ export class HttpDoor {
     if (broken !== undefined) return broken
     if (!servers.has(server) || (token.servers.size > 0 && !token.servers.has(server)))
       return new JitError('not-found', `there is no server ${quote(server)} for this token`)
-    const isGone = (): boolean => tokens.find(authorization) !== token
+    const isGone = (): boolean => tokens.isGone(token)
     return { request, response, token, isGone, server, place: place === '/sse' || place === '/message' ? place : '', session }
   }
 

@@ -48,6 +48,11 @@ export class Tokens {
     return found !== undefined && this.#isOver(found) ? undefined : found
   }
 
+  /** Whether it was removed, or its time is over. */
+  isGone(token: Token): boolean {
+    return this.#known.get(token.name) !== token || this.#isOver(token)
+  }
+
   /** Throws `conflict` for a name that is taken and when there are too many. It counts once `record` has written it down. */
   add(row: TokenRow, record: () => void): Token {
     if (this.#known.has(row.name))
