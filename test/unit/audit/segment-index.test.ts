@@ -37,6 +37,9 @@ describe('a search through indexes', () => {
     const { folder, clock } = await indexedTrail()
     const everything = naive(folder)
     const begun = Date.parse(everything[0]?.time ?? '')
+    const moment = fc
+      .tuple(fc.integer({ min: -2, max: (clock.time - begun) / minute + 2 }), fc.constantFrom(0, 1, -1))
+      .map(([minutes, beside]) => begun + minutes * minute + beside)
     const conditions = fc.record({
       call: fc.constantFrom('call_7', 'call_8', 'call_100', 'none', 'a "call"'),
       lease: fc.constantFrom('lease_7', 'lease_100', 'call_7', 'none'),
@@ -47,8 +50,8 @@ describe('a search through indexes', () => {
       tool: fc.constantFrom('get_issue', 'none', ''),
       type: fc.constantFrom('call.close', 'lease.issued', 'server.started'),
       result: fc.constantFrom('ok', 'denied'),
-      since: fc.integer({ min: begun - 2 * minute, max: clock.time + minute }),
-      until: fc.integer({ min: begun - 2 * minute, max: clock.time + minute }),
+      since: moment,
+      until: moment,
       limit: fc.integer({ min: 1, max: 40 }),
     })
     const filters: fc.Arbitrary<AuditFilter> = fc
@@ -68,6 +71,10 @@ describe('a search through indexes', () => {
       { numRuns: cases(60) },
     )
     expect(matches).toBeGreaterThan(0)
+    for (const { time } of everything.filter(({ seq }) => seq % 40 === 1)) {
+      const filter = { since: Date.parse(time), until: Date.parse(time) }
+      expect(await all(readRecords(folder, filter, end, finder(folder)))).toEqual(search(everything, filter))
+    }
     for (const filter of [
       { call: 'call_7' },
       { lease: 'lease_7' },
@@ -186,24 +193,26 @@ describe('an index', () => {
     const inside = readFileSync(segmentFile(folder, 2), 'latin1').indexOf('{"seq":1,')
     expect(inside).toBeGreaterThan(0)
     const behind = readFileSync(segmentFile(folder, 2), 'latin1').indexOf('}', inside) + 1
-    await fc.assert(
-      fc.asyncProperty(
-        fc.uniqueArray(fc.oneof(fc.constantFrom(inside, behind), fc.integer({ min: 1, max: size - 1 })), { maxLength: 8 }),
-        fc.constantFrom<AuditFilter>({ server: 'github' }, { server: 'forged' }, { since: 1 }, { type: 'call.close', limit: 500 }),
-        async (cuts, filter) => {
-          const starts = Float64Array.from([0, ...cuts.toSorted((one, other) => one - other)])
-          const times = new Float64Array(starts.length)
-          const terms = anyTermIn(starts.length)
-          forge(folder, 2, { size, starts, oldest: times.fill(-Infinity).slice(), newest: times.fill(Infinity).slice(), ...terms })
-          expect(readIndex(folder, 2)).toBeDefined()
-          const expected = search(everything, filter)
-          const found = await all(readRecords(folder, filter, end, finder(folder)))
-          const seen = new Set(found.map(({ seq }) => seq))
-          expect(found).toEqual(expected.filter(({ seq }) => seen.has(seq)))
-        },
-      ),
-      { numRuns: cases(60) },
-    )
+    const cut = fc.oneof(fc.constantFrom(inside, behind), fc.integer({ min: 1, max: size - 1 }))
+    const asked = fc.constantFrom<AuditFilter>({ server: 'github' }, { server: 'forged' }, { since: 1 }, { type: 'call.close', limit: 500 })
+    const shown = fc.array(fc.boolean(), { minLength: 9, maxLength: 9 })
+    const check = async (cuts: readonly number[], filter: AuditFilter, isShown: readonly boolean[]): Promise<void> => {
+      const starts = Float64Array.from([0, ...cuts.toSorted((one, other) => one - other)])
+      const blocks = Uint32Array.from([...starts.keys()].filter((block) => isShown[block] === true))
+      const oldest = new Float64Array(starts.length).fill(Number.NEGATIVE_INFINITY)
+      const newest = Float64Array.from(starts, (_, block) =>
+        isShown[block] === true ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY,
+      )
+      forge(folder, 2, { size, starts, oldest, newest, terms: new Uint32Array(blocks.length), blocks })
+      expect(readIndex(folder, 2)).toBeDefined()
+      const found = await all(readRecords(folder, filter, end, finder(folder)))
+      const seen = new Set(found.map(({ seq }) => seq))
+      expect(found).toEqual(search(everything, filter).filter(({ seq }) => seen.has(seq)))
+    }
+    await check([inside, behind], { server: 'forged' }, [false, true, false])
+    await check([inside, behind], { server: 'forged', limit: 9 }, [false, true, false])
+    await check([inside - 1, behind], { since: 1 }, [false, true, false])
+    await fc.assert(fc.asyncProperty(fc.uniqueArray(cut, { maxLength: 8 }), asked, shown, check), { numRuns: cases(60) })
     expect(search(everything, { server: 'forged' })).toEqual([])
   })
 
@@ -409,11 +418,6 @@ function search(
 function known(index: SegmentIndex | undefined): SegmentIndex {
   if (index === undefined) throw new Error('there is no index')
   return index
-}
-
-/** A term that stands for all, in each block. */
-function anyTermIn(blocks: number): Pick<SegmentIndex, 'terms' | 'blocks'> {
-  return { terms: new Uint32Array(blocks), blocks: Uint32Array.from({ length: blocks }, (_, block) => block) }
 }
 
 /** With everything right that can be checked. */
