@@ -144,7 +144,7 @@ class SegmentedLog implements AuditLog {
   }
 
   query(filter: AuditFilter): AsyncIterable<AuditRecord> {
-    return readRecords(this.#options.folder, filter, this.#writer.end, this.#indexer.find)
+    return readRecords(this.#options.folder, filter, this.#writer.end, filter.scan === true ? () => undefined : this.#indexer.find)
   }
 
   follow(filter: AuditFilter, signal: AbortSignal): AsyncIterable<AuditRecord> {

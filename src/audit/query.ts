@@ -26,6 +26,8 @@ export interface AuditFilter {
   readonly trace?: string | undefined
   /** The newest so many. */
   readonly limit?: number | undefined
+  /** Every record is looked at: no index is asked. */
+  readonly scan?: boolean | undefined
 }
 
 /** Where a search may ask what a closed segment holds; undefined: it has to read all of it. */

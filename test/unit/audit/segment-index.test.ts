@@ -16,7 +16,7 @@ import { all, openLog, openTestLog, temporaryFolder, TestClock, TestLog } from '
 const minute = 60_000
 const end = { segment: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER }
 const withoutIndex: FindIndex = () => undefined
-const conditionNames: (keyof AuditFilter)[] = [
+const conditionNames: Exclude<keyof AuditFilter, 'scan'>[] = [
   'call',
   'lease',
   'token',
@@ -270,6 +270,7 @@ describe('the log', () => {
     expect(await all(log.query({ server: 's3' }))).toHaveLength(1)
     forge(folder, 1, { ...empty, size: statSync(segmentFile(folder, 1)).size })
     expect(await all(log.query({ server: 's3' }))).toHaveLength(0)
+    expect(await all(log.query({ server: 's3', scan: true }))).toHaveLength(1)
   }, 30_000)
 
   it('makes an index again that a search found missing, and says once which segment cannot have one', async () => {
