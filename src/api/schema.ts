@@ -241,12 +241,16 @@ export const unsealRequest = z.strictObject({ passphrase: z.string().min(1).opti
 /** GET /v1/audit: newline-delimited AuditRecords, oldest first; `follow` keeps the answer open. */
 export const auditQuery = z.strictObject({
   since: z.coerce.number().optional(),
+  until: z.coerce.number().optional(),
   server: z.string().optional(),
   tool: z.string().optional(),
   call: z.string().optional(),
+  lease: z.string().optional(),
   type: z.string().optional(),
   trace: z.string().min(1).max(256).optional(),
   limit: z.coerce.number().int().min(1).max(100_000).optional(),
+  /** Every record is looked at, and no index is asked where to look. */
+  scan: z.stringbool().optional(),
   follow: z.stringbool().optional(),
 })
 /** GET /v1/audit/verify */

@@ -3,6 +3,8 @@ import { open } from 'node:fs/promises'
 import { OddFile, openRegular } from '../core/regular-file.ts'
 
 const chunkBytes = 256 * 1024
+/** Where few lines are looked at: fewer waits for a thread that reads, on a machine where others want one too. */
+const probedBytes = 1024 * 1024
 const newline = 10
 
 export interface Line {
@@ -14,27 +16,38 @@ export interface Line {
   readonly whole: boolean
 }
 
-/** The lines of `file` from offset `from` up to `end` (default: the end of the file), in batches, oldest first. */
-export async function* linesForward(file: string, from = 0, end = Number.POSITIVE_INFINITY): AsyncGenerator<Line[]> {
+/** Which lines of a file are read. */
+export interface LinesPart {
+  /** Offset of the first line's first byte. Default: 0. */
+  readonly from?: number | undefined
+  /** Default: the end of the file. */
+  readonly end?: number | undefined
+  /** Only lines that hold these bytes need to be yielded; others may be. Far cheaper than a look at each line. */
+  readonly probe?: Buffer | undefined
+}
+
+/** The lines of a part of `file`, in batches, oldest first. */
+export async function* linesForward(
+  file: string,
+  { from = 0, end = Number.POSITIVE_INFINITY, probe }: LinesPart = {},
+): AsyncGenerator<Line[]> {
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     if (!(await handle.stat()).isFile()) throw new OddFile(`${file} is not a regular file`)
     let rest = Buffer.alloc(0)
     let start = from
     for (let position = from; position < end;) {
-      const wanted = Math.min(chunkBytes, end - position)
-      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(wanted), 0, wanted, position)
+      const wanted = Math.min(probe === undefined ? chunkBytes : probedBytes, end - position)
+      const buffer = Buffer.allocUnsafe(rest.length + wanted)
+      rest.copy(buffer)
+      const { bytesRead } = await handle.read(buffer, rest.length, wanted, position)
       if (bytesRead === 0) break
       position += bytesRead
-      const bytes = Buffer.concat([rest, buffer.subarray(0, bytesRead)])
-      const lines: Line[] = []
-      let begin = 0
-      for (let stop = bytes.indexOf(newline); stop !== -1; stop = bytes.indexOf(newline, begin)) {
-        lines.push({ bytes: bytes.subarray(begin, stop), start: start + begin, whole: true })
-        begin = stop + 1
-      }
-      rest = bytes.subarray(begin)
-      start += begin
+      const bytes = buffer.subarray(0, rest.length + bytesRead)
+      const stop = bytes.lastIndexOf(newline) + 1
+      const lines = wholeLines(bytes, { from: 0, end: stop, base: start, probe })
+      rest = bytes.subarray(stop)
+      start += stop
       if (lines.length > 0) yield lines
     }
     if (rest.length > 0) yield [{ bytes: rest, start, whole: false }]
@@ -45,6 +58,11 @@ export async function* linesForward(file: string, from = 0, end = Number.POSITIV
 
 /** The lines of `file` that end at or before `end` (default: the end of the file), newest first. Reads as little as it must. */
 export function* linesBackward(file: string, end = Number.POSITIVE_INFINITY): Generator<Line> {
+  for (const lines of batchesBackward(file, { end })) yield* lines
+}
+
+/** The lines of a part of `file`, newest first, in batches of one read each, so that a long search can leave others their turn. */
+export function* batchesBackward(file: string, { from = 0, end = Number.POSITIVE_INFINITY, probe }: LinesPart): Generator<Line[]> {
   const descriptor = openRegular(file, constants.O_RDONLY, { ofAnyone: true })
   try {
     let position = Math.min(end, fstatSync(descriptor).size)
@@ -52,26 +70,51 @@ export function* linesBackward(file: string, end = Number.POSITIVE_INFINITY): Ge
     let parts: Buffer[] = []
     let whole = false
     let first = true
-    while (position > 0) {
-      const bytes = readAt(descriptor, Math.max(0, position - chunkBytes), Math.min(chunkBytes, position))
-      const base = position - bytes.length
-      let stop = bytes.length
-      for (let at = bytes.lastIndexOf(newline); at !== -1; at = at === 0 ? -1 : bytes.lastIndexOf(newline, at - 1)) {
-        const line = joined(bytes.subarray(at + 1, stop), parts)
-        if (!first || line.length > 0) yield { bytes: line, start: base + at + 1, whole }
-        first = false
-        whole = true
-        parts = []
-        stop = at
-      }
-      parts.push(bytes.subarray(0, stop))
+    while (position > from) {
+      const length = Math.min(chunkBytes, position - from)
+      const bytes = readAt(descriptor, position - length, length)
+      // Shorter than asked: the file was cut while it was read.
+      const base = position - length
       position = base
+      const last = bytes.lastIndexOf(newline)
+      if (last === -1) {
+        parts.push(bytes)
+        continue
+      }
+      const lines: Line[] = []
+      const line = joined(bytes.subarray(last + 1), parts)
+      if (!first || line.length > 0) lines.push({ bytes: line, start: base + last + 1, whole })
+      first = false
+      whole = true
+      const begin = bytes.indexOf(newline)
+      lines.push(...wholeLines(bytes, { from: begin + 1, end: last + 1, base, probe }).reverse())
+      parts = [bytes.subarray(0, begin)]
+      yield lines
     }
     const line = joined(Buffer.alloc(0), parts)
-    if (whole || line.length > 0) yield { bytes: line, start: 0, whole }
+    if (whole || line.length > 0) yield [{ bytes: line, start: from, whole }]
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** Lines of a part of `bytes` that begins and ends where a line does; `base` is the offset of `bytes` in the file. */
+function wholeLines(
+  bytes: Buffer,
+  { from, end, base, probe }: { readonly from: number; readonly end: number; readonly base: number; readonly probe: Buffer | undefined },
+): Line[] {
+  const lines: Line[] = []
+  for (let begin = from; begin < end;) {
+    if (probe !== undefined) {
+      const at = bytes.indexOf(probe, begin)
+      if (at === -1 || at >= end) break
+      if (at > begin) begin = Math.max(begin, bytes.lastIndexOf(newline, at - 1) + 1)
+    }
+    const stop = bytes.indexOf(newline, begin)
+    lines.push({ bytes: bytes.subarray(begin, stop), start: base + begin, whole: true })
+    begin = stop + 1
+  }
+  return lines
 }
 
 function joined(head: Buffer, rest: readonly Buffer[]): Buffer {

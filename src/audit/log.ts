@@ -5,6 +5,7 @@ import type { CheckpointSigner } from './checkpoint.ts'
 import { Checkpoints, type AuditMeta } from './checkpoints.ts'
 import { type Disk, systemDisk } from './disk.ts'
 import type { AuditEvent, AuditPosition, AuditRecord, AuditSink, CallIntent, CloseFields } from './event.ts'
+import { Indexer } from './indexer.ts'
 import { News } from './news.ts'
 import { type AuditFilter, matcher, readBetween, readRecords } from './query.ts'
 import { type Entry, RecordBuffer } from './record.ts'
@@ -74,6 +75,7 @@ class SegmentedLog implements AuditLog {
   readonly #writer: TrailWriter
   readonly #checkpoints: Checkpoints
   readonly #news = new News()
+  readonly #indexer: Indexer
   readonly #records = new RecordBuffer()
   readonly #problems: string[] = []
   readonly #staging = new Staging((entries) => this.#attempt(() => this.#write(entries)))
@@ -95,6 +97,7 @@ class SegmentedLog implements AuditLog {
     this.#checkpointEvery = options.checkpointEvery ?? 1000
     this.#writer = new TrailWriter(options.folder, options.disk ?? systemDisk, tail.end, tail.torn)
     this.#checkpoints = new Checkpoints(options.folder, options.meta)
+    this.#indexer = new Indexer(options)
     this.#head = this.#startFrom(tail)
     this.#repairQuietly()
   }
@@ -141,7 +144,7 @@ class SegmentedLog implements AuditLog {
   }
 
   query(filter: AuditFilter): AsyncIterable<AuditRecord> {
-    return readRecords(this.#options.folder, filter, this.#writer.end)
+    return readRecords(this.#options.folder, filter, this.#writer.end, filter.scan === true ? () => undefined : this.#indexer.find)
   }
 
   follow(filter: AuditFilter, signal: AbortSignal): AsyncIterable<AuditRecord> {
@@ -187,12 +190,14 @@ class SegmentedLog implements AuditLog {
     this.#closed = true
     this.#cancelSettle?.()
     this.#news.end()
+    await this.#indexer.close()
     await this.#writer.close()
   }
 
   #write(entries: readonly Entry[]): void {
     const time = new Date(this.#options.clock.now()).toISOString()
     let head = this.#head
+    const { segment } = this.#writer.end
     this.#records.clear()
     for (const entry of entries) {
       const seq = head.seq + 1
@@ -203,6 +208,7 @@ class SegmentedLog implements AuditLog {
       segmentBytes: this.#segmentBytes,
     })
     this.#head = head
+    if (this.#writer.end.segment !== segment) this.#indexer.add(segment)
     this.#sinceCheckpoint += entries.length
     if (this.#sync === 'batch' || this.#isCheckpointDue) {
       this.#cancelSettle ??= this.#options.clock.after(settleDelay, () => void this.#settle())

@@ -111,6 +111,11 @@ export function parseRecord(line: Buffer): AuditRecord | undefined {
   }
 }
 
+/** Milliseconds since 1970 of a line; NaN, which is neither older nor newer than anything, where the log wrote no time. */
+export function timeOf(line: Buffer): number {
+  return Date.parse(/^\{"seq":\d{1,15},"time":"([0-9TZ:.+-]{20,32})"/.exec(line.toString('latin1', 0, 80))?.[1] ?? '')
+}
+
 function isRecord(value: unknown): value is AuditRecord {
   return isJsonObject(value) && typeof value['seq'] === 'number' && typeof value['time'] === 'string' && typeof value['type'] === 'string'
 }

@@ -80,8 +80,7 @@ export async function verifyFolder(folder: string, options: VerifyOptions = {}):
     let line = 0
     for await (const lines of linesForward(
       segmentFile(folder, number),
-      0,
-      number === options.until?.segment ? options.until.bytes : undefined,
+      number === options.until?.segment ? { end: options.until.bytes } : {},
     )) {
       for (const { bytes, whole } of lines) {
         line += 1

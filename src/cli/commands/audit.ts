@@ -29,15 +29,18 @@ export function auditCommand(): Command {
   )
     .option('--follow', 'go on with what happens from now on')
     .option('--since <time>', 'from then on: 30m, 1h, 2d, or a date')
+    .option('--until <time>', 'up to then')
     .option('--server <name>', 'one server')
     .option('--tool <name>', 'one tool')
     .option('--call <id>', 'one call, with every record of it')
+    .option('--lease <id>', 'one lease, with every record that names it')
     .option('--trace <id>', 'one trace, conversation, turn or tool use of the client, by its id')
     .option('--limit <count>', 'the newest so many of what is shown')
     .option('--all', 'every record, not only calls and refusals')
+    .option('--scan', 'look at each record instead of asking the indexes where to look')
     .action(
       action(async ({ client, json, options }) => {
-        const all = options.flag('all') || options.text('call') !== undefined
+        const all = options.flag('all') || options.text('call') !== undefined || options.text('lease') !== undefined
         const show = lineByLine(all)
         const { limit, ...query } = queryOf(options)
         // What is not shown must not use the limit up; a follower and a program get what the daemon counts.
@@ -106,14 +109,18 @@ function looksLikeToken(text: string): boolean {
 
 function queryOf(options: Options): Record<string, string> {
   const query: Record<string, string> = {}
-  for (const key of ['server', 'tool', 'call', 'trace', 'limit']) {
+  for (const key of ['server', 'tool', 'call', 'lease', 'trace', 'limit']) {
     const value = options.text(key)
     if (value !== undefined) query[key] = value
   }
-  const since = options.text('since')
-  const from = since === undefined ? undefined : parseSince(since)
-  if (since !== undefined && from === undefined) throw new JitError('usage', `--since takes 30m, 1h, 2d or a date, not ${quote(since)}`)
-  if (from !== undefined) query['since'] = String(from)
+  for (const key of ['since', 'until']) {
+    const value = options.text(key)
+    const moment = value === undefined ? undefined : parseSince(value)
+    if (value !== undefined && moment === undefined)
+      throw new JitError('usage', `--${key} takes 30m, 1h, 2d or a date, not ${quote(value)}`)
+    if (moment !== undefined) query[key] = String(moment)
+  }
+  if (options.flag('scan')) query['scan'] = 'true'
   if (query['limit'] !== undefined && !/^[1-9]\d{0,4}$/.test(query['limit']))
     throw new JitError('usage', `--limit takes a number from 1 to 99999, not ${quote(query['limit'])}`)
   if (options.flag('follow')) query['follow'] = 'true'

@@ -24,22 +24,16 @@ export function auditRoutes(daemon: Daemon): Routes {
     verify: () => audit.verify(),
     trace: async (request) => {
       const hash = nameIn(request, 'hash')
-      const leases = new Set(daemon.store.leases.byHash(hash).map((row) => row.id))
-      const found: AuditRecord[] = []
-      for await (const record of audit.query({})) {
-        const lease = 'lease' in record ? record.lease : undefined
-        if (
-          record.type === 'call.close' &&
-          lease !== undefined &&
-          (leases.has(lease.id) || lease.upstreamHash === hash || lease.token === hash)
-        )
-          found.push(record)
+      const leases = daemon.store.leases.byHash(hash).map(({ id }) => ({ lease: id }))
+      const found = new Map<number, AuditRecord>()
+      for (const filter of [{ token: hash }, ...leases]) {
+        for await (const record of audit.query({ type: 'call.close', ...filter })) found.set(record.seq, record)
       }
-      if (found.length === 0)
+      if (found.size === 0)
         throw new JitError('not-found', `no token with the hash ${quote(hash)} is in the trail`, {
           hint: 'A hash is `hashed_token` of GitHub’s audit log (the base64 of a SHA-256: 44 characters, the last one a =), or a fingerprint that `jit audit` prints (fp_ and 16 letters and digits). A token itself is not taken.',
         })
-      return found
+      return [...found.values()].toSorted((one, other) => one.seq - other.seq)
     },
   }
 }
