@@ -214,7 +214,7 @@ export class Tasks {
 
   /** Its result or error stands in its state: what it was a call for, and no question of its own. */
   #checkEnd(task: Task, { result = null, error = null }: JsonObject): void {
-    const special = specialOf({ result, error }, false)
+    const special = specialOf({ result, error })
     if (special?.kind === 'addresses') askForAddresses(this.#options.questions, special, task.lane.id, task.call.id)
     else if (special !== undefined) throw new JitError('message.malformed', 'the result of a task asks for more, which no such result does')
   }
