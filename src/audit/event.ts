@@ -97,7 +97,9 @@ export interface CloseFields {
   readonly lease?: LeaseFields
   /** The server's id of the task that the call became. */
   readonly task?: string
+  /** The first and the last ones; what they leave out stands in `requestsLeftOut`. */
   readonly requests: readonly UpstreamRequest[]
+  readonly requestsLeftOut?: RequestsLeftOut
   /** Milliseconds from the call's arrival to this record. */
   readonly took: number
 }
@@ -122,6 +124,15 @@ export interface UpstreamRequest {
   /** The upstream's own id of the request (`x-github-request-id`, `x-amzn-requestid`, `x-request-id`). */
   readonly requestId: string
   readonly took: number
+}
+
+/** Requests of a call that its record does not name, because they were too many. */
+export interface RequestsLeftOut {
+  readonly count: number
+  /** They were made behind this many of those that are named. */
+  readonly after: number
+  /** Those of the first fifty kinds; what is missing of `count` was of others. */
+  readonly by: readonly { readonly method: string; readonly host: string; readonly status: number; readonly count: number }[]
 }
 
 export interface AuditPosition {

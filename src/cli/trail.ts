@@ -19,6 +19,7 @@ export const trailRecord = z.looseObject({
   error: z.looseObject({ message: z.string() }).optional(),
   lease: z.looseObject({ id: z.string(), token: z.string().optional() }).optional(),
   requests: z.array(z.unknown()).optional(),
+  requestsLeftOut: z.looseObject({ count: z.number() }).optional(),
   request: z.looseObject({ method: z.string(), origin: z.string(), path: z.string() }).optional(),
   trace: z.record(z.string(), z.unknown()).optional(),
   by: z.string().optional(),
@@ -64,10 +65,11 @@ function chain({ principal, server, tool, resource }: TrailRecord): string {
     .join(' → ')
 }
 
-function outcome({ result = '', requests = [], took = 0, lease, decision, error, trace }: TrailRecord): string {
+function outcome({ result = '', requests = [], requestsLeftOut, took = 0, lease, decision, error, trace }: TrailRecord): string {
   const paint = paints[result] ?? plain
+  const made = requests.length + (requestsLeftOut?.count ?? 0)
   const facts = [
-    ...(requests.length > 0 ? [count(requests.length, 'request')] : []),
+    ...(made > 0 ? [count(made, 'request')] : []),
     ...(lease?.token === undefined ? [] : [plain(lease.token)]),
     span(took),
     ...originOf(trace),

@@ -1,6 +1,6 @@
 import type { JitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
-import { isJsonObject, type JsonObject } from '../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import type { Scrubber } from '../core/scrub.ts'
 import type { Operation, Principal } from '../core/types.ts'
 import { makeOperation } from '../policy/operation.ts'
@@ -35,6 +35,8 @@ export interface CallContext {
   readonly tasks: Tasks
   /** Revision of the protocol that a request is of: its own word, or else what was agreed on; empty before that. */
   revision(params: JsonObject): string
+  /** What the client said in its handshake that it can do. */
+  capabilities(): Json | undefined
   /** A tool that may be used and names this page of its own, `ui://…`. */
   toolOfPage(uri: string): string | undefined
   /** A message goes no further: for the trail. */

@@ -105,6 +105,10 @@ export class Connection {
       rounds: new Rounds(questions),
       tasks,
       revision: (params) => this.#revisionOf(params),
+      capabilities: () => {
+        const params = this.#handshake.initialize?.['params']
+        return isJsonObject(params) ? params['capabilities'] : undefined
+      },
       toolOfPage: (uri) => this.#passing.toolOfPage(uri),
       refused: (error, from) => this.#refusals.note(from, error),
       track: (id, ending) => {

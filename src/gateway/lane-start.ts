@@ -50,6 +50,7 @@ export class LaneStart {
     const launch = await this.#deps.launch(server)
     try {
       this.#throwIfEnded()
+      this.#deps.sandbox.check(server, launch, launch.environment['PATH'] ?? '')
       const box = await this.#openBox()
       const closed = box?.network === 'broker'
       const standIn = config.provider !== undefined ? this.#deps.standIn(config.provider) : closed ? nobody() : undefined

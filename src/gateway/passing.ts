@@ -97,7 +97,7 @@ export class Passing {
 
   /** Input can be asked for in answer to governed requests alone; an address is policy wherever it stands. */
   #checkKind(method: string, answer: JsonObject, lane: Lane): void {
-    const special = specialOf(answer, false)
+    const special = specialOf(answer)
     if (special?.kind === 'addresses') askForAddresses(this.#context.questions, special, lane.id)
     if (special?.kind !== 'input') return
     const error = new JitError('message.malformed', `the server asks for input in answer to ${method}, which has no such answer`)

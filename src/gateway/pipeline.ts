@@ -8,6 +8,7 @@ import { deniedResult, errorAnswer, unknownName } from './jsonrpc.ts'
 import { Trail } from './record.ts'
 import { askForAddresses, askForInputs } from './rounds.ts'
 import { type Special, specialOf } from './special.ts'
+import { taskFormsOf } from './task-asking.ts'
 import type { Held, Task } from './tasks.ts'
 
 /**
@@ -35,7 +36,7 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
       const sent = await send(context, call, permission, holding, trail)
       passage = sent.passage
       const { answer } = sent
-      const special = specialOf(answer.value, request.params['task'] !== undefined)
+      const special = specialOf(answer.value, taskFormsOf(context, request.params))
       task =
         special === undefined
           ? undefined
@@ -71,6 +72,8 @@ function goOn(context: CallContext, special: Special, held: Held): Task | undefi
     context.rounds.leave(call.operation, special.state, asked)
     return undefined
   }
+  // Nobody would ask how it goes: it would hold the lease for as long as the server likes.
+  if (!special.asked) throw new JitError('message.malformed', 'the server made a task of a call whose client takes none')
   if (call.operation.kind !== 'tool') throw new JitError('message.malformed', 'only a tool call can become a task')
   // It stands in the trail.
   if (context.scrubber().scrubText(special.id) !== special.id)

@@ -4,15 +4,19 @@ import type { JitError } from '../core/errors.ts'
 import { deepFreeze, type Json } from '../core/json.ts'
 import type { Decision, Permission, RuleReference } from '../core/types.ts'
 import type { Call, CallContext } from './call.ts'
+import { RequestList } from './request-list.ts'
 import type { CallTrace } from './tracing.ts'
 import { provenanceOf } from './provenance.ts'
+
+/** Requests of one call that are told to who traces it. */
+const tracedCap = 200
 
 /** One call's part in the trail: an intent before any effect upstream, and exactly one close. */
 export class Trail {
   readonly #context: CallContext
   readonly #call: Call
   readonly #trace: CallTrace | undefined
-  readonly #requests: UpstreamRequest[] = []
+  readonly #requests = new RequestList()
   #decision: Decision | undefined
   #intent: CallIntent | undefined
   #lease: LeaseFields | undefined
@@ -44,8 +48,8 @@ export class Trail {
   }
 
   requested(request: UpstreamRequest): void {
-    this.#trace?.requested(request)
-    if (!this.#closed) this.#requests.push({ ...request, took: microseconds(request.took) })
+    if (this.#requests.count < tracedCap) this.#trace?.requested(request)
+    if (!this.#closed) this.#requests.add({ ...request, took: microseconds(request.took) })
   }
 
   /** The call goes on as a task, and the client is told so: before that. Rejects with `audit.unwritable`. */
@@ -69,7 +73,7 @@ export class Trail {
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
       ...(this.#lease === undefined ? {} : { lease: this.#lease }),
       ...(this.#task === undefined ? {} : { task: this.#task }),
-      requests: this.#requests,
+      ...this.#requests.fields(),
       took: microseconds(deps.clock.monotonic() - this.#call.started),
     })
   }

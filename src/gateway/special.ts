@@ -1,10 +1,13 @@
 import { JitError, quote } from '../core/errors.ts'
 import { fold, otherSpelling } from '../core/fold.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { noTasks, type TaskForms } from './task-asking.ts'
 
 /** A task as the server made it: 2025-11-25 nests it, the extension does not. */
 export interface CreatedTask {
   readonly kind: 'task'
+  /** Whether the client takes a task in this form. */
+  readonly asked: boolean
   readonly id: string
   readonly status: string
   /** Milliseconds, as the server says; undefined when it gives no end. */
@@ -35,11 +38,10 @@ const known = new Set(['resultType', 'inputRequests', 'requestState', 'task', 't
 const urlElicitationRequired = -32042
 
 /**
- * An answer to a governed request that is more than its result; undefined for all others. `asksForTask`: 2025-11-25, where only a
- * client that named one gets one. Throws JitError `message.ambiguous` or `message.malformed` for one that two readers would take
- * for different things.
+ * An answer to a governed request that is more than its result; undefined for all others. `forms`: those in which its client takes
+ * a task. Throws JitError `message.ambiguous` or `message.malformed` for one that two readers would take for different things.
  */
-export function specialOf({ result, error }: JsonObject, asksForTask: boolean): Special | undefined {
+export function specialOf({ result, error }: JsonObject, forms: TaskForms = noTasks): Special | undefined {
   if (isJsonObject(error)) {
     refuseSpelling(error, ['code', 'data'])
     if (error['code'] === urlElicitationRequired) return addressesIn(error['data'])
@@ -53,7 +55,7 @@ export function specialOf({ result, error }: JsonObject, asksForTask: boolean): 
     if (!known.has(key)) throw new JitError('message.ambiguous', `a result of the server holds the key ${quote(key)}, in another spelling`)
     tells = true
   }
-  return tells ? kindOf(result, asksForTask) : undefined
+  return tells ? kindOf(result, forms) : undefined
 }
 
 function addressesIn(data: Json | undefined): AddressesRequired {
@@ -67,12 +69,15 @@ function refuseSpelling(error: JsonObject, names: readonly string[]): void {
   if (key !== undefined) throw new JitError('message.ambiguous', `an error of the server holds the key ${quote(key)}, in another spelling`)
 }
 
-function kindOf(result: JsonObject, asksForTask: boolean): Special | undefined {
+function kindOf(result: JsonObject, { nested, flat }: TaskForms): Special | undefined {
   const type = result['resultType']
-  if (type === 'task' || (asksForTask && isJsonObject(result['task']))) {
-    const task = type !== 'task' && isJsonObject(result['task']) ? result['task'] : result
+  const inner = nested && isJsonObject(result['task']) ? result['task'] : undefined
+  if (type === 'task' || inner !== undefined) {
+    if (type === 'task' && inner !== undefined) throw new JitError('message.ambiguous', 'the server made a task in two forms at once')
+    const task = inner ?? result
     const ttl = milliseconds(task['ttl'] ?? task['ttlMs'])
-    return { kind: 'task', id: taskId(task['taskId']), status: String(task['status']), ttl, requests: task['inputRequests'] }
+    const { id, requests } = { id: taskId(task['taskId']), requests: task['inputRequests'] }
+    return { kind: 'task', asked: inner !== undefined || flat, id, status: String(task['status']), ttl, requests }
   }
   if (type !== 'input_required' && !('inputRequests' in result)) return undefined
   const requests = result['inputRequests'] ?? {}

@@ -4,8 +4,6 @@ import { Ending } from './ending.ts'
 import { beginStartup, type Startup } from './startup.ts'
 import type { GatewayDeps } from './types.ts'
 
-/** Requests that one record of `$startup` names. */
-const requestCap = 200
 /** Leases of one lane at once: requests under way go on with the one that they left with. */
 const keptCap = 4
 
@@ -22,7 +20,6 @@ export class Standing {
   readonly #begun = new Set<Startup>()
   #startup: Startup | undefined
   #starting: Promise<Startup | undefined> | undefined
-  #requests = 0
   #over = false
 
   constructor(deps: GatewayDeps, server: string, lane: string) {
@@ -58,8 +55,7 @@ export class Standing {
 
   /** A request was made with it. */
   onRequest(request: UpstreamRequest): void {
-    this.#requests += 1
-    if (this.#requests <= requestCap) this.#startup?.call.onRequest(request)
+    this.#startup?.call.onRequest(request)
   }
 
   /** Gives it back. */
@@ -76,7 +72,6 @@ export class Standing {
     const [oldest] = this.#begun
     if (this.#begun.size > keptCap && oldest !== undefined) this.#drop(oldest)
     this.#startup = startup
-    this.#requests = 0
     if (this.#over) this.#drop(startup)
     else startup.call.lease.signal.addEventListener('abort', () => this.#drop(startup), { once: true })
     return startup

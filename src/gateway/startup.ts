@@ -1,7 +1,8 @@
-import type { AuditEvent, UpstreamRequest } from '../audit/event.ts'
+import type { AuditEvent } from '../audit/event.ts'
 import { type JitError, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import type { InFlightCall } from '../egress/types.ts'
+import { RequestList } from './request-list.ts'
 import type { GatewayDeps } from './types.ts'
 
 /** What a server may do outside of any call, from its start until shortly after its handshake. */
@@ -35,10 +36,11 @@ export async function beginStartup(deps: GatewayDeps, server: string, lane: stri
   const rules = (): string => deps.policy().servers.get(server)?.digest ?? ''
   const before = rules()
   const started = deps.clock.monotonic()
-  const requests: UpstreamRequest[] = []
+  const requests = new RequestList()
   const close = (outcome: { result: 'ok' } | { result: 'error'; error: JitError }): void => {
     const error = outcome.result === 'error' ? { error: { code: outcome.error.code, message: outcome.error.message } } : {}
-    record(deps, { type: 'call.close', ...fields, result: outcome.result, ...error, requests, took: deps.clock.monotonic() - started })
+    const took = deps.clock.monotonic() - started
+    record(deps, { type: 'call.close', ...fields, result: outcome.result, ...error, ...requests.fields(), took })
   }
   deps.audit.append({ type: 'call.intent', ...fields })
   try {
@@ -50,7 +52,7 @@ export async function beginStartup(deps: GatewayDeps, server: string, lane: stri
         requests: grant.requests,
         current: () => rules() === before,
         seen: new Map(),
-        onRequest: (request) => void requests.push(request),
+        onRequest: (request) => requests.add(request),
       },
       end() {
         deps.broker.release(lease)

@@ -8,6 +8,7 @@ import type { Lane } from './lane.ts'
 import { decide } from './pipeline.ts'
 import { askForAddresses } from './rounds.ts'
 import { specialOf } from './special.ts'
+import { declaresTasks, tasksExtension } from './task-asking.ts'
 import type { Task } from './tasks.ts'
 
 type Request = Message & { readonly kind: 'request' }
@@ -60,7 +61,7 @@ async function ask(context: CallContext, { id, method, value }: Request, ending:
 
 /** Only the state of a task asks for input; its result does not, nor does a list of them. */
 function checkKind(context: CallContext, method: string, answer: JsonObject, lane: Lane, task?: Task): void {
-  const special = specialOf(answer, false)
+  const special = specialOf(answer)
   if (special?.kind === 'addresses') askForAddresses(context.questions, special, lane.id, task?.call.id)
   if (special?.kind === 'input' && method !== 'tasks/get')
     throw new JitError('message.malformed', `the server asks for input in answer to ${method}, which has no such answer`)
@@ -88,19 +89,11 @@ export function newsOfTask(
   return true
 }
 
-const extension = 'io.modelcontextprotocol/tasks'
-
 /** From 2026-07-28 on, who does not say that it knows tasks learns that first (section "Required Capabilities" of the extension). */
 function undeclared(context: CallContext, { id, params }: Request): JsonObject | undefined {
-  if (!isStateless(context.revision(params))) return undefined
-  const declared = below(below(below(params, '_meta'), 'io.modelcontextprotocol/clientCapabilities'), 'extensions')
-  if (isJsonObject(declared) && extension in declared) return undefined
-  const data = { requiredCapabilities: { extensions: { [extension]: {} } } }
-  return { jsonrpc: '2.0', id, error: { code: -32021, message: `The client did not declare ${extension}`, data } }
-}
-
-function below(value: Json | undefined, key: string): Json | undefined {
-  return isJsonObject(value) ? value[key] : undefined
+  if (!isStateless(context.revision(params)) || declaresTasks(context, params)) return undefined
+  const data = { requiredCapabilities: { extensions: { [tasksExtension]: {} } } }
+  return { jsonrpc: '2.0', id, error: { code: -32021, message: `The client did not declare ${tasksExtension}`, data } }
 }
 
 function allowed(context: CallContext, method: string, params: JsonObject): Task {

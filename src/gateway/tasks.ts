@@ -19,8 +19,6 @@ const knownCap = 2048
 const longest = 24 * 3600_000
 /** How long a lane is kept for the result of a task that is over. */
 const keptFor = 60_000
-/** Requests about one task that its record names: a client may ask how it goes for hours. */
-const requestsCap = 200
 const terminal = new Set(['completed', 'failed', 'cancelled'])
 
 /** What a call holds while its task is at work. */
@@ -51,7 +49,6 @@ export class Task {
   readonly lease: Lease | undefined
   readonly #trail: Trail
   readonly #close: (outcome: Outcome) => Promise<void>
-  #requests = 0
   #ended: Promise<void> | undefined
 
   constructor({ id, status }: CreatedTask, { call, trail, passage, lease, token }: Held, close: (outcome: Outcome) => Promise<void>) {
@@ -71,8 +68,7 @@ export class Task {
 
   /** A remote server was asked about it, with its call's credential: for the call's closing record. */
   requested(request: UpstreamRequest): void {
-    this.#requests += 1
-    if (this.#requests <= requestsCap) this.#trail.requested(request)
+    this.#trail.requested(request)
   }
 
   /** The first outcome counts. Resolves once it is on the record, or cannot be. */
@@ -214,7 +210,7 @@ export class Tasks {
 
   /** Its result or error stands in its state: what it was a call for, and no question of its own. */
   #checkEnd(task: Task, { result = null, error = null }: JsonObject): void {
-    const special = specialOf({ result, error }, false)
+    const special = specialOf({ result, error })
     if (special?.kind === 'addresses') askForAddresses(this.#options.questions, special, task.lane.id, task.call.id)
     else if (special !== undefined) throw new JitError('message.malformed', 'the result of a task asks for more, which no such result does')
   }

@@ -43,7 +43,7 @@ export interface GatewayDeps extends Surroundings {
   readonly children: ChildTable
   /** Throws JitError `server.start` or `server.pin`. */
   launch(server: string): Promise<LaunchSpec>
-  readonly sandbox: Pick<Sandbox, 'open'>
+  readonly sandbox: Pick<Sandbox, 'check' | 'open'>
   /** A server of jit's own, by its name; undefined for all others. */
   local?(server: string): LocalServer | undefined
   /** Private folder for what is handed to children by file, of the runtime folder. */

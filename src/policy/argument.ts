@@ -18,6 +18,11 @@ export function parseArgumentName(text: string): ArgumentName | undefined {
   return namePattern.test(text) && !text.split('.').includes('__proto__') ? { text, steps: text.split('.') } : undefined
 }
 
+/** `input` of `input.title` */
+export function topOf(name: string): string {
+  return name.split('.', 1)[0] ?? ''
+}
+
 /** The argument's value, or undefined; only what the call itself carries, never what objects inherit. */
 export function readArgument(args: JsonObject, name: ArgumentName): Json | undefined {
   let value: Json | undefined = args

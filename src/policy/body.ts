@@ -2,7 +2,7 @@ import { quote } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { needArgument, printScalar, readArgument, refuseMetacharacters } from './argument.ts'
 import { Refusal, RuleError, within } from './refusal.ts'
-import { constantText, parseTemplate, type TemplatePart, topNames } from './template.ts'
+import { constantText, parseTemplate, type TemplatePart, namesIn } from './template.ts'
 
 /** Answers undefined when the argument is absent and its place may stay empty. */
 type Fill = (args: JsonObject, optional: boolean) => Json | undefined
@@ -50,7 +50,7 @@ function compileValue(template: Json, names: Set<string>): Fill {
 
 function compileText(template: string, names: Set<string>): Fill {
   const parts = parseTemplate(template)
-  for (const name of topNames(parts)) names.add(name)
+  for (const name of namesIn(parts)) names.add(name)
   const fixed = constantText(parts)
   if (fixed !== undefined) return () => fixed
   for (const part of parts) {

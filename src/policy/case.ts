@@ -1,13 +1,14 @@
 import type { ToolCase } from '../config/schema.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Grant, Lifetime, RuleReference } from '../core/types.ts'
-import { printScalar, readArgument, refuseMetacharacters } from './argument.ts'
+import { printScalar, readArgument, refuseMetacharacters, topOf } from './argument.ts'
 import { type Condition } from './condition.ts'
 import { collect, formatRead } from './condition-reads.ts'
+import type { Steps } from './reads.ts'
 import { Refusal, RuleError, within } from './refusal.ts'
 import { compileRequests, type RequestTemplate } from './request-rule.ts'
 import { compileScope } from './scope.ts'
-import { constantText, parseTemplate, topNames } from './template.ts'
+import { constantText, parseTemplate, namesIn } from './template.ts'
 import type { ProviderFacts } from './types.ts'
 import { compileWhere, type Constraint } from './where.ts'
 
@@ -36,9 +37,8 @@ export interface CompiledCase {
   readonly where: readonly Constraint[]
   /** The row says `where: none`: the server's own `where` does not count. */
   readonly free: boolean
-  /** Top-level names of the arguments that this case reads. */
-  readonly reads: ReadonlySet<string>
-  /** Those, and the ones that the row says the tool has. */
+  readonly reads: readonly Steps[]
+  /** Top-level names of those, and of the ones that the row says the tool has. */
   readonly known: ReadonlySet<string>
   readonly origins: readonly string[]
   holds(args: JsonObject, used: Used): boolean
@@ -56,18 +56,18 @@ export function compileCase(row: ToolCase, rule: RuleReference, context: CaseCon
   const where = within(['where'], () => compileWhere(constraints, context.provider?.facts, `${rule.path}.where`))
   const grant = compileGrant(row, context)
   const resource = within(['resource'], () => compileResource(row.resource))
-  const reads = new Set([
-    ...where.map((constraint) => constraint.name.steps[0] ?? ''),
-    ...(condition?.reads ?? []).map((read) => read.steps[0] ?? ''),
-    ...grant.names,
-  ])
+  const reads = [
+    ...where.map((constraint) => constraint.name.steps),
+    ...(condition?.reads ?? []).map((read) => read.steps),
+    ...grant.names.map((name) => name.split('.')),
+  ]
   return {
     rule,
     when: row.when,
     where,
     free,
     reads,
-    known: new Set([...reads, ...resource.names, ...(row.arguments ?? [])]),
+    known: new Set([...reads.map(([top = '']) => top), ...resource.names.map(topOf), ...(row.arguments ?? [])]),
     origins: grant.origins,
     holds(args, used) {
       if (condition === undefined) return true
@@ -142,7 +142,7 @@ function compileResource(template: string | undefined): {
   for (const part of parts)
     if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain'))
       throw new RuleError('a resource takes ${args.NAME} only')
-  return { names: topNames(parts), fill: (args) => fillResource(parts, args) }
+  return { names: namesIn(parts), fill: (args) => fillResource(parts, args) }
 }
 
 function fillResource(parts: ReturnType<typeof parseTemplate>, args: JsonObject): string | undefined {

@@ -9,6 +9,7 @@ import { type CaseContext, type CompiledCase, compileCase } from './case.ts'
 import { createConditions } from './condition.ts'
 import { createServer, decideOn, type ServerRules, type ToolRule } from './decide.ts'
 import { checkHandedOver } from './handed-over.ts'
+import { Reads } from './reads.ts'
 import { RuleError } from './refusal.ts'
 import { compileStartup } from './startup.ts'
 import type { CompiledPolicy, CompiledServer, ProviderFacts } from './types.ts'
@@ -122,7 +123,8 @@ class ServerCompiler {
         if (effect === 'deny') tools.set(tool, { effect, rule })
         else {
           const cases = this.#casesOf(tool, [effect, index], rows)
-          tools.set(tool, { effect, rule, cases, reads: [...new Set(cases.flatMap((one) => [...one.reads]))] })
+          const shared = cases.every((one) => one.free) ? [] : where.map(({ name }) => name.steps)
+          tools.set(tool, { effect, rule, cases, reads: Reads.of([...cases.flatMap((one) => one.reads), ...shared]) })
         }
       }
     }

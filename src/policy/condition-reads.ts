@@ -1,6 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
 import { maxArgumentLength } from './argument.ts'
+import { everyItem, type Steps } from './reads.ts'
 import { Refusal, RuleError } from './refusal.ts'
 
 /**
@@ -8,12 +9,9 @@ import { Refusal, RuleError } from './refusal.ts'
  * or the number of its items, `presence` only whether it is there.
  */
 export interface Read {
-  readonly steps: readonly string[]
+  readonly steps: Steps
   readonly depth: 'presence' | 'own' | 'all'
 }
-
-/** Stands for every item of a list (or member of a map) in `steps`; no argument's name has this character. */
-const everyItem = '[]'
 
 /** The macros whose first argument is a variable that takes each item of the list before the dot. */
 const comprehensions = new Set(['all', 'exists', 'exists_one', 'filter', 'map'])

@@ -1,8 +1,8 @@
 import { quote } from '../core/errors.ts'
-import { otherSpelling } from '../core/fold.ts'
 import type { Json } from '../core/json.ts'
 import type { Decision, Denial, Grant, LeaseGrant, Operation, Permission, RuleReference } from '../core/types.ts'
 import type { CompiledCase } from './case.ts'
+import type { Reads } from './reads.ts'
 import { Refusal } from './refusal.ts'
 import type { CompiledServer } from './types.ts'
 import { matchesName, matchesUri } from './uri.ts'
@@ -16,8 +16,8 @@ export type ToolRule =
       readonly effect: 'allow' | 'ask'
       readonly rule: RuleReference
       readonly cases: readonly CompiledCase[]
-      /** Arguments that its cases read. */
-      readonly reads: readonly string[]
+      /** What decides about it: what its cases read, and the server's `where` unless all of them are free of it. */
+      readonly reads: Reads
     }
 
 /** All that is known of one server when a call is decided. */
@@ -62,7 +62,7 @@ export function decideOn(servers: ReadonlyMap<string, ServerRules>, operation: O
 
 /** What lists show and egress may reach, from the same rules. */
 export function createServer(rules: ServerRules, digest: string): CompiledServer {
-  const constrained = new Map([...rules.tools].map(([name, tool]) => [name, new Set(readsOf(rules, tool))]))
+  const constrained = new Map([...rules.tools].map(([name, tool]) => [name, tool.effect === 'deny' ? new Set<string>() : tool.reads.names]))
   const none: ReadonlySet<string> = new Set()
   return {
     name: rules.name,
@@ -74,13 +74,6 @@ export function createServer(rules: ServerRules, digest: string): CompiledServer
     origins: rules.origins,
     constrained: (tool) => constrained.get(tool) ?? none,
   }
-}
-
-/** Names of the arguments that decide about a tool. */
-function readsOf({ where }: ServerRules, tool: ToolRule): readonly string[] {
-  if (tool.effect === 'deny') return []
-  if (where.length === 0 || tool.cases.every((one) => one.free)) return tool.reads
-  return [...where.map((constraint) => constraint.name.steps[0] ?? ''), ...tool.reads]
 }
 
 function decideTool(server: ServerRules, operation: Operation, used: Used): Decision {
@@ -98,7 +91,7 @@ function decideTool(server: ServerRules, operation: Operation, used: Used): Deci
     }
   }
   const { args } = operation
-  const odd = otherSpelling(args, readsOf(server, tool))
+  const odd = tool.reads.otherSpelling(args)
   if (odd !== undefined) {
     const reason = `the argument ${quote(odd)} is one that policy reads, in another spelling: the server might read it, too`
     return { effect: 'deny', rule: tool.rule, code: 'policy.denied', reason, hidden: false, used: {} }

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../core/json.ts'
 import type { QueryParameter } from '../core/types.ts'
 import { maxArgumentLength, printScalar, readArgument, refuseMetacharacters } from './argument.ts'
 import { RuleError, within } from './refusal.ts'
-import { constantText, parseTemplate, topNames } from './template.ts'
+import { constantText, parseTemplate, namesIn } from './template.ts'
 import type { ProviderFacts } from './types.ts'
 
 type FormConfig = Readonly<Record<string, string | number | boolean | null>>
@@ -34,7 +34,7 @@ function compileField(
   if (template === null || template === undefined) return () => ({ name })
   if (typeof template !== 'string') return () => ({ name, value: String(template) })
   const parts = parseTemplate(template)
-  for (const top of topNames(parts)) names.add(top)
+  for (const name of namesIn(parts)) names.add(name)
   const fixed = constantText(parts)
   if (fixed !== undefined) return () => ({ name, value: fixed })
   for (const part of parts) {

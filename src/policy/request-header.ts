@@ -2,7 +2,7 @@ import { quote } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { needArgument, printScalar, refuseMetacharacters } from './argument.ts'
 import { Refusal, RuleError, within } from './refusal.ts'
-import { constantText, parseTemplate, type TemplatePart, topNames } from './template.ts'
+import { constantText, parseTemplate, type TemplatePart, namesIn } from './template.ts'
 
 type Used = Record<string, Json>
 type FillHeaders = (args: JsonObject, used: Used) => Readonly<Record<string, string>>
@@ -21,7 +21,7 @@ export function compileHeaders(headers: Readonly<Record<string, string>>, names:
 
 function compileValue(header: string, template: string, names: Set<string>): (args: JsonObject, used: Used) => string {
   const parts = parseTemplate(template)
-  for (const name of topNames(parts)) names.add(name)
+  for (const name of namesIn(parts)) names.add(name)
   for (const part of parts) {
     if (part.kind === 'seen') throw new RuleError('${seen.…} belongs to paths')
     if (part.kind === 'argument' && (part.form === 'base64' || part.form === 'encoded'))

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../core/json.ts'
 import type { PathSegment } from '../core/types.ts'
 import { type ArgumentName, needArgument, printScalar, refuseMetacharacters } from './argument.ts'
 import { Refusal, RuleError } from './refusal.ts'
-import { constantText, parseTemplate, type TemplatePart, topNames } from './template.ts'
+import { constantText, parseTemplate, type TemplatePart, namesIn } from './template.ts'
 import type { ProviderFacts } from './types.ts'
 import { ignoresCase } from './where.ts'
 
@@ -40,7 +40,7 @@ function compileSegment(
     return constant({ kind: 'rest' })
   }
   const parts = parseTemplate(text)
-  for (const name of topNames(parts)) names.add(name)
+  for (const name of namesIn(parts)) names.add(name)
   const fixed = constantText(parts)
   if (fixed !== undefined) return constant({ kind: 'literal', value: checkedLiteral(fixed, last), ignoreCase: false })
   for (const part of parts) if (part.kind === 'text') checkedLiteral(part.text, true)

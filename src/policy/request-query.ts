@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../core/json.ts'
 import type { QueryParameter } from '../core/types.ts'
 import { printScalar, readArgument, refuseMetacharacters } from './argument.ts'
 import { Refusal, RuleError } from './refusal.ts'
-import { constantText, parseTemplate, topNames } from './template.ts'
+import { constantText, parseTemplate, namesIn } from './template.ts'
 
 type FillQuery = (args: JsonObject, used: Record<string, Json>) => readonly QueryParameter[]
 
@@ -32,7 +32,7 @@ function compileParameter(
 ): (args: JsonObject, used: Record<string, Json>) => QueryParameter | undefined {
   if (template === undefined) return () => ({ name })
   const parts = parseTemplate(template)
-  for (const top of topNames(parts)) names.add(top)
+  for (const name of namesIn(parts)) names.add(name)
   const fixed = constantText(parts)
   if (fixed !== undefined) {
     if (/[%+#*\s]/.test(fixed)) throw new RuleError(`${quote(fixed)}: write query values decoded, without "%", "+", "#", "*" or spaces`)

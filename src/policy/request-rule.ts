@@ -14,7 +14,7 @@ export type Used = Record<string, Json>
 
 export interface RequestTemplate {
   readonly origin: string
-  /** Top-level names of the arguments in it. */
+  /** Names of the arguments in it, `target.repo` for one within an object. */
   readonly names: readonly string[]
   /** The rule for one call. Throws Refusal. */
   bind(args: JsonObject, used: Used): RequestRule

@@ -1,16 +1,16 @@
 import { LRUCache } from 'lru-cache'
 import { JitError, quote } from '../core/errors.ts'
 import { deepFreeze, isJsonObject, type Json, type JsonObject } from '../core/json.ts'
-import { type ArgumentName, needArgument, printScalar, refuseMetacharacters } from './argument.ts'
+import { type ArgumentName, needArgument, printScalar, refuseMetacharacters, topOf } from './argument.ts'
 import { Refusal, RuleError, within } from './refusal.ts'
-import { constantText, parseTemplate, type TemplatePart, topNames } from './template.ts'
+import { constantText, parseTemplate, type TemplatePart, namesIn } from './template.ts'
 import type { ProviderFacts } from './types.ts'
 
 type Used = Record<string, Json>
 type Fill = (args: JsonObject, used: Used) => Json
 
 export interface ScopeTemplate {
-  /** Top-level names of the arguments in it. */
+  /** Names of the arguments in it, `target.repo` for one within an object. */
   readonly names: readonly string[]
   /** The scope of one call, parsed by the provider's own schema. Throws Refusal. */
   bind(args: JsonObject, used: Used): JsonObject
@@ -38,8 +38,9 @@ const longestKey = 1000
  */
 function remembering(names: readonly string[], bind: ScopeTemplate['bind']): ScopeTemplate['bind'] {
   const known = new LRUCache<string, { scope: JsonObject; used: Used }>({ max: remembered })
+  const tops = [...new Set(names.map(topOf))]
   return (args, used) => {
-    const key = JSON.stringify(names.map((name) => (Object.hasOwn(args, name) ? args[name] : undefined)))
+    const key = JSON.stringify(tops.map((name) => (Object.hasOwn(args, name) ? args[name] : undefined)))
     let made = key.length > longestKey ? undefined : known.get(key)
     if (made === undefined) {
       const read: Used = {}
@@ -97,7 +98,7 @@ function compileList(template: readonly Json[], path: string, facts: ProviderFac
         const fill = compileValue(item, join(path, String(index)), facts, names)
         return (args, used) => [fill(args, used)]
       }
-      names.add(whole.steps[0] ?? '')
+      names.add(whole.text)
       return (args, used, at) => fillItems(whole, path, facts, args, used, at)
     }),
   )
@@ -127,7 +128,7 @@ function compileText(template: string, path: string, facts: ProviderFacts, names
     if (part.kind === 'argument' && (part.form === 'base64' || part.form === 'encoded'))
       throw new RuleError(`\${args.${part.name.text}} takes no "|${part.form}" in a scope`)
   }
-  for (const name of topNames(parts)) names.add(name)
+  for (const name of namesIn(parts)) names.add(name)
   return (args, used) => {
     let text = ''
     for (const part of parts) text += fillPart(part, parts.length > 1, path, facts, args, used)

@@ -27,9 +27,9 @@ export function constantText(parts: readonly TemplatePart[]): string | undefined
   return parts.every((part) => part.kind === 'text') ? parts.map((part) => part.text).join('') : undefined
 }
 
-/** Names of the arguments in the parts, `input` for `input.title`. */
-export function topNames(parts: readonly TemplatePart[]): string[] {
-  return parts.flatMap((part) => (part.kind === 'argument' ? part.name.steps.slice(0, 1) : []))
+/** Names of the arguments in the parts, as they stand there: `input.title`. */
+export function namesIn(parts: readonly TemplatePart[]): string[] {
+  return parts.flatMap((part) => (part.kind === 'argument' ? [part.name.text] : []))
 }
 
 const forms: Readonly<Record<string, 'segments' | 'encoded' | 'base64'>> = { '...': 'segments', '|encoded': 'encoded', '|base64': 'base64' }

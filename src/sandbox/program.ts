@@ -5,6 +5,8 @@ import type { Program } from './types.ts'
 
 /** Runs the first file among its arguments. */
 const interpreters = /^(node|deno|bun|python[0-9.]*|ruby|perl|java|php|bash|sh|dash|zsh)$/
+/** Options of Node that name in the next argument what runs before the script. */
+const preloads = /^(-r|--require|--import|--loader|--experimental-loader)$/
 const deepest = 4
 const largestBundle = 1_000_000
 
@@ -55,6 +57,38 @@ export function pathsOf(program: Program, path: string, { mayShow, trusts }: Man
     if (real !== undefined && (mayShow(real) || holdsCertificates(real))) found.add(file)
   }
   return [...found]
+}
+
+/**
+ * What runs: the program's file, the script of an interpreter and what that loads before it, the interpreters of their first lines,
+ * the packages that they stand in or beside, and an installed package as a whole. Each is read only once the one before was taken.
+ */
+export function* codeOf({ command, args, cwd, folder }: Program, path: string): Generator<string> {
+  if (folder !== undefined) yield folder
+  for (const file of folder === undefined ? [command, ...scriptsOf(command, args, cwd)] : [command]) {
+    yield* withInterpreters(file, path)
+    if (folder === undefined) yield* homesOf(file)
+  }
+}
+
+function* withInterpreters(file: string, path: string, depth = 0): Generator<string> {
+  yield file
+  const real = follow(file)?.real
+  if (real === undefined || depth > deepest) return
+  for (const next of interpreterOf(real, path)) yield* withInterpreters(next, path, depth + 1)
+}
+
+/** Of `node --import hook.mjs -r ./other.js main.mjs data.json` the first three: the rest is the script's own business. */
+function scriptsOf(command: string, args: readonly string[], cwd: string): string[] {
+  if (!interpreters.test(basename(command))) return []
+  const found: string[] = []
+  for (const [index, arg] of args.entries()) {
+    const [file] = fileNamed(arg, cwd)
+    if (file === undefined) continue
+    found.push(file)
+    if (!arg.startsWith('-') && !preloads.test(args[index - 1] ?? '')) break
+  }
+  return found
 }
 
 /** What a file is installed in: its package with the packages beside it, its virtual environment, its Python, its version manager. */

@@ -7,6 +7,7 @@ import { JitError, quote } from '../core/errors.ts'
 import { openBubblewrapBox } from './box.ts'
 import { type Machine, tryMachine } from './machine.ts'
 import { openSeatbeltBox } from './seatbelt-box.ts'
+import { refuseWritableCode } from './own-code.ts'
 import type { Places } from './shown.ts'
 import type { Sandbox, Verdict } from './types.ts'
 
@@ -50,6 +51,10 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
       const machine = await look(again)
       if (machine.kind === 'none') return { ...machine, used: false }
       return { used: true, kind: machine.kind, ...explain(machine, 'broker') }
+    },
+    check(name, program, path) {
+      const writing = Object.entries(deps.config().servers).map(([server, { writable }]) => ({ server, given: writable }))
+      refuseWritableCode(name, program, path, writing, { folder: deps.baseFolder, home: deps.places.home })
     },
     judge: async (server) => verdictOf(server, await look(false)),
     async open(name) {

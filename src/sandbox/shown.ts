@@ -67,8 +67,17 @@ export function readDeclared(server: string, declared: Declared, places: Places)
     if (places.hidden.some((place) => isWithin(real, follow(place)?.real ?? place))) throw wrong('it belongs to jit')
     if (kind === 'write' && places.fixed.some((place) => isWithin(real, follow(place)?.real ?? place)))
       throw wrong('it belongs to the config of jit')
+    // What is mounted over them cannot be written; a folder on the way to them could be moved away, and another put in its place.
+    if (kind === 'write' && [...places.hidden, ...places.fixed].flatMap(stopsOf).some((stop) => isWithin(stop, real)))
+      throw wrong('folders of jit stand in it, and could be replaced; name folders beside them')
     return { path, kind }
   })
+}
+
+/** Where a path leads, and the links on the way there. */
+function stopsOf(path: string): string[] {
+  const { real = path, links = [] } = follow(path) ?? {}
+  return [real, ...links.map(({ at }) => at)]
 }
 
 /** `~/data`, `data`, `/data` */

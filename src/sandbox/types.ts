@@ -66,6 +66,11 @@ export interface Sandbox {
   /** What this machine can do; asks it the first time, and with `again` anew. */
   machine(again?: boolean): Promise<Pick<Verdict, 'used' | 'kind' | 'reason' | 'advice'>>
   judge(server: ServerConfig): Promise<Verdict>
+  /**
+   * Throws JitError `server.start` for a program that this server or another one in a sandbox could change. `path`: where the
+   * program's interpreters are looked for, its PATH.
+   */
+  check(server: string, program: Program, path: string): void
   /** Undefined: the server runs without one. Throws JitError `server.start` where it must have one and cannot. */
   open(server: string): Promise<Box | undefined>
 }

@@ -24,6 +24,14 @@ describe('a call in mode endpoint', () => {
     expect(held).toMatchObject({ API_TOKEN: placeholder, API_REGION: 'north', API_HOME: 'set by the config', API_OTHER_HALF: 'held' })
     expect(bench.audit.ofType('call.close')[0]).toMatchObject({ requests: [{ method: 'GET', url: `${origin}/repos/web/1`, status: 200 }] })
   })
+
+  it('asks as often as the server likes: the record counts all requests, and names a hundred', async () => {
+    await connected(guarded())
+    expect(await client.call('fetch', { repo: 'web', item: '1', times: 120 })).toContain('"status":200')
+    const [closed] = bench.audit.ofType('call.close')
+    expect(closed?.requests).toHaveLength(100)
+    expect(closed?.requestsLeftOut).toMatchObject({ count: 20, after: 50, by: [{ method: 'GET', status: 200, count: 20 }] })
+  })
 })
 
 describe('a tool whose definition changes', () => {

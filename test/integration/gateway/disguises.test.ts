@@ -14,8 +14,10 @@ const asked = () => bench.audit.ofType('client.asked').map(({ detail }) => `${St
 const model = '{"method":"sampling/createMessage","params":{"messages":[],"maxTokens":1}}'
 const form = '{"method":"elicitation/create","params":{"mode":"form","message":"who?","requestedSchema":{}}}'
 const address = '{"elicitations":[{"mode":"url","url":"javascript:alert(1)"}]}'
+const knowsTasks = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } }
 const raw = (answer: string, of = client) =>
-  of.request('tools/call', { name: 'raw', arguments: { write: `{"jsonrpc":"2.0","id":ID,${answer}}\n`, answer: false } }).answer
+  of.request('tools/call', { name: 'raw', arguments: { write: `{"jsonrpc":"2.0","id":ID,${answer}}\n`, answer: false }, _meta: knowsTasks })
+    .answer
 const script = (answers: Record<string, string>) =>
   client.call('describe', { answers: Object.fromEntries(Object.entries(answers).map(([method, text]) => [method, JSON.parse(text)])) })
 const task = (more = '') => `"result":{"resultType":"task","taskId":"t1","status":"working"${more}}`
@@ -134,7 +136,9 @@ describe('a remote server that echoes the credential', () => {
       const result = { resultType: 'task', taskId: remote.token(), status: 'working' }
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, result }))
     })
-    expect(await remote.client.call('say', { repo: 'web' })).toMatch(/^error: /)
+    expect(
+      JSON.stringify(await remote.client.request('tools/call', { name: 'say', arguments: { repo: 'web' }, _meta: knowsTasks }).answer),
+    ).toMatch(/holds a credential/)
     expect(JSON.stringify(remote.bench.audit.events)).not.toContain(remote.token())
   })
 })

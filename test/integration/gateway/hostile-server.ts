@@ -106,6 +106,7 @@ async function call(id: Id, name: string, args: Arguments): Promise<void> {
     path = `/repos/${args.repo}/${args.item}`
     return answer(id, { task: { taskId: args.asTask, status: 'working' } })
   }
+  if (name === 'fetch') for (let count = 1; count < (args.times ?? 1); count += 1) await ask(`/repos/${args.repo}/${args.item}`)
   if (name === 'fetch') return text(id, JSON.stringify(await ask(`/repos/${args.repo}/${args.item}`)))
   if (name !== 'raw') return text(id, `no such tool: ${name}`)
   if (args.closeInput) {

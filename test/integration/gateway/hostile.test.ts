@@ -13,6 +13,20 @@ beforeEach(async () => {
 
 const connected = async (): Promise<Client> => (client = await bench.connect())
 
+describe('a server whose program stands where a server in a sandbox may write', () => {
+  it.each([
+    ['itself', plain.replace('run: [x]', `run: [x]\n    writable: [${import.meta.dirname}]`)],
+    ['another', `${plain}  other: { run: [y], writable: [${import.meta.dirname}] }\n`],
+  ])('%s: it is not started', async (_, servers) => {
+    bench.configure(servers)
+    client = await bench.client()
+    await expect(client.initialize()).rejects.toThrow(/hostile-server.ts", stands where .* may write/)
+    expect(bench.store.children.all()).toEqual([])
+    bench.configure(plain)
+    await client.initialize()
+  })
+})
+
 describe('a server that dies', () => {
   it('before it read anything: the handshake fails with its exit code', async () => {
     bench.behaviour = { atStart: '' }

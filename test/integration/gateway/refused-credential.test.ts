@@ -193,7 +193,8 @@ describe('a remote server that does not take a credential', () => {
       response.writeHead(200, json).end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
       return 'answered'
     })
-    await client.request('tools/call', { name: 'say', arguments: { repo: 'web' } }).answer
+    const _meta = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } }
+    await client.request('tools/call', { name: 'say', arguments: { repo: 'web' }, _meta }).answer
     await client.request('tasks/get', { taskId: 't1' }).answer
     state = 'completed'
     await client.request('tasks/get', { taskId: 't1' }).answer

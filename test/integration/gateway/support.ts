@@ -17,6 +17,7 @@ import type { GatewayDeps, LaunchSpec } from '../../../src/gateway/types.ts'
 import { compilePolicy } from '../../../src/policy/compile.ts'
 import type { ProviderFacts } from '../../../src/policy/types.ts'
 import type { Provider } from '../../../src/provider/contract.ts'
+import { createSandbox } from '../../../src/sandbox/sandbox.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import type { MemoryAudit } from '../../support/memory-audit.ts'
 import { MemoryStore } from '../../support/memory-store.ts'
@@ -98,6 +99,14 @@ export async function openBench(servers = plain, resultBytes = 100_000): Promise
   const broker = createBroker({ store, audit, sealer, clock, log, mintTimeout, provider: () => instance })
   const approvals = createApprovals({ timeout: () => 60_000, clock, audit })
   let loaded = load(servers, resultBytes)
+  const sandbox = createSandbox({
+    folder: join(folder, 'box'),
+    places: { home: folder, hidden: [], fixed: [] },
+    baseFolder: folder,
+    clock,
+    config: () => loaded.config,
+    machine: () => Promise.resolve({ kind: 'none', reason: 'this is a test', advice: '' }),
+  })
   const deps: GatewayDeps = {
     config: () => loaded.config,
     policy: () => loaded.policy,
@@ -125,7 +134,7 @@ export async function openBench(servers = plain, resultBytes = 100_000): Promise
       authentication: 'token',
       environment: (held) => ({ API_REGION: 'north', API_HOME: 'none', ...(held ? { API_OTHER_HALF: 'held' } : {}) }),
     }),
-    sandbox: { open: () => Promise.resolve(undefined) },
+    sandbox,
     handover: folder,
     identify: () => ({
       principal: { human: 'ada(1000)', agent: { name: 'agent', pid: 7, startTime: 1, evidence: 'peer' }, session: 'session_1' },

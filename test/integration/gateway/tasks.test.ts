@@ -17,6 +17,9 @@ const refused = () => bench.audit.ofType('message.refused').map(({ detail }) => 
 const nested = (id: string, status = 'working') => ({ result: { task: { taskId: id, status, ttl: 60_000 } } })
 const flat = (id: string, status = 'working') => ({ result: { resultType: 'task', taskId: id, status, ttlMs: 60_000 } })
 
+/** What a client says of itself that knows tasks in this form. */
+const knows = { _meta: { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } } }
+
 async function makeTask(answer: object, more: Record<string, unknown> = {}, of = client) {
   const write = `${JSON.stringify({ jsonrpc: '2.0', id: 'ID', ...answer }).replace('"ID"', 'ID')}\n`
   const params = JSON.parse(JSON.stringify({ name: 'raw', arguments: { write, answer: false }, ...more }))
@@ -44,7 +47,7 @@ describe('a task that a client of 2026-07-28 was not given', () => {
 
 describe.each([
   ['of 2025-11-25', nested, { task: { ttl: 60_000 } }],
-  ['of the extension', flat, {}],
+  ['of the extension', flat, knows],
 ])('a task %s', (_, made, more) => {
   it('keeps its call open, on the record, until it is over: then there is one closing record, before the client hears of it', async () => {
     expect(await makeTask(made('t1'), more)).toMatchObject(made('t1'))
@@ -161,6 +164,54 @@ describe('a task', () => {
     expect(await client.request('tasks/get', { taskId: 't1' }).answer).toMatchObject({ error: { code: -32602 } })
   })
 
+  it('is no task of a call that became none: its lease ends with the answer', async () => {
+    bench.configure(guarded({ lifetime: 'call' }))
+    const modern = (capabilities: object) => ({
+      _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': capabilities },
+    })
+    const knowing = modern({ extensions: { 'io.modelcontextprotocol/tasks': {} } })
+    const cases: [object, object, object][] = [
+      // Of 2025-11-25, without asking; it may be a result that has such a field.
+      [nested('t1'), {}, { result: 'ok' }],
+      // Of 2026-07-28, where the request’s `task` means nothing.
+      [nested('t1'), { task: {}, ...knowing }, { result: 'ok' }],
+      [flat('t1'), {}, { result: 'error', error: { code: 'message.malformed' } }],
+      [flat('t1'), { task: {} }, { result: 'error', error: { code: 'message.malformed' } }],
+      [flat('t1'), modern({}), { result: 'error', error: { code: 'message.malformed' } }],
+      [flat('t1'), { task: {}, ...modern({ extensions: {} }) }, { result: 'error', error: { code: 'message.malformed' } }],
+      [
+        { result: { ...nested('t1').result, ...flat('t2').result } },
+        { task: {} },
+        { result: 'error', error: { code: 'message.ambiguous' } },
+      ],
+    ]
+    for (const [made, params, closed] of cases) {
+      const write = `${JSON.stringify({ jsonrpc: '2.0', id: 'ID', ...made }).replace('"ID"', 'ID')}\n`
+      const call = { name: 'raw', arguments: { repo: 'acme/web', write, answer: false }, ...params }
+      const answer = await client.request('tools/call', JSON.parse(JSON.stringify(call))).answer
+      expect(answer).toHaveProperty('error' in closed ? 'error' : 'result')
+      expect(bench.audit.ofType('call.close').at(-1)).toMatchObject(closed)
+      await eventually(() => bench.broker.leases().length === 0)
+      for (const id of ['t1', 't2'])
+        expect(await client.request('tasks/get', { taskId: id }).answer).toMatchObject({ error: { code: -32602 } })
+    }
+    expect(closes()).toEqual([])
+    expect(bench.audit.ofType('call.close')).toHaveLength(cases.length)
+  })
+
+  it('is one where the handshake said that its client knows the extension, and for requests without a handshake it is not', async () => {
+    const other = await bench.client()
+    const params = {
+      protocolVersion: '2025-11-25',
+      capabilities: { extensions: { 'io.modelcontextprotocol/tasks': {} } },
+      clientInfo: { name: 'test', version: '1' },
+    }
+    await other.request('initialize', JSON.parse(JSON.stringify(params))).answer
+    expect(await makeTask(flat('t1'), {}, other)).toMatchObject(flat('t1'))
+    const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
+    expect(await makeTask(flat('t2'), { _meta }, other)).toMatchObject({ error: { code: -32600 } })
+  })
+
   it.each(['', 7, 'x'.repeat(2000), null])('needs an id: %s', async (taskId) => {
     expect(await makeTask({ result: { task: { taskId, status: 'working' } } }, more)).toMatchObject({ error: { code: -32600 } })
   })
@@ -211,7 +262,7 @@ describe('a task', () => {
   })
 
   it('asks for what policy lets it ask, on the record; for anything else its client gets an error', async () => {
-    await makeTask(flat('t1'))
+    await makeTask(flat('t1'), knows)
     const get = (inputRequests: object) => script({ 'tasks/get': { result: { taskId: 't1', status: 'input_required', inputRequests } } })
     const form = { method: 'elicitation/create', params: { mode: 'form', message: 'who?' } }
     await get({ name: form })
@@ -228,7 +279,7 @@ describe('a task', () => {
   })
 
   it('is listened to where it is one’s own', async () => {
-    await makeTask(flat('t1'))
+    await makeTask(flat('t1'), knows)
     await client.request('subscriptions/listen', { notifications: { taskIds: ['t1', 't2'], resourceSubscriptions: ['file:///hidden'] } })
       .answer
     const lines: string[] = JSON.parse(await journal())

@@ -159,13 +159,11 @@ describe.skipIf(!usable)('a program in the sandbox', () => {
   })
 
   it('sees nothing of the broker, even where the folders around it are declared', async () => {
-    mkdirSync(join(playground.home, 'config'), { recursive: true })
-    writeFileSync(join(playground.home, 'config/jit.yaml'), 'version: 1')
     const found = await answer(
-      await playground.open({ writable: [playground.home] }),
-      `return { state: fs.readdirSync(${JSON.stringify(playground.state)}), config: await look(() => fs.writeFileSync(${JSON.stringify(join(playground.home, 'config/jit.yaml'))}, 'wider')) }`,
+      await playground.open({ readable: [playground.home] }),
+      `return { home: fs.readdirSync(${JSON.stringify(playground.home)}), state: fs.readdirSync(${JSON.stringify(playground.state)}) }`,
     )
-    expect(found).toEqual({ state: [], config: 'EROFS' })
+    expect(found).toEqual({ home: expect.arrayContaining(['state']), state: [] })
   })
 
   it.each([
@@ -174,6 +172,8 @@ describe.skipIf(!usable)('a program in the sandbox', () => {
     { readable: ['/no/such/place'], why: 'it is not there' },
     { readable: ['~/state/jit.db'], why: 'it belongs to jit' },
     { writable: ['~/config'], why: 'it belongs to the config of jit' },
+    // What is mounted over them stays; the folders on the way to them could be moved away.
+    { writable: ['~'], why: 'folders of jit stand in it' },
   ])('is not started with $readable $writable', async ({ why, ...declared }) => {
     mkdirSync(join(playground.home, 'config'), { recursive: true })
     const box = await playground.open(declared)

@@ -22,6 +22,10 @@ describe('a line of the trail', () => {
     )
   })
 
+  it('counts the requests that the record leaves out too', () => {
+    expect(trailLine({ ...call, requestsLeftOut: { count: 899 } }, false, undefined)).toContain('(900 requests, fp_1')
+  })
+
   it('is folded where the terminal is narrower', () => {
     const lines = trailLine(call, false, 80).split('\n')
     expect(lines).toHaveLength(2)

@@ -146,6 +146,46 @@ describe('a decision', () => {
     }
   })
 
+  describe('of an argument within an object', () => {
+    const [scope, requests] = ['scope: { repository: "${args.target.repo}" }', 'requests: []']
+    const reading: [string, string][] = [
+      ['its scope', `provider: plain, inject: { env: T }, tools: { t: { ${scope}, ${requests} } }`],
+      ['a path', 'provider: plain, inject: { env: T }, tools: { t: { scope: {}, requests: ["GET /repos/${args.target.repo}"] } }'],
+      ['a query', 'provider: plain, inject: { env: T }, tools: { t: { scope: {}, requests: ["GET /repos?name=${args.target.repo}"] } }'],
+      [
+        'a body',
+        'provider: plain, inject: { env: T }, tools: { t: { scope: {}, requests: [{ request: "POST /x", body: { /a: "${args.target.repo}" } }] } }',
+      ],
+      [
+        'a header',
+        'provider: plain, inject: { env: T }, tools: { t: { scope: {}, requests: [{ request: "POST /x", headers: { x-a: "${args.target.repo}" } }] } }',
+      ],
+      ['its own where', 'tools: { t: { where: { target.repo: web } } }'],
+      ['the server’s where', 'where: { target.repo: web }'],
+      ['a condition', 'tools: { t: { when: "args.target.repo == \'web\'" } }'],
+      ['a condition that asks whether it is there', 'tools: { t: { when: "!has(args.target.repo) || args.target.repo == \'web\'" } }'],
+    ]
+    it.each(reading)('denies another spelling that %s reads, alone or beside the right one, and nothing else', (_, rest) => {
+      const nested = policyOf(`  s: { run: [x], allow: [t], ${rest} }\n`)
+      const decide = (target: object, more: object = {}) =>
+        nested.decide(toolCall('s', 't', JSON.parse(JSON.stringify({ target, ...more }))))
+      expect(decide({ repo: 'web', other: 1 }, { Repo: 'x', deep: { Repo: 'x' } }).effect).toBe('allow')
+      for (const name of ['Repo', 'REPO', '\uff52epo']) {
+        for (const target of [{ [name]: 'secret' }, { repo: 'web', [name]: 'secret' }])
+          expect(reasonOf(decide(target))).toContain(`"target.${name}" is one that policy reads, in another spelling`)
+      }
+      expect(reasonOf(decide({ repo: 'web' }, { Target: { repo: 'secret' } }))).toContain('"Target" is one')
+    })
+
+    it('denies it in each item of a list', () => {
+      const nested = policyOf(`  s: { run: [x], allow: [t], tools: { t: { when: "args.files.all(file, file.at.path != 'x')" } } }\n`)
+      const decide = (...files: object[]) => nested.decide(toolCall('s', 't', JSON.parse(JSON.stringify({ files }))))
+      expect(decide({ at: { path: 'a' } }, { at: { path: 'b', Other: 1 }, Path: 1 }).effect).toBe('allow')
+      expect(reasonOf(decide({ at: { path: 'a' } }, { at: { path: 'b', Path: 'x' } }))).toContain('"files.1.at.Path"')
+      expect(reasonOf(decide({ at: { path: 'a' }, AT: { path: 'x' } }))).toContain('"files.0.AT"')
+    })
+  })
+
   it('names the arguments it reads, for the check of case variants', () => {
     expect([...(policy.servers.get('github')?.constrained('get_issue') ?? [])].sort()).toEqual(['issue_number', 'owner', 'repo'])
     expect([...(policy.servers.get('github')?.constrained('add_issue_comment') ?? [])].sort()).toEqual([

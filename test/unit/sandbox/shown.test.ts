@@ -127,10 +127,15 @@ describe('what is declared', () => {
       why: 'another server may write',
     },
     { what: 'the config, to be written', given: { writable: ['config/sub'] }, why: 'config of jit' },
+    { what: 'what stands around the config, to be written', given: { writable: ['.'] }, why: 'folders of jit stand in it' },
+    { what: 'a folder on the way to the broker’s', given: { writable: ['around'] }, why: 'folders of jit stand in it' },
+    { what: 'a folder with a link on the way to the broker’s', given: { writable: ['way'] }, why: 'folders of jit stand in it' },
   ])('is refused for $what', ({ given, why }) => {
     for (const name of ['state', 'shared/x', 'config/sub']) mkdirSync(at(name), { recursive: true })
+    for (const name of ['around/inner/jit', 'way', 'elsewhere/jit']) mkdirSync(at(name), { recursive: true })
     symlinkSync('state', at('link'))
-    const places = { home: at('home'), hidden: [at('state')], fixed: [at('config')] }
+    symlinkSync('../elsewhere', at('way/link'))
+    const places = { home: at('home'), hidden: [at('state'), at('around/inner/jit'), at('way/link/jit')], fixed: [at('config')] }
     expect(() => readDeclared('x', { ...none, ...given, baseFolder: folder }, places)).toThrow(why)
   })
 
