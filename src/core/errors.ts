@@ -139,6 +139,12 @@ export const errorTable = {
     exit: 65,
     hint: 'A task or a request state is only good for the connection and the call that it was given to: make the call again.',
   },
+  'message.credential': {
+    http: 502,
+    rpc: 1805,
+    exit: 65,
+    hint: 'The server spread a credential over its message where jit cannot take it out; look at the server, and do not use it until then.',
+  },
 
   'egress.refused': {
     http: 403,

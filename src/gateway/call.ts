@@ -30,6 +30,8 @@ export interface CallContext {
   /** SHA-256 of the tool's definition as last listed. */
   definition(tool: string): string
   scrubber(): Scrubber
+  /** A message of a server as its client may get it. Throws JitError `message.credential`. */
+  clean(line: string): string
   readonly questions: Questions
   readonly rounds: Rounds
   readonly tasks: Tasks

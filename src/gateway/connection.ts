@@ -1,4 +1,4 @@
-import { JitError, quote } from '../core/errors.ts'
+import { JitError, quote, toJitError } from '../core/errors.ts'
 import { newId } from '../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../core/json.ts'
 import type { Principal } from '../core/types.ts'
@@ -12,12 +12,13 @@ import { LanePool } from './lanes.ts'
 import type { ClientLink } from './link.ts'
 import { fromClient, fromServer, isVendor, unknownMethod } from './methods.ts'
 import { Passing } from './passing.ts'
+import { Cleaner } from './pieces/cleaner.ts'
 import { runCall } from './pipeline.ts'
 import { Questions } from './questions.ts'
 import { refuseReference } from './reference.ts'
 import { Refusals } from './refusals.ts'
 import { Rounds } from './rounds.ts'
-import { currentScrubber } from './scrubbing.ts'
+import { currentScrubber, liveSearch } from './scrubbing.ts'
 import { ServerMessages } from './server-messages.ts'
 import { spellingOf } from './spelling.ts'
 import { newsOfTask, runTaskLeg } from './task-legs.ts'
@@ -62,13 +63,23 @@ export class Connection {
     this.#refusals = new Refusals(deps, { server, connection: this.id, session: principal.session })
     this.server = server
     const scrubber = currentScrubber(deps.broker)
+    const cleaner = new Cleaner(liveSearch(deps.broker))
     this.lanes = new LanePool(deps, {
       server,
       connection: this.id,
       principal,
       handshake: this.#handshake,
       scrub: (text) => scrubber().scrubText(text),
-      onMessage: (lane, message, line, about) => this.#serverMessages.fromServer(lane, message, scrubber().scrubText(line), about),
+      onMessage: (lane, message, line, about) => {
+        try {
+          this.#serverMessages.fromServer(lane, message, cleaner.clean(line), about)
+        } catch (thrown) {
+          const error = toJitError(thrown)
+          if (error.code !== 'message.credential') throw thrown
+          this.#refusals.note('server', error)
+          if (message.kind === 'request') lane.reply(JSON.stringify(errorAnswer(message.id, error)))
+        }
+      },
       onRefused: (error) => this.#refusals.note('server', error),
       onPin: (pin) => {
         this.#pin = pin
@@ -101,6 +112,7 @@ export class Connection {
       pin: () => this.#pin,
       definition: (tool) => this.#passing.definition(tool),
       scrubber,
+      clean: (line) => cleaner.clean(line),
       questions,
       rounds: new Rounds(questions),
       tasks,

@@ -6,7 +6,8 @@ import type { Principal } from '../core/types.ts'
 import { Ending } from './ending.ts'
 import type { Message } from './jsonrpc.ts'
 import { Lane } from './lane.ts'
-import { currentScrubber } from './scrubbing.ts'
+import { Cleaner } from './pieces/cleaner.ts'
+import { currentScrubber, liveSearch } from './scrubbing.ts'
 import type { GatewayDeps } from './types.ts'
 import { ToolHeaders } from './upstream/http/tool-headers.ts'
 
@@ -37,6 +38,7 @@ const page = z.object({
 export async function listTools(deps: GatewayDeps, server: string): Promise<ListedTool[]> {
   if (deps.broker.locked) throw new JitError('locked', 'jit is locked')
   const scrubber = currentScrubber(deps.broker)
+  const cleaner = new Cleaner(liveSearch(deps.broker))
   const over = new JitError('cancelled', 'its tools are listed')
   const late = new JitError('server.unavailable', `server ${server} did not list its tools within ${patience / 1000} s`)
   const ending = new Ending()
@@ -58,7 +60,7 @@ export async function listTools(deps: GatewayDeps, server: string): Promise<List
     const id = `jit:${(asked += 1)}`
     const { line, value } = await lane.request(id, JSON.stringify({ jsonrpc: '2.0', id, method, params }), ending)
     if ('error' in value) throw new JitError('server.unavailable', `server ${server} answered ${method} with an error`)
-    const clean: { result?: unknown } = JSON.parse(scrubber().scrubText(line))
+    const clean: { result?: unknown } = JSON.parse(cleaner.clean(line))
     return clean.result
   }
   try {

@@ -42,7 +42,7 @@ export class Passing {
   /** Travels byte for byte; lists are filtered on their way back. `lane`: the first, unless given. */
   async pass(message: Request, bytes: Buffer, lane?: Lane, ending = new Ending()): Promise<void> {
     const { id, method } = message
-    const { lanes, scrubber } = this.#context
+    const { lanes } = this.#context
     const untrack = this.#context.track(id, ending)
     if (method === 'initialize') this.#handshake.initialize = undefined
     try {
@@ -56,7 +56,7 @@ export class Passing {
       const plain = 'error' in answer.value ? JSON.stringify(answer.value) : answer.line
       const line = isList(method) ? this.#filtered(method, answer.value) : plain
       untrack()
-      this.#context.answer(id, scrubber().scrubText(line))
+      this.#context.answer(id, this.#context.clean(line))
     } catch (thrown) {
       untrack()
       const error = toJitError(thrown)

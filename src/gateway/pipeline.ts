@@ -44,7 +44,7 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
       if (task === undefined) passage.leave()
       // What was looked at, where a key that stands there twice could be another answer for another reader.
       const same = special === undefined && !('error' in answer.value)
-      const clean = context.scrubber().scrubText(same ? answer.line : JSON.stringify(answer.value))
+      const clean = context.clean(same ? answer.line : JSON.stringify(answer.value))
       if (task === undefined) await trail.close(isToolError(answer.value) ? 'tool-error' : 'ok')
       else await context.tasks.begin(task, trail)
       context.answer(request.id, clean)

@@ -53,7 +53,7 @@ async function ask(context: CallContext, { id, method, value }: Request, ending:
     if (method === 'tasks/result') await tasks.finished(task, answer.value)
     else if (isJsonObject(answer.value['result'])) await tasks.heard(task, answer.value['result'])
     // What stands there twice is not what was looked at.
-    return context.scrubber().scrubText(JSON.stringify(answer.value))
+    return context.clean(JSON.stringify(answer.value))
   } finally {
     lanes.release(task.lane)
   }
@@ -84,7 +84,7 @@ export function newsOfTask(
   const about = subscription !== undefined && lane.serves(subscription) ? subscription : undefined
   context.tasks
     .heard(task, params)
-    .then(() => write(context.scrubber().scrubText(JSON.stringify(value)), about))
+    .then(() => write(context.clean(JSON.stringify(value)), about))
     .catch((thrown: unknown) => context.refused(toJitError(thrown), 'server'))
   return true
 }
@@ -119,13 +119,13 @@ async function list(context: CallContext, { id, value, params }: Request, ending
   const answer = await lane.request(id, JSON.stringify(asked), ending)
   checkKind(context, 'tasks/list', answer.value, lane)
   const { result } = { result: answer.value['result'] }
-  if (!isJsonObject(result)) return context.scrubber().scrubText(JSON.stringify(answer.value))
+  if (!isJsonObject(result)) return context.clean(JSON.stringify(answer.value))
   const tasks = Array.isArray(result['tasks']) ? result['tasks'] : []
   const shown = tasks.filter((task: Json) => isJsonObject(task) && context.tasks.of(lane, task['taskId']) !== undefined)
   const { nextCursor, ...others } = result
   const goOn = typeof nextCursor === 'string' ? cursorOf(lane, nextCursor) : next === undefined ? undefined : cursorOf(next, '')
   const answered = { ...others, tasks: shown, ...(goOn === undefined ? {} : { nextCursor: goOn }) }
-  return context.scrubber().scrubText(JSON.stringify({ jsonrpc: '2.0', id, result: answered }))
+  return context.clean(JSON.stringify({ jsonrpc: '2.0', id, result: answered }))
 }
 
 /** The lanes from the cursor's on, and the cursor as that lane's server gave it. Throws JitError `message.foreign` for none of ours. */

@@ -46,7 +46,7 @@ const layers: Record<string, readonly string[]> = {
 }
 
 /** `reveal()` turns a Secret into text: only where a credential is put to its use, or matched to be removed. */
-const mayReveal = [/^src\/gateway\/inject\//, /^src\/egress\//, /^src\/core\/scrub\.ts$/, /^providers\//]
+const mayReveal = [/^src\/gateway\/inject\//, /^src\/egress\//, /^src\/core\/spellings\.ts$/, /^providers\//]
 
 /** The process's environment and the system's clock have one place each. */
 const mayReadTime = [/^src\/core\/clock\.ts$/]
