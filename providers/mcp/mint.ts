@@ -152,7 +152,7 @@ export function openMcp(config: McpConfig, host: ProviderHost): Provider {
       return {
         server: config.url,
         issuer: session.issuer,
-        client: `${session.client.id} (registered ${session.client.registration})`,
+        client: `${session.client.id} (registered ${session.client.registration === 'dynamic' ? 'by jit itself' : session.client.registration})`,
         scopes: session.consented.length === 0 ? 'not said' : session.consented.join(' '),
         renewed: session.refreshToken === undefined ? 'no: log in again when it is over' : 'by itself',
         revoked:

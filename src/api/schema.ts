@@ -150,6 +150,8 @@ export type ListedTool = z.infer<typeof listedTool>
 export const explainRequest = z.strictObject({ server: z.string(), tool: z.string(), args: jsonObject })
 export const explainView = z.object({
   effect: z.enum(['allow', 'ask', 'deny']),
+  /** What stands in the way of this call now, whatever policy says; empty: nothing. */
+  held: z.enum(['', 'locked', 'sealed']).default(''),
   rule: z.object({ source: z.string(), path: z.string() }),
   reason: z.string(),
   resource: z.string(),

@@ -77,7 +77,7 @@ function checkRemote(name: string, server: ServerConfig, { network }: Config, pr
   if (protocol === 'http:' && ![dialled, hostname].some((known) => Object.hasOwn(network.hosts, known)))
     problems.add(
       place('url'),
-      `clear text goes only to loopback addresses that \`network.hosts\` lists: use https, or list \`${quote(dialled)}: "127.0.0.1:${port === '' ? '80' : port}"\` there`,
+      `clear text goes only to loopback addresses that \`network.hosts\` lists: use https, or write \`network: { hosts: { ${quote(dialled)}: "127.0.0.1:${port === '' ? '80' : port}" } }\` into the config file first, and run \`jit config apply\``,
     )
 }
 
@@ -93,7 +93,7 @@ function checkReferences(name: string, server: ServerConfig, config: Config, che
   if (preset === undefined)
     problems.add(
       ['servers', name, 'preset'],
-      `there is no preset ${quote(server.preset)}`,
+      `there is no preset ${quote(server.preset)}${oneOf(check.presets.names)}`,
       nearest(server.preset, check.presets.names ?? []),
     )
   else if (provider !== undefined && provider.kind !== preset.provider) {
@@ -102,6 +102,10 @@ function checkReferences(name: string, server: ServerConfig, config: Config, che
       `the preset is written for a provider of kind ${preset.provider}, but ${quote(server.provider)} is of kind ${provider.kind}`,
     )
   }
+}
+
+function oneOf(names: readonly string[] = []): string {
+  return names.length === 0 ? '' : `, but ${names.join(', ')}`
 }
 
 function checkToolNames(name: string, server: ServerConfig, problems: ProblemList): void {

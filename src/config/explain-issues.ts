@@ -37,7 +37,7 @@ export function explainIssues(error: z.ZodError, schema: z.ZodType, value: unkno
         problems.add(
           path,
           found === undefined
-            ? `is missing: ${allowed}`
+            ? `is missing: ${issue.values.length > 1 ? `one of ${allowed}` : `write \`${String(path.at(-1))}: ${allowed}\``}`
             : `must be ${issue.values.length > 1 ? 'one of ' : ''}${allowed}, not ${shown(found)}`,
           close,
         )

@@ -208,12 +208,14 @@ export class Connection {
     await closed
   }
 
-  /** Ends what runs; the client stays, and its next request starts the server anew. */
+  /** Ends what runs; the client stays, looks at its lists again, and its next request starts the server anew. */
   async restart(reason: JitError): Promise<void> {
     this.abortAll(reason)
     this.#passing.forget()
     this.#context.tasks.forget()
     await this.lanes.restart(reason)
+    if (this.#closed) return
+    for (const line of this.#passing.newsOfLists) this.#flow.message(line)
   }
 
   abortAll(reason: JitError): void {

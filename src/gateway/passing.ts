@@ -9,6 +9,7 @@ import { listening } from './listening.ts'
 import { filterList, isList, shortestTtl } from './lists.ts'
 import { inSession } from './lost-session.ts'
 import { Pages } from './pages.ts'
+import { changingLists } from './changing-lists.ts'
 import { askForAddresses } from './rounds.ts'
 import { specialOf } from './special.ts'
 
@@ -24,6 +25,8 @@ export class Passing {
   readonly #pages = new Pages()
   /** Subscriptions under way (2026-07-28), by their id as JSON. */
   readonly #listening = new Map<string, Ending>()
+  /** What tells the client that a list may have changed, of those of which the server said that they may. */
+  #news: readonly string[] = []
 
   constructor(context: CallContext, handshake: Handshake, refused: (error: JitError) => void) {
     this.#context = context
@@ -85,6 +88,11 @@ export class Passing {
     this.#listening.get(id)?.end(new JitError('cancelled', 'the server closed the subscription'))
   }
 
+  /** Policy changed, which decides what stands in lists: what a client that has one is to be told. */
+  get newsOfLists(): readonly string[] {
+    return this.#handshake.initialized ? this.#news : []
+  }
+
   /** The servers are gone. */
   forget(): void {
     this.#definitions.clear()
@@ -109,6 +117,7 @@ export class Passing {
     this.#handshake.initialize = request
     const revision = isJsonObject(result) ? result['protocolVersion'] : undefined
     this.#handshake.revision = typeof revision === 'string' ? revision : ''
+    this.#news = changingLists(result)
   }
 
   /** What holds for one lane's log holds for the others, and for those that start later. */

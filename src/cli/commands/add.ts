@@ -1,22 +1,19 @@
 import type { Command } from 'commander'
-import { z } from 'zod'
-import { applyView, listedTool, routes, serverView } from '../../api/schema.ts'
+import { applyView, routes, serverView } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { action, collect, command, type Options } from '../context.ts'
-import type { Client } from '../client.ts'
 import { clientBlock } from '../client-block.ts'
 import { problemText } from '../output/failure.ts'
-import { card, table } from '../output/layout.ts'
+import { card } from '../output/layout.ts'
 import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
-import { colours, print, printJson } from '../output/terminal.ts'
+import { colours, note, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 import { absolute } from '../server-command.ts'
+import { doubts, listTools, offer } from '../server-tools.ts'
 
 /** A package may have to be installed. */
 const deadline = 240_000
-const listDeadline = 30_000
-const longestDescription = 120
 const npx = 'npx -y @modelcontextprotocol/server-github@2025.4.8'
 
 export function addCommand(): Command {
@@ -72,7 +69,10 @@ export function addCommand(): Command {
             ['  login', view.url === '' || view.provider === '' ? '' : loginText(view.provider, options.text('provider'))],
           ]),
         )
-        if (view.allow.length + view.ask.length === 0) print(await offer(client, name))
+        const chosen = [...view.allow, ...view.ask]
+        const listed = await listTools(client, name)
+        if (chosen.length === 0) print(offer(listed))
+        else for (const line of doubts(name, chosen, listed)) note(line)
         print('\nPut this into your MCP client’s configuration:\n')
         print(JSON.stringify({ mcpServers: { [name]: block } }, null, 2))
         if (view.http !== '') print(`\nA client that speaks HTTP reaches it at ${view.http}; \`jit token add NAME\` makes its token.`)
@@ -82,29 +82,6 @@ export function addCommand(): Command {
 
 function loginText(provider: string, given: string | undefined): string {
   return `${plain(provider)}${given === undefined ? ', found by its address: for calls, lists and handshake' : ''}`
-}
-
-/** Nothing is allowed yet: what there is, for the person to choose from. */
-async function offer(client: Client, name: string): Promise<string> {
-  const choose = 'To allow some, give the same command again with --replace and, say,'
-  const work = client.call(routes.serverTools, { parameters: { name }, deadline: listDeadline })
-  try {
-    const tools = z.array(listedTool).parse(await withProgress('asking which tools it has', work))
-    if (tools.length === 0) return `\nIt lists no tools.`
-    const readers = tools.filter(({ readOnly }) => readOnly)
-    const [first, second] = readers.length > 0 ? readers : tools
-    const some = [first, second].flatMap((tool) => (tool === undefined ? [] : [tool.name])).join(',')
-    const rows = tools.map(({ name: tool, description, readOnly }) => [tool, readOnly ? 'read' : 'write', firstSentence(description)])
-    return `\nIt has ${count(tools.length, 'tool')}; what they do is its own word:\n\n${table(['tool', 'effect', 'description'], rows)}\n\n${choose}\n\n  --allow ${plain(some)}`
-  } catch (error) {
-    const why = error instanceof JitError ? `${error.message}. ${error.hint}` : String(error)
-    return `\nIts tools could not be listed: ${plain(why)}\n${choose} --allow TOOL,TOOL.`
-  }
-}
-
-function firstSentence(text: string): string {
-  const [first = ''] = text.trim().split(/(?<=[.!?])\s|\n/, 1)
-  return first.length > longestDescription ? `${first.slice(0, longestDescription - 1)}…` : first
 }
 
 /** The server's entry in the config file; what was not given is left to its default. */

@@ -32,13 +32,19 @@ export function explainCommand(): Command {
 
 /** The decision and all that would follow from it, as a card. */
 export function explanation(view: ExplainView): string {
-  const { effect, rule, reason, resource, used, grant } = view
+  const { effect, held, rule, reason, resource, used, grant } = view
   const verdict = {
     allow: colours.green('✓ allow'),
     ask: colours.yellow('? ask: a person has to approve it'),
     deny: colours.red('✗ deny'),
   }[effect]
+  const now = {
+    '': '',
+    locked: colours.red('denied: jit is locked, and every call is, until `jit unlock`'),
+    sealed: colours.red('fails: the secret store is sealed, and nothing is minted, until `jit unseal`'),
+  }[held]
   return card([
+    ['now', now],
     ['decision', verdict],
     ['because', plain(reason)],
     ['rule', plain(`${rule.path} (${rule.source})`)],

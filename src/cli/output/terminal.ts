@@ -1,6 +1,10 @@
 import type { WriteStream } from 'node:tty'
 import colour from 'picocolors'
-import { plainJson } from './text.ts'
+import { plainJson, wrap } from './text.ts'
+
+const noteIndent = ' '.repeat('note: '.length)
+/** Columns that a note has at least. */
+const narrowest = 20
 
 /** Colours of what goes to stdout, and to stderr: none where that is no terminal, or where NO_COLOR asks for none. */
 export const colours = colour.createColors(wantsColour(process.stdout))
@@ -25,9 +29,10 @@ export function printJson(value: unknown): void {
   print(plainJson(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined)))
 }
 
-/** What a person should know beside the answer; on stderr, so that it is in no pipe. */
+/** What a person should know beside the answer; on stderr, so that it is in no pipe. Escaped by the caller. */
 export function note(text: string): void {
-  process.stderr.write(`${errorColours.yellow('note:')} ${text}\n`)
+  const width = process.stderr.isTTY ? Math.max(narrowest, process.stderr.columns - noteIndent.length) : Number.POSITIVE_INFINITY
+  process.stderr.write(`${errorColours.yellow('note:')} ${wrap(text, width).join(`\n${noteIndent}`)}\n`)
 }
 
 /** Never undefined, which `isTTY` is on a pipe: picocolors would then decide by itself, and paint wherever CI is set. */

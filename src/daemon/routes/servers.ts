@@ -1,7 +1,8 @@
-import { addServer, explainRequest, type ServerView, updateServer } from '../../api/schema.ts'
+import { addServer, type ExplainView, explainRequest, type ServerView, updateServer } from '../../api/schema.ts'
 import type { ServerConfig } from '../../config/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
+import type { Decision } from '../../core/types.ts'
 import { makeOperation } from '../../policy/operation.ts'
 import { withRemoteDefaults } from '../remote-defaults.ts'
 import { byCommandLine, nameIn, type Routes } from './route.ts'
@@ -99,10 +100,23 @@ function sentTo({ configuration }: Daemon, name: string): { sent?: { header: str
   return url === undefined ? {} : { sent: { header: inject?.header?.name ?? 'Authorization', origin: new URL(url).origin } }
 }
 
+/** Policy is not asked while jit is locked, and nothing is minted while the store is sealed. */
+function heldBy({ broker, sealer }: Daemon, decision: Decision): ExplainView['held'] {
+  if (broker.locked) return 'locked'
+  const mints = decision.effect !== 'deny' && decision.grant.credential === 'lease'
+  return mints && sealer.state === 'sealed' ? 'sealed' : ''
+}
+
 /** The decision for a call that is not made: nothing is minted, started or recorded. */
 function explain(daemon: Daemon, server: string, tool: string, args: JsonObject): unknown {
   const decision = daemon.configuration.current.policy.decide(makeOperation({ server, kind: 'tool', name: tool, args, definition: '' }))
-  const shared = { effect: decision.effect, rule: { source: decision.rule.source, path: decision.rule.path }, used: { ...decision.used } }
+  const held = heldBy(daemon, decision)
+  const shared = {
+    effect: decision.effect,
+    held,
+    rule: { source: decision.rule.source, path: decision.rule.path },
+    used: { ...decision.used },
+  }
   if (decision.effect === 'deny') return { ...shared, reason: decision.reason, resource: '' }
   const { grant } = decision
   if (grant.credential === 'none')

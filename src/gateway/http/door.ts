@@ -147,11 +147,15 @@ export class HttpDoor {
     if (token === undefined) return new JitError('token.refused', 'the request carries no token that is known here')
     if (!hasRoom)
       return new JitError('daemon.busy', `the token ${token.name} has as many connections as it may`, { hint: 'End some clients.' })
-    const [, server = '', place = '', session = ''] = address.exec(request.url ?? '') ?? []
+    const found = address.exec(request.url ?? '')
+    if (found === null) return new JitError('not-found', 'the path is not /mcp/SERVER', { hint: '`jit servers` lists their names.' })
+    const [, server = '', place = '', session = ''] = found
     const { broken, servers } = this.#deps.policy()
     if (broken !== undefined) return broken
     if (!servers.has(server) || (token.servers.size > 0 && !token.servers.has(server)))
-      return new JitError('not-found', `there is no server ${quote(server)} for this token`)
+      return new JitError('not-found', `there is no server ${quote(server)} for this token`, {
+        hint: '`jit token list` says which servers it reaches, `jit servers` which there are.',
+      })
     const isGone = (): boolean => tokens.isGone(token)
     return { request, response, token, isGone, server, place: place === '/sse' || place === '/message' ? place : '', session }
   }

@@ -77,7 +77,7 @@ function initialize(id: Id, protocolVersion: string | undefined): void {
   if (options.onInitialize === 'die') process.exit(5)
   if (options.onInitialize === 'refuse') return write({ jsonrpc: '2.0', id, error: { code: -32602, message: 'no' } })
   if (options.onInitialize === 'silent') return
-  answer(id, { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'hostile', version: '1' } })
+  answer(id, { protocolVersion, capabilities: options.capabilities ?? { tools: {} }, serverInfo: { name: 'hostile', version: '1' } })
 }
 
 function list(id: Id, page: number): void {

@@ -4,7 +4,7 @@ import { LanePool } from '../../../src/gateway/lanes.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import { settle } from '../../support/fake-clock.ts'
 import { call, lease } from '../../unit/egress/support.ts'
-import { type Bench, type Client, eventually, guarded, openBench, openConnected, readSelf } from './support.ts'
+import { type Bench, type Client, eventually, guarded, openBench, openConnected, plain, readSelf } from './support.ts'
 
 let bench: Bench
 let client: Client
@@ -282,5 +282,33 @@ describe('calls of one lane with different leases', () => {
     expect(next.id).not.toBe(lane.id)
     expect(next.ended).toBe(false)
     await pool.close(new JitError('server.unavailable', 'the test is over'))
+  })
+})
+
+describe('a server whose config changed', () => {
+  const changed = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' }
+  const restart = () => bench.gateway.restart('hostile', new JitError('policy.changed', 'its config changed'))
+
+  it('has its client told that the lists may be others, as it said they may be: the client sees the tool that came', async () => {
+    bench = await openBench(plain.replace('say, ', ''))
+    bench.behaviour = { capabilities: { tools: { listChanged: true }, prompts: {} } }
+    client = await bench.connect()
+    expect(await client.tools()).not.toContain('say')
+    bench.configure(plain)
+    await restart()
+    await eventually(() => client.messages.length > 0)
+    expect(client.messages).toEqual([changed])
+    expect(await client.tools()).toContain('say')
+  })
+
+  it('tells nothing to a client that was told of no changes, or that has not begun', async () => {
+    await connected(plain)
+    await client.call('say')
+    bench.behaviour = { capabilities: { tools: { listChanged: true } } }
+    const half = await bench.client()
+    await half.request('initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'x', version: '1' } }).answer
+    await restart()
+    for (const one of [client, half]) expect(await one.call('say', { text: 'still there' })).toBe('still there')
+    expect([...client.messages, ...half.messages]).toEqual([])
   })
 })

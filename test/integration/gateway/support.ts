@@ -26,6 +26,8 @@ import { openBench as openEgress, origin, placeholder, type Upstream } from '../
 
 /** What the hostile server is told at its start. */
 export interface Behaviour {
+  /** What it says that it can; tools alone when absent. */
+  readonly capabilities?: object
   /** Written before anything is read; empty: it ends with code 4. */
   readonly atStart?: string
   readonly onInitialize?: 'die' | 'refuse' | 'silent'

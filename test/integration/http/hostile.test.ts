@@ -49,6 +49,10 @@ describe('a token', () => {
     expect((await door.send('/mcp/two', { token: narrow, body: initialize() })).status).toBe(200)
     expect((await door.send('/mcp/one', { token: narrow, body: initialize() })).status).toBe(404)
     expect((await door.send('/mcp/zero', { token: mine, body: initialize() })).status).toBe(404)
+    for (const path of ['/', '/mcp', '/mcp/two/more']) {
+      const { status, body } = await door.send(path, { token: mine, body: initialize() })
+      expect([status, body]).toMatchObject([404, { error: { message: expect.stringContaining('the path is not /mcp/SERVER') } }])
+    }
   })
 
   it('is nowhere on disk, and not in the trail', async () => {

@@ -113,6 +113,7 @@ describe('an approval', () => {
 describe('jit explain', () => {
   const view: ExplainView = {
     effect: 'allow',
+    held: '',
     rule: { source: 'config', path: 'servers.github.allow[0]' },
     reason: '',
     resource: 'acme/web#42',
@@ -198,6 +199,13 @@ describe('jit explain', () => {
     const text = explanation({ ...view, grant: { ...grant, scope: asked, asks } })
     expect(text).toContain(lines.join('\n'))
     expect(text.match(/^asks for/gm)).toHaveLength(1)
+  })
+
+  it.each([
+    ['locked', 'now         denied: jit is locked, and every call is, until `jit unlock`\ndecision    ✓ allow'],
+    ['sealed', 'now         fails: the secret store is sealed, and nothing is minted, until `jit unseal`\ndecision    ✓ allow'],
+  ] as const)('says first that jit is %s, since the call would not get what policy gives it', (held, lines) => {
+    expect(explanation({ ...view, held })).toContain(lines)
   })
 
   it('shows why a call is denied', () => {

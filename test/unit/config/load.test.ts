@@ -79,7 +79,7 @@ describe('loading a config', () => {
     ['a wrong type', good.replace('[read]', 'read'), 'servers.tracker.allow 9:5', /must be a list, not a text/],
     ['a wrong word', `${good}    sampling: alow\n`, 'servers.tracker.sampling 10:5', /one of "allow", "deny", not "alow"/, 'allow'],
     ['a bad duration', `${good}ttl: 5 minutes\n`, 'ttl 10:1', /500ms/],
-    ['a missing version', good.replace('version: 1\n', ''), 'version 1:1', /missing/],
+    ['a missing version', good.replace('version: 1\n', ''), 'version 1:1', /missing: write `version: 1`/],
     ['a duplicate key', good.replace('    allow:', '    run: [x]\n    allow:'), ' 9:5', /"run" stands here twice/],
     ['a broken line', good.replace('[read]', '[read'), ' 10:1', /./],
     [

@@ -101,7 +101,7 @@ describe('a remote server', () => {
     [
       'clear text',
       remote(shared).replace('https', 'http'),
-      /s\.url: clear text goes only to loopback.*"mcp\.acme\.dev:80": "127\.0\.0\.1:80"/,
+      /s\.url: clear text goes only to loopback.*hosts: \{ "mcp\.acme\.dev:80": "127\.0\.0\.1:80" \} .*`jit config apply`/,
     ],
     ['another scheme', remote(shared).replace('https', 'ftp'), /s\.url: .* is not an http\(s\) address/],
     [
