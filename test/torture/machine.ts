@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
@@ -34,7 +33,7 @@ const patience = 15_000
 
 export const machine: Part = {
   name: 'machine',
-  summary: 'a machine that fails: fsync with EIO, a disk that is read-only, no descriptors, floods of connections, a damaged store',
+  summary: 'a machine that fails: fsync with EIO, a disk that is read-only, no descriptors, clocks that jump, a damaged store',
   async run(setting) {
     const counts: Record<string, number> = { troubles: 0 }
     const failures: string[] = []
@@ -133,23 +132,6 @@ const troubles: readonly Trouble[] = [
       )
       limitFiles(pid, 20_000)
       return [...fresh.flatMap((answer) => (answer === 'none' ? [{ failure: 'a call was never answered' }] : [])), ...stillRuns(pid)]
-    },
-  },
-  {
-    name: 'ten thousand connections',
-    async run({ stage, agents, pid }) {
-      const { connectSocket, apiSocket } = findPaths({ JIT_HOME: stage.home }, '')
-      const findings: Finding[] = []
-      for (const path of [connectSocket, apiSocket]) {
-        const sockets = await flood(path, 5000)
-        // Whoever is connected already is served on; the API may be full, and says so.
-        if ((await agents.call('shared', 'get_issue', read)) !== 'result')
-          findings.push({ failure: `a client of before is not served (${path})` })
-        for (const socket of sockets) socket.destroy()
-        await pause(200)
-        if ((await runJit(stage.home, ['status'])).code !== 0) findings.push({ failure: `no \`jit status\` after it (${path})` })
-      }
-      return [...findings, ...stillRuns(pid)]
     },
   },
   {
@@ -319,22 +301,9 @@ function remount(folder: string, how: 'ro' | 'rw'): boolean {
   return spawnSync('/bin/mount', ['-o', `remount,${how}`, folder]).status === 0
 }
 
-/** So many more than are open now. */
+/** So many in all. */
 function limitFiles(pid: number, most: number): boolean {
   return spawnSync('prlimit', ['--pid', String(pid), `--nofile=${most}:20000`]).status === 0
-}
-
-function flood(path: string, count: number): Promise<Socket[]> {
-  return Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<Socket>((resolve) => {
-          const socket = connect(path)
-          socket.once('connect', () => resolve(socket)).once('error', () => resolve(socket))
-        }),
-    ),
-  )
 }
 
 function damages(random: Random): readonly ((whole: Buffer) => Buffer)[] {
