@@ -11,6 +11,7 @@ import { configureServers, githubServer, login, must } from '../support/servers.
 import { openSmallDisk } from '../support/small-disk.ts'
 import { openStage, type Stage } from '../support/stage.ts'
 import { Agents } from './agents.ts'
+import { limitFiles, starve } from './descriptors.ts'
 import type { Part, Setting } from './part.ts'
 
 /** What a trouble may say: what went wrong, or why it was not tried. */
@@ -132,6 +133,14 @@ const troubles: readonly Trouble[] = [
       )
       limitFiles(pid, 20_000)
       return [...fresh.flatMap((answer) => (answer === 'none' ? [{ failure: 'a call was never answered' }] : [])), ...stillRuns(pid)]
+    },
+  },
+  {
+    name: 'few file descriptors for twenty seconds',
+    async run({ stage, agents, random, pid }) {
+      const problems = await starve({ stage, agents, random, pid })
+      if (problems === undefined) return [{ skipped: 'needs prlimit' }]
+      return [...problems.map((failure) => ({ failure })), ...stillRuns(pid)]
     },
   },
   {
@@ -299,11 +308,6 @@ function injectErrors(pid: number, calls: string, error: string): Injection | un
 
 function remount(folder: string, how: 'ro' | 'rw'): boolean {
   return spawnSync('/bin/mount', ['-o', `remount,${how}`, folder]).status === 0
-}
-
-/** So many in all. */
-function limitFiles(pid: number, most: number): boolean {
-  return spawnSync('prlimit', ['--pid', String(pid), `--nofile=${most}:20000`]).status === 0
 }
 
 function damages(random: Random): readonly ((whole: Buffer) => Buffer)[] {
