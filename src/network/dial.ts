@@ -88,7 +88,6 @@ function connect(deps: DialDeps, name: string, target: Target, tls: boolean, sig
     keepAlive: true,
   }
   const secure: ConnectionOptions = {
-    ...options,
     secureContext: deps.trust,
     ALPNProtocols: ['http/1.1'],
     // Whatever the daemon's environment says (NODE_TLS_REJECT_UNAUTHORIZED).
@@ -97,9 +96,12 @@ function connect(deps: DialDeps, name: string, target: Target, tls: boolean, sig
     ...(isIP(name) === 0 ? { servername: name } : {}),
   }
   return new Promise((resolve, reject) => {
-    const socket = tls ? connectTls(secure) : connectTcp(options)
+    // Without a descriptor left, `tls.connect` throws and leaves a socket behind whose error nobody hears: that would end the process.
+    const plain = connectTcp(options)
+    let socket: Socket = plain
     const fail = (cause: Error): void => {
       socket.destroy()
+      plain.destroy()
       reject(
         cause instanceof JitError
           ? cause
@@ -114,11 +116,17 @@ function connect(deps: DialDeps, name: string, target: Target, tls: boolean, sig
     }
     const stop = (): void => fail(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
-    socket.once('error', fail)
-    socket.once(tls ? 'secureConnect' : 'connect', () => {
+    const done = (): void => {
       signal.removeEventListener('abort', stop)
       socket.off('error', fail)
       resolve(socket)
+    }
+    plain.on('error', fail)
+    plain.once('connect', () => {
+      if (!tls) return done()
+      socket = connectTls({ ...secure, socket: plain })
+      socket.on('error', fail)
+      socket.once('secureConnect', done)
     })
   })
 }

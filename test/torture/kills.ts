@@ -82,8 +82,9 @@ export async function openKillRun(random: Random): Promise<KillRun> {
   const waits: number[] = []
   const counts = { results: 0, errors: 0, children: 0, 'tokens left': 0, 'lost mints': 0, records: 0 }
 
-  const check = async (target: Target, before: Status): Promise<string[]> => {
+  const check = async (target: Target, before: Status, server: number): Promise<string[]> => {
     const problems: string[] = []
+    if (!(await untilUnlisted(stage, server))) problems.push(`the daemon takes server ${server} for running`)
     for (const server of servers) {
       const answer = await agents.call(server, 'get_issue', { owner: 'acme', repo: 'web', issue_number: 42 })
       if (answer !== 'result') problems.push(`the next call of ${server}: ${answer}`)
@@ -114,17 +115,17 @@ export async function openKillRun(random: Random): Promise<KillRun> {
       // A point that this mix does not come by in time is taken as it comes.
       await Promise.race([aimed?.hit(), pause(aimed === undefined ? 0 : 1500)])
       await pause(delay)
-      const victims = await kill(stage, agents, target, before, random)
-      killed.push(...victims)
+      const { server, children } = await kill(stage, agents, target, before, random)
+      killed.push(...children)
       if (target === 'daemon') waits.push(await untilAnswer(traffic))
       const unanswered = await traffic.stop()
       aimed?.remove()
       counts.results += traffic.seen.result
       counts.errors += traffic.seen.error
-      counts.children += victims.length
+      counts.children += children.length
       const where = `${target}, at ${point.name}, after ${delay} ms: `
       const problems = unanswered.map((call) => `${call} without an answer`)
-      problems.push(...(await check(target, before)))
+      problems.push(...(await check(target, before, server)))
       return problems.map((problem) => where + problem)
     },
     async finish() {
@@ -151,17 +152,36 @@ export async function openKillRun(random: Random): Promise<KillRun> {
   }
 }
 
-async function kill(stage: Stage, agents: Agents, target: Target, before: Status, random: Random): Promise<KnownProcess[]> {
-  if (target === 'daemon') return killFrozen(before.pid)
+/** What must be gone after it: the children of a daemon, or one server (its pid; 0 for none). */
+interface Victims {
+  readonly children: readonly KnownProcess[]
+  readonly server: number
+}
+
+async function kill(stage: Stage, agents: Agents, target: Target, before: Status, random: Random): Promise<Victims> {
+  if (target === 'daemon') return { children: killFrozen(before.pid), server: 0 }
   if (target === 'shim') {
     const shim = await agents.shim(random.pick(servers))
     if (shim !== undefined) process.kill(shim, 'SIGKILL')
-    return []
+    return { children: [], server: 0 }
   }
   const lanes = (await status(stage)).servers.filter(({ name }) => name !== 'stubborn').flatMap((server) => server.lanes)
   const lane = lanes[random.below(lanes.length)]
-  if (lane !== undefined && lane.pid > 0) endQuietly(lane.pid)
-  return []
+  if (lane === undefined || lane.pid <= 0) return { children: [], server: 0 }
+  endQuietly(lane.pid)
+  return { children: [], server: lane.pid }
+}
+
+/**
+ * Until the daemon has seen the server's end. The kernel takes milliseconds to carry out the signal, and a call that goes to the
+ * server meanwhile is lost with it: it may have had its effect, so it is answered with an error, and is not made again. The
+ * call after that gets a new server.
+ */
+async function untilUnlisted(stage: Stage, server: number): Promise<boolean> {
+  const isListed = async (): Promise<boolean> => (await status(stage)).servers.some(({ lanes }) => lanes.some(({ pid }) => pid === server))
+  if (server === 0) return true
+  for (let round = 0; round < burial && (await isListed()); round += 1) await pause(50)
+  return !(await isListed())
 }
 
 /** Stopped before its children are counted, so that none comes after. */

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
@@ -12,6 +11,7 @@ import { configureServers, githubServer, login, must } from '../support/servers.
 import { openSmallDisk } from '../support/small-disk.ts'
 import { openStage, type Stage } from '../support/stage.ts'
 import { Agents } from './agents.ts'
+import { limitFiles, starve } from './descriptors.ts'
 import type { Part, Setting } from './part.ts'
 
 /** What a trouble may say: what went wrong, or why it was not tried. */
@@ -34,7 +34,7 @@ const patience = 15_000
 
 export const machine: Part = {
   name: 'machine',
-  summary: 'a machine that fails: fsync with EIO, a disk that is read-only, no descriptors, floods of connections, a damaged store',
+  summary: 'a machine that fails: fsync with EIO, a disk that is read-only, no descriptors, clocks that jump, a damaged store',
   async run(setting) {
     const counts: Record<string, number> = { troubles: 0 }
     const failures: string[] = []
@@ -136,20 +136,11 @@ const troubles: readonly Trouble[] = [
     },
   },
   {
-    name: 'ten thousand connections',
-    async run({ stage, agents, pid }) {
-      const { connectSocket, apiSocket } = findPaths({ JIT_HOME: stage.home }, '')
-      const findings: Finding[] = []
-      for (const path of [connectSocket, apiSocket]) {
-        const sockets = await flood(path, 5000)
-        // Whoever is connected already is served on; the API may be full, and says so.
-        if ((await agents.call('shared', 'get_issue', read)) !== 'result')
-          findings.push({ failure: `a client of before is not served (${path})` })
-        for (const socket of sockets) socket.destroy()
-        await pause(200)
-        if ((await runJit(stage.home, ['status'])).code !== 0) findings.push({ failure: `no \`jit status\` after it (${path})` })
-      }
-      return [...findings, ...stillRuns(pid)]
+    name: 'few file descriptors for twenty seconds',
+    async run({ stage, agents, random, pid }) {
+      const problems = await starve({ stage, agents, random, pid })
+      if (problems === undefined) return [{ skipped: 'needs prlimit' }]
+      return [...problems.map((failure) => ({ failure })), ...stillRuns(pid)]
     },
   },
   {
@@ -317,24 +308,6 @@ function injectErrors(pid: number, calls: string, error: string): Injection | un
 
 function remount(folder: string, how: 'ro' | 'rw'): boolean {
   return spawnSync('/bin/mount', ['-o', `remount,${how}`, folder]).status === 0
-}
-
-/** So many more than are open now. */
-function limitFiles(pid: number, most: number): boolean {
-  return spawnSync('prlimit', ['--pid', String(pid), `--nofile=${most}:20000`]).status === 0
-}
-
-function flood(path: string, count: number): Promise<Socket[]> {
-  return Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<Socket>((resolve) => {
-          const socket = connect(path)
-          socket.once('connect', () => resolve(socket)).once('error', () => resolve(socket))
-        }),
-    ),
-  )
 }
 
 function damages(random: Random): readonly ((whole: Buffer) => Buffer)[] {

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../support/random.ts'
+import { connections } from './connections.ts'
 import { kills } from './kills.ts'
 import { machine } from './machine.ts'
 import type { Outcome, Part } from './part.ts'
@@ -8,7 +9,7 @@ import { soak } from './soak.ts'
 import { upstream } from './upstream.ts'
 
 /** `npm run torture`: what a broker of credentials has to live through, bounded, from a seed, with its counts at the end. */
-const parts: readonly Part[] = [kills, upstream, machine, properties, soak]
+const parts: readonly Part[] = [kills, upstream, machine, connections, properties, soak]
 
 const { values: options } = parseArgs({
   options: {

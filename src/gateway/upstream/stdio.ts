@@ -184,10 +184,13 @@ function start({ launch, environment, server }: ChildOptions): Started {
       stdio: ['pipe', 'pipe', 'pipe', ...(launch.handed === undefined ? [] : ['pipe' as const])],
       detached: true,
     })
+    if (!hasPipes(child)) {
+      // It says the same once more, as an event.
+      child.on('error', () => undefined)
+      throw new Error('no file descriptors are left for its pipes')
+    }
     if (launch.handed !== undefined) hand(child, launch.handed)
-    if (hasPipes(child)) return child
-    child.on('error', () => undefined)
-    throw new Error('no file descriptors are left for its pipes')
+    return child
   } catch (error) {
     throw new JitError('server.start', `server ${server} could not be started: ${error instanceof Error ? error.message : String(error)}`)
   }
