@@ -146,10 +146,11 @@ async function plan(folder: string, filter: AuditFilter, match: Match, end: Trai
     let ranges: readonly Range[] = []
     if (index !== undefined) ranges = rangesOf(index, blocks)
     else if (!isPast) {
-      const from = since === undefined ? 0 : await firstSince(segmentFile(folder, segment), since - clockSlack, endOf(segment, end))
-      isPast = from > 0
-      ranges = [{ from, end: endOf(segment, end) }]
+      const range = await rangeOf(segmentFile(folder, segment), filter, endOf(segment, end))
+      isPast = range.from > 0
+      if (range.from < range.end) ranges = [range]
     }
+    await turn()
     if (limit !== undefined) {
       const newest = await newestOf(segmentFile(folder, segment), match, ranges, open)
       ranges = newest.ranges
@@ -187,14 +188,24 @@ async function newestOf(
   return { ranges: kept.reverse(), found }
 }
 
-/** Where records begin that are not older, or somewhat before; 0 when the file has no older ones. */
-async function firstSince(file: string, time: number, end: number): Promise<number> {
+/** What a search by time has to read of a segment without an index: somewhat more than the time. */
+async function rangeOf(file: string, { since, until }: AuditFilter, end: number): Promise<Range> {
+  if (since === undefined && until === undefined) return { from: 0, end }
+  const first = await firstTime(file, end)
+  if (until !== undefined && first > until + clockSlack) return { from: 0, end: 0 }
+  if (since === undefined || !(first < since - clockSlack)) return { from: 0, end }
   for (const lines of batchesBackward(file, { end })) {
     const oldest = lines.at(-1)
-    if (oldest !== undefined && timeOf(oldest.bytes) < time) return oldest.start
+    if (oldest !== undefined && timeOf(oldest.bytes) < since - clockSlack) return { from: oldest.start, end }
     await turn()
   }
-  return 0
+  return { from: 0, end }
+}
+
+/** Of the first line; NaN where there is none, or no record. */
+async function firstTime(file: string, end: number): Promise<number> {
+  for await (const [line] of linesForward(file, { end })) return line === undefined ? Number.NaN : timeOf(line.bytes)
+  return Number.NaN
 }
 
 function endOf(segment: number, end: TrailPosition): number {

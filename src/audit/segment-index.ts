@@ -29,7 +29,7 @@ export interface SegmentIndex {
 /** What ties an index to the bytes it was made from. */
 export interface SegmentState {
   readonly size: number
-  /** Nanoseconds since 1970. */
+  /** Nanoseconds since 1970, as the system keeps them: who may write a file can set its time of modification, not this one. */
   readonly changed: bigint
   /** SHA-256 of the segment's first and last bytes. */
   readonly ends: Buffer
@@ -76,11 +76,11 @@ export function readIndex(folder: string, segment: number): SegmentIndex | undef
 export function lookAt(segment: string): SegmentState {
   const descriptor = openRegular(segment, constants.O_RDONLY, { ofAnyone: true })
   try {
-    const { size, mtimeNs } = fstatSync(descriptor, { bigint: true })
+    const { size, ctimeNs } = fstatSync(descriptor, { bigint: true })
     const bytes = Buffer.alloc(2 * endBytes)
     const first = readSync(descriptor, bytes, 0, endBytes, 0)
     const last = readSync(descriptor, bytes, first, endBytes, Math.max(0, Number(size) - endBytes))
-    return { size: Number(size), changed: mtimeNs, ends: hash('sha256', bytes.subarray(0, first + last), 'buffer') }
+    return { size: Number(size), changed: ctimeNs, ends: hash('sha256', bytes.subarray(0, first + last), 'buffer') }
   } finally {
     closeSync(descriptor)
   }

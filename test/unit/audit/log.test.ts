@@ -4,6 +4,7 @@ import {
   copyFileSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -16,6 +17,7 @@ import { describe, expect, it } from 'vitest'
 import type { AuditEvent } from '../../../src/audit/event.ts'
 import { openAudit } from '../../../src/audit/log.ts'
 import { firstHash, parseRecord } from '../../../src/audit/record.ts'
+import { segmentFile } from '../../../src/audit/segments.ts'
 import { verifyFolder } from '../../../src/audit/verify.ts'
 import { all, event, makeTrail, mapMeta, openTestLog, temporaryFolder, TestClock, TestLog, testSigner, textOf } from './support.ts'
 import { cases } from '../../support/cases.ts'
@@ -407,4 +409,17 @@ describe('durability', () => {
     log.append(event())
     expect(calls).toEqual(['batch', 'each', 'each'])
   })
+})
+
+it('opens, and answers with its newest records, without reading what is older', async () => {
+  const folder = temporaryFolder()
+  await makeTrail(folder, 5)
+  renameSync(segmentFile(folder, 1), segmentFile(folder, 2))
+  // As long as sixty million records: nobody reads that in time.
+  writeFileSync(segmentFile(folder, 1), '')
+  truncateSync(segmentFile(folder, 1), 64 * 2 ** 30)
+  const again = openTestLog(folder)
+  expect(again.head.seq).toBe(5)
+  expect(again.problems).toEqual([])
+  expect((await all(again.query({ limit: 3 }))).map(({ seq }) => seq)).toEqual([3, 4, 5])
 })
