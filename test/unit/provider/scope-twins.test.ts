@@ -78,7 +78,7 @@ function githubScope(known: readonly string[]): Arbitrary<JsonObject> {
   })
 }
 
-const permitting = ['locations', 'actions', 'datatypes', 'privileges']
+const permitting = new Set(['locations', 'actions', 'datatypes', 'privileges'])
 const detail: Arbitrary<JsonObject> = fc.record(
   {
     type: fc.constantFrom('repository', 'Repository', 'repo'),
@@ -138,9 +138,8 @@ const oauth: Twin = {
     return wanted.some((one) =>
       [...new Set([...Object.keys(one), ...Object.keys(given)])].every((key) => {
         // Without the list there is no limit.
-        if (permitting.includes(key) && one[key] === undefined) return true
-        if (permitting.includes(key))
-          return texts(given[key]).length > 0 && texts(given[key]).every((item) => texts(one[key]).includes(item))
+        if (permitting.has(key) && one[key] === undefined) return true
+        if (permitting.has(key)) return texts(given[key]).length > 0 && texts(given[key]).every((item) => texts(one[key]).includes(item))
         return canonicalJson(one[key] ?? null) === canonicalJson(given[key] ?? null)
       }),
     )
