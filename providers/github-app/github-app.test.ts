@@ -123,6 +123,11 @@ describe('github-app', () => {
     expect(told).toContain('[redacted by jit]')
   })
 
+  it.each(['constructor', 'toString'])('takes no permission for asked because every object knows its name: %s', (name) => {
+    const permissions = { issues: 'read', [name]: 'read' }
+    expect(provider.covers({ repositories: ['acme/web'], permissions, selection: 'selected' }, scope)).toBe(false)
+  })
+
   it('takes metadata: read, which GitHub always adds, for granted', () => {
     expect(
       provider.covers({ repositories: ['Acme/Web'], permissions: { issues: 'read', metadata: 'read' }, selection: 'selected' }, scope),

@@ -181,7 +181,11 @@ export function openGithub(config: GithubAppConfig, host: ProviderHost): Provide
       return (
         repositories.data.length > 0 &&
         (named === undefined ? repositories.data.length === 1 : repositories.data.every((name) => named.has(name.toLowerCase()))) &&
-        Object.entries(permissions.data).every(([name, level]) => rank(level) <= Math.max(rank(wanted[name]), name === 'metadata' ? 1 : 0))
+        Object.entries(permissions.data).every(([name, level]) => {
+          // Own ones only: every object knows a `constructor`.
+          const most = Object.hasOwn(wanted, name) ? rank(wanted[name]) : 0
+          return rank(level) <= Math.max(most, name === 'metadata' ? 1 : 0)
+        })
       )
     },
     partition: (scope) =>

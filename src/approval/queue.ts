@@ -96,7 +96,11 @@ export function createApprovals(deps: ApprovalDeps): Approvals {
       waiting.settle({ answer, by })
     },
 
-    waiting: () => [...queue.values()].filter((waiting) => !isOver(waiting)).map(({ approval }) => approval),
+    waiting() {
+      // Over is over: a wall clock that is set back later must not bring it back.
+      for (const waiting of [...queue.values()].filter(isOver)) timeOut(waiting)
+      return [...queue.values()].map(({ approval }) => approval)
+    },
   }
 }
 

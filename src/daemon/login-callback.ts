@@ -6,7 +6,7 @@ import { Connections } from '../gateway/http/connections.ts'
 import type { CallbackPlace, LoginCallback } from '../provider/contract.ts'
 import { callbackPage, type Outcome } from './login-page.ts'
 
-/** Milliseconds from the listener's start: a browser that comes back later finds nobody. */
+/** Milliseconds from the listener's start, asleep or not: a browser that comes back later finds nobody. */
 const life = 600_000
 const limits = {
   requestTimeout: 10_000,
@@ -32,6 +32,7 @@ interface Waiting {
  */
 export async function listenForLogin(place: CallbackPlace, clock: Clock): Promise<LoginCallback> {
   const { host = '127.0.0.1', port = 0, path } = place
+  const [startedAt, endsAt] = [clock.now(), clock.monotonic() + life]
   const used = new Set<string>()
   let waiting: Waiting | undefined
   let strangers = 0
@@ -47,6 +48,8 @@ export async function listenForLogin(place: CallbackPlace, clock: Clock): Promis
   const bound = await bind(server, port)
   const authority = `${host}:${bound}`
 
+  // No timer runs while the machine sleeps.
+  const isOver = (): boolean => clock.monotonic() >= endsAt || clock.now() >= startedAt + life
   const judge = ({ method, url = '', headers }: IncomingMessage): Outcome => {
     // A page that made its own name point here (DNS rebinding) asks for that name.
     if (headers.host !== authority || (method !== 'GET' && method !== 'HEAD')) return 'unknown'
@@ -56,6 +59,10 @@ export async function listenForLogin(place: CallbackPlace, clock: Clock): Promis
     const [state = '', ...more] = parameters.getAll('state')
     if (more.length > 0) return 'unknown'
     if (used.has(state)) return 'used'
+    if (isOver()) {
+      end()
+      return 'unknown'
+    }
     if (waiting === undefined || !isEqual(state, waiting.state)) return 'unknown'
     used.add(state)
     const { resolve } = waiting
@@ -72,20 +79,22 @@ export async function listenForLogin(place: CallbackPlace, clock: Clock): Promis
     // What is being answered gets its page.
     server.closeIdleConnections()
   }
-  const cancel = clock.after(life, () => {
+  const end = (): void => {
     ended = new JitError('provider.login', `nobody finished the login in the browser within ${life / 60_000} minutes`, {
       hint: 'Run `jit login` again.',
     })
     waiting?.reject(ended)
     waiting = undefined
     close()
-  })
+  }
+  const cancel = clock.after(life, end)
 
   return {
     redirectUri: `http://${authority}${path}`,
     close,
     wait: (state, signal) =>
       new Promise<URLSearchParams>((resolve, reject) => {
+        if (ended === undefined && isOver()) end()
         if (ended !== undefined) return reject(ended)
         if (signal.aborted) return reject(signal.reason)
         const abort = (): void => {

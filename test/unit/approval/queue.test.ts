@@ -82,6 +82,54 @@ describe('a call that waits for a person', () => {
     expect(await asked).toMatchObject({ answer: 'timeout' })
   })
 
+  it('that was over once stays so when the wall clock is set back', async () => {
+    const { approvals, clock } = desk()
+    const asked = approvals.ask(request(), patient)
+    const id = idOf(approvals)
+    clock.jumpWall(3_600_000)
+    expect(approvals.waiting()).toEqual([])
+    clock.jumpWall(-3_600_000)
+    expect(approvals.waiting()).toEqual([])
+    expect(() => approvals.answer(id, 'approved', 'ada', 'digest-1')).toThrow(expect.objectContaining({ code: 'not-found' }))
+    expect(await asked).toMatchObject({ answer: 'timeout' })
+  })
+
+  it('is approved only by a person in time, however the wall clock jumps', async () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('jump' as const), by: fc.constantFrom(3_600_000, -3_600_000, timeout, -timeout, 1) }),
+      fc.record({ kind: fc.constant('pass' as const), by: fc.nat(timeout) }),
+      fc.record({ kind: fc.constantFrom('look' as const, 'approve' as const), by: fc.constant(0) }),
+    )
+    let approved = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const { approvals, clock } = desk()
+        let answer = ''
+        const asked = approvals.ask(request(), patient).then((got) => (answer = got.answer))
+        const [waiting] = approvals.waiting()
+        const [end, wallEnd] = [clock.monotonic() + timeout, clock.now() + timeout]
+        let over = false
+        let said = false
+        for (const { kind, by } of steps) {
+          if (kind === 'jump') clock.jumpWall(by)
+          if (kind === 'pass') await clock.advance(by)
+          over ||= clock.monotonic() >= end || (kind !== 'jump' && kind !== 'pass' && clock.now() >= wallEnd)
+          if (kind === 'look') expect(approvals.waiting().length).toBe(over || said ? 0 : 1)
+          if (kind !== 'approve') continue
+          const answering = (): void => approvals.answer(waiting?.id ?? '', 'approved', 'ada', 'digest-1')
+          if (over || said) expect(answering).toThrow(expect.objectContaining({ code: 'not-found' }))
+          else answering()
+          said ||= !over
+        }
+        if (!said && !over) await clock.advance(timeout)
+        await asked
+        expect(answer).toBe(said ? 'approved' : 'timeout')
+        approved += said ? 1 : 0
+      }),
+    )
+    expect(approved).toBeGreaterThan(0)
+  })
+
   it('does not wait longer because the wall clock was set back', async () => {
     const { approvals, clock } = desk()
     const asked = approvals.ask(request(), patient)

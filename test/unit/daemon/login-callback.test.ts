@@ -106,6 +106,31 @@ describe('the way back from the browser', () => {
     expect(await get(`${other.redirectUri}?state=${state}&code=late`)).toMatchObject({ status: 404 })
   })
 
+  it.each([
+    ['on by an hour, or the machine slept', [3_600_000]],
+    ['on by an hour and back, while somebody came', [3_600_000, -3_600_000]],
+  ])('is over when the wall clock jumps %s', async (_, jumps) => {
+    const callback = await listen()
+    const ended = expect(callback.wait(state, never)).rejects.toMatchObject({ code: 'provider.login' })
+    for (const [turn, jump] of jumps.entries()) {
+      clock.jumpWall(jump)
+      const asked = get(`${callback.redirectUri}?state=${state}&code=late`)
+      if (turn === 0) expect(await asked).toMatchObject({ status: 404 })
+      else await expect(asked).rejects.toThrow('ECONNREFUSED')
+    }
+    await ended
+    await expect(callback.wait(state, never)).rejects.toMatchObject({ code: 'provider.login' })
+  })
+
+  it('does not live longer because the wall clock was set back', async () => {
+    const callback = await listen()
+    const ended = expect(callback.wait(state, never)).rejects.toMatchObject({ code: 'provider.login' })
+    clock.jumpWall(-3_600_000)
+    await clock.advance(600_000)
+    await ended
+    clock.jumpWall(3_600_000)
+  })
+
   it('listens on loopback only, under the name that was asked for', async () => {
     const callback = await listen({ host: 'localhost', path: '/oidc/callback' })
     const { port } = new URL(callback.redirectUri)

@@ -9,11 +9,11 @@ const ada = { session: 'session_a', agent: 'agent', human: 'ada(1000)' }
 const bob = { ...ada, session: 'session_b' }
 const wish = (tool: string): ProposedChange => ({ server: 'github', reason: 'a task', tool, effect: 'allow' })
 
-function open(values = new Map<string, string>()) {
+function open(values = new Map<string, string>(), clock = new FakeClock()) {
   const audit = new MemoryAudit()
   const log = new MemoryLog()
   const meta = { get: (key: string) => values.get(key), set: (key: string, value: string) => void values.set(key, value) }
-  return { proposals: createProposals({ meta, audit, clock: new FakeClock(), log }), audit, values, log }
+  return { proposals: createProposals({ meta, audit, clock, log }), audit, values, log }
 }
 
 describe('proposals', () => {
@@ -30,6 +30,23 @@ describe('proposals', () => {
       { session: 'session_a', change: { tool: 'read', reason: 'a task' } },
       { change: { tool: 'write' } },
     ])
+  })
+
+  it('wait for a person, and for nothing else, however the clock jumps', () => {
+    const clock = new FakeClock()
+    const { proposals, audit } = open(new Map(), clock)
+    const { id } = proposals.add(ada, wish('read'))
+    for (const jump of [3_600_000, -7_200_000, 3_600_000]) {
+      clock.jumpWall(jump)
+      expect(proposals.get(id).state).toBe('waiting')
+      expect(proposals.add(ada, wish('read')).id).toBe(id)
+    }
+    const { write, done } = proposals.decide(id, 'rejected', 'ada')
+    write()
+    done()
+    clock.jumpWall(-3_600_000)
+    expect(() => proposals.decide(id, 'accepted', 'ada')).toThrow(expect.objectContaining({ code: 'conflict' }))
+    expect(audit.ofType('proposal.made')).toHaveLength(1)
   })
 
   it('that a session makes twice are one', () => {
