@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { CONTROL, frame, frameReader, MESSAGE } from '../api/frames.js'
 import { helloFrame } from '../api/schema.ts'
 import { JitError, toJitError } from '../core/errors.ts'
-import { Connection, type ConnectionEvents } from './connection.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
 import { ShimLink, shown } from './link.ts'
 import type { GatewayDeps } from './types.ts'
 
@@ -10,7 +10,7 @@ import type { GatewayDeps } from './types.ts'
 export function acceptConnection(
   deps: GatewayDeps,
   socket: Socket,
-  events: ConnectionEvents & { onClose(connection: Connection): void },
+  host: ConnectionHost & { onClose(connection: Connection): void },
   onOpen: (connection: Connection) => void,
 ): void {
   let connection: Connection | undefined
@@ -35,7 +35,7 @@ export function acceptConnection(
         )
       const identified = deps.identify(socket, hello)
       leave = identified.leave
-      connection = new Connection(deps, new ShimLink(socket), { server: hello.server, principal: identified.principal }, events)
+      connection = new Connection(deps, new ShimLink(socket), { server: hello.server, principal: identified.principal }, host)
       onOpen(connection)
       socket.write(frame(CONTROL, JSON.stringify({ welcome: 1, daemon: process.pid })))
     } catch (error) {
@@ -54,7 +54,7 @@ export function acceptConnection(
   socket.on('close', () => {
     leave()
     if (connection === undefined) return
-    events.onClose(connection)
+    host.onClose(connection)
     void connection.close(new JitError('cancelled', 'the client went away'))
   })
 }

@@ -7,6 +7,7 @@ import type { CallContext, GovernedRequest } from './call.ts'
 import type { Ending } from './ending.ts'
 import { errorAnswer, type Id, type Message, type Parsed, parseMessage } from './jsonrpc.ts'
 import { Flow } from './flow.ts'
+import type { KnownTools } from './known-tools.ts'
 import type { Handshake } from './lane.ts'
 import { LanePool } from './lanes.ts'
 import type { ClientLink } from './link.ts'
@@ -33,6 +34,11 @@ export interface ConnectionEvents {
   onServerError(server: string, error: JitError): void
 }
 
+/** What a connection has of the gateway. */
+export interface ConnectionHost extends ConnectionEvents {
+  readonly tools: KnownTools
+}
+
 export interface ClientIdentity {
   readonly server: string
   readonly principal: Principal
@@ -57,7 +63,7 @@ export class Connection {
   #pin = ''
   #closed = false
 
-  constructor(deps: GatewayDeps, link: ClientLink, { server, principal }: ClientIdentity, events: ConnectionEvents) {
+  constructor(deps: GatewayDeps, link: ClientLink, { server, principal }: ClientIdentity, host: ConnectionHost) {
     this.#deps = deps
     this.#flow = new Flow(deps.clock, link, () => this.lanes.all)
     this.#refusals = new Refusals(deps, { server, connection: this.id, session: principal.session })
@@ -69,6 +75,7 @@ export class Connection {
       connection: this.id,
       principal,
       handshake: this.#handshake,
+      toolHeaders: () => host.tools.of(server),
       scrub: (text) => scrubber().scrubText(text),
       onMessage: (lane, message, line, about) => {
         try {
@@ -83,10 +90,10 @@ export class Connection {
       onRefused: (error) => this.#refusals.note('server', error),
       onPin: (pin) => {
         this.#pin = pin
-        events.onPin(server, pin)
+        host.onPin(server, pin)
       },
       onStream: (id, open) => this.#flow.stream(id, open),
-      onLaneEnd: (error) => events.onServerError(server, error),
+      onLaneEnd: (error) => host.onServerError(server, error),
     })
     const questions = new Questions(deps, { server, connection: this.id, session: principal.session })
     const tasks = new Tasks({ clock: deps.clock, questions, release: (lease) => deps.broker.release(lease) })

@@ -2,8 +2,9 @@ import type { Socket } from 'node:net'
 import type { ListedTool } from '../api/schema.ts'
 import type { JitError } from '../core/errors.ts'
 import { acceptConnection } from './accept.ts'
-import { type ClientIdentity, Connection, type ConnectionEvents } from './connection.ts'
+import { type ClientIdentity, Connection, type ConnectionHost } from './connection.ts'
 import { listTools } from './inventory.ts'
+import { KnownTools } from './known-tools.ts'
 import type { ClientLink } from './link.ts'
 import type { GatewayDeps, LaneStatus } from './types.ts'
 
@@ -29,7 +30,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const connections = new Set<Connection>()
   const pins = new Map<string, string>()
   const errors = new Map<string, JitError>()
-  const events: ConnectionEvents = {
+  const host: ConnectionHost = {
+    tools: new KnownTools(deps),
     onPin: (server, pin) => {
       pins.set(server, pin)
       errors.delete(server)
@@ -41,12 +43,12 @@ export function createGateway(deps: GatewayDeps): Gateway {
       acceptConnection(
         deps,
         socket,
-        { ...events, onClose: (connection) => void connections.delete(connection) },
+        { ...host, onClose: (connection) => void connections.delete(connection) },
         (connection) => void connections.add(connection),
       )
     },
     open(link, identity) {
-      const connection = new Connection(deps, link, identity, events)
+      const connection = new Connection(deps, link, identity, host)
       connections.add(connection)
       return connection
     },

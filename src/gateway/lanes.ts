@@ -4,10 +4,12 @@ import type { InFlightCall } from '../egress/types.ts'
 import type { Ending } from './ending.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import type { GatewayDeps } from './types.ts'
-import { ToolHeaders } from './upstream/http/tool-headers.ts'
+import type { ToolHeaders } from './upstream/http/tool-headers.ts'
 
 export interface LanePoolOptions extends Omit<LaneOptions, 'lease' | 'toolHeaders' | 'onTrouble' | 'onEnd'> {
   readonly connection: string
+  /** What the server's tools want repeated in headers, for a lane that opens now. */
+  toolHeaders(): ToolHeaders
   onPin(pin: string): void
   onLaneEnd(error: JitError): void
 }
@@ -25,7 +27,6 @@ export class LanePool {
   readonly #deps: GatewayDeps
   readonly #options: LanePoolOptions
   readonly #lanes: Entry[] = []
-  readonly #toolHeaders = new ToolHeaders()
   #queue: (() => void)[] = []
   #closed: JitError | undefined
 
@@ -143,7 +144,7 @@ export class LanePool {
     const lane = new Lane(this.#deps, {
       ...this.#options,
       lease,
-      toolHeaders: this.#toolHeaders,
+      toolHeaders: this.#options.toolHeaders(),
       onTrouble: (error) => this.#options.onLaneEnd(error),
       onEnd: (_, error) => this.#ended(entry, error),
     })

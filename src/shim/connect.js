@@ -1,7 +1,7 @@
 import { connect as dial } from 'node:net'
 import { Client, lineReader } from './client.js'
 import { Conversation, idNear, look } from './conversation.js'
-import { errorLine, failure } from './errors.js'
+import { errorBatch, errorLine, failure } from './errors.js'
 import { Link } from './link.js'
 import { checkOwner, myPlaces } from './paths.js'
 
@@ -94,7 +94,7 @@ class Session {
    * @param {import('./conversation.js').Sight} sight
    */
   #send(line, sight) {
-    if (sight.kind === 'request') this.#talk.sent(sight.id)
+    this.#talk.sent(sight)
     this.#link?.send(line)
     this.#flow()
   }
@@ -177,8 +177,10 @@ class Session {
   #lost(link) {
     if (this.#link !== link) return
     this.#link = undefined
-    const { again, lost } = this.#talk.lose()
-    for (const id of lost) this.#client.write(errorLine(id, failure('daemon.restarted', 'the daemon went away')))
+    const { again, lost, batches } = this.#talk.lose()
+    const gone = failure('daemon.restarted', 'the daemon went away')
+    for (const id of lost) this.#client.write(errorLine(id, gone))
+    for (const ids of batches) this.#client.write(errorBatch(ids, gone))
     this.#queue.unshift(...again.map((line) => ({ line, sight: look(line) })))
     const sleeps = this.#bye && this.#queue.length === 0
     this.#bye = false
@@ -207,13 +209,16 @@ class Session {
     this.#state = 'down'
     if (this.#failure?.message !== error.message) this.#client.complain(error)
     this.#failure = error
-    const { again, lost } = this.#talk.lose()
+    const { again, lost, batches } = this.#talk.lose()
     const unsent = [...again.map(look), ...this.#takeQueue().map(({ sight }) => sight)].filter(({ kind }) => kind !== 'notification')
-    for (const id of [...lost, ...unsent.map((sight) => sight.id)]) {
+    const isBatch = (/** @type {import('./conversation.js').Sight} */ { kind }) => kind === 'batch' && this.#talk.hasBatches
+    for (const id of [...lost, ...unsent.filter((sight) => !isBatch(sight)).map((sight) => sight.id)]) {
       const line = errorLine(id, error)
       this.#talk.answered(id, Buffer.from(line))
       this.#client.write(line)
     }
+    for (const ids of [...batches, ...unsent.filter(isBatch).map((sight) => sight.ids ?? [])])
+      if (ids.length > 0) this.#client.write(errorBatch(ids, error))
     this.#flow()
     this.#leaveWhenDone()
   }

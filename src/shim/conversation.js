@@ -1,10 +1,14 @@
 /**
  * What the shim knows of a client's line.
  * @typedef {object} Sight
- * @property {'request' | 'notification' | 'answer' | 'unreadable'} kind
+ * @property {'request' | 'notification' | 'answer' | 'batch' | 'unreadable'} kind
  * @property {string} id JSON of the request's id; `null` when it has none that can be read
  * @property {string} method empty when there is none
+ * @property {string[]} [ids] of a batch: JSON of its requests' ids
  */
+
+/** The one revision that has batches. */
+const batchRevision = '2025-03-26'
 
 /**
  * Looks at a line of the client as far as the shim must; what it cannot read is the daemon's to judge.
@@ -19,11 +23,27 @@ export function look(line) {
   } catch {
     return { kind: 'unreadable', id: 'null', method: '' }
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { kind: 'unreadable', id: 'null', method: '' }
+  if (Array.isArray(value)) return { kind: 'batch', id: 'null', method: '', ids: idsIn(value) }
+  if (typeof value !== 'object' || value === null) return { kind: 'unreadable', id: 'null', method: '' }
   const { id, method } = /** @type {{ id?: unknown, method?: unknown }} */ (value)
   const idJson = id === undefined ? 'null' : JSON.stringify(id)
   if (typeof method !== 'string') return { kind: 'answer', id: idJson, method: '' }
   return { kind: id === undefined ? 'notification' : 'request', id: idJson, method }
+}
+
+/**
+ * Each once: of two requests with one id the second is refused.
+ * @param {unknown[]} batch
+ */
+function idsIn(batch) {
+  /** @type {Set<string>} */
+  const ids = new Set()
+  for (const element of batch) {
+    if (typeof element !== 'object' || element === null) continue
+    const { id, method } = /** @type {{ id?: unknown, method?: unknown }} */ (element)
+    if (typeof method === 'string' && (typeof id === 'string' || typeof id === 'number')) ids.add(JSON.stringify(id))
+  }
+  return [...ids]
 }
 
 /**
@@ -48,6 +68,9 @@ export class Conversation {
   #done = /** @type {Buffer | undefined} */ (undefined)
   /** @type {Map<string, number>} id → how many requests of that id were sent and not answered */
   #inFlight = new Map()
+  /** @type {string[][]} ids of the requests of each batch that was sent and not answered, in order */
+  #batches = []
+  #revision = ''
 
   /** The client believes that it talks to an initialised server. */
   get handshaken() {
@@ -60,7 +83,12 @@ export class Conversation {
   }
 
   get waiting() {
-    return this.#inFlight.size > 0
+    return this.#inFlight.size > 0 || this.#batches.length > 0
+  }
+
+  /** In other revisions a batch is one message that is wrong. */
+  get hasBatches() {
+    return this.#revision === batchRevision
   }
 
   /**
@@ -77,48 +105,63 @@ export class Conversation {
   }
 
   /**
-   * A request has left for the daemon.
-   * @param {string} id
+   * A line has left for the daemon.
+   * @param {Sight} sight
    */
-  sent(id) {
-    this.#inFlight.set(id, (this.#inFlight.get(id) ?? 0) + 1)
+  sent({ kind, id, ids = [] }) {
+    if (kind === 'request') this.#inFlight.set(id, (this.#inFlight.get(id) ?? 0) + 1)
+    else if (kind === 'batch' && ids.length > 0 && this.hasBatches) this.#batches.push(ids)
   }
 
   /**
-   * The client got its answer, or needs none any more.
+   * The client got its answer, or needs none any more. A batch has one answer, under the id of one of its requests.
    * @param {string} id
    * @param {Buffer} message
    */
   answered(id, message) {
+    const isList = message[0] === openingBracket
+    const batch = isList || !this.#inFlight.has(id) ? this.#batches.findIndex((ids) => ids.includes(id)) : -1
+    if (batch !== -1) this.#batches.splice(batch, 1)
+    if (batch !== -1 || isList) return
     const count = this.#inFlight.get(id) ?? 0
     if (count > 1) this.#inFlight.set(id, count - 1)
     else this.#inFlight.delete(id)
     if (this.#initialize === undefined || this.#initialize.answered || this.#initialize.id !== id) return
+    const { failed, revision } = readHandshake(message)
     // A handshake that failed is not one to replay: the client starts anew, or leaves.
-    if (isError(message)) this.#initialize = undefined
+    if (failed) this.#initialize = undefined
     else this.#initialize.answered = true
+    this.#revision = revision
   }
 
   /**
    * The daemon is gone: forgets what was in flight. All that was asked is lost, but a handshake without an answer is to be
    * sent again.
-   * @returns {{ again: Buffer[], lost: string[] }} lines; ids
+   * @returns {{ again: Buffer[], lost: string[], batches: string[][] }} lines; ids; ids of each batch
    */
   lose() {
     const handshake = this.#initialize
     const open = handshake !== undefined && !handshake.answered && this.#inFlight.has(handshake.id) ? handshake : undefined
     const lost = [...this.#inFlight].flatMap(([id, count]) => Array.from({ length: count - (id === open?.id ? 1 : 0) }, () => id))
     this.#inFlight.clear()
-    if (open === undefined) return { again: [], lost }
-    return { again: this.#done === undefined ? [open.line] : [open.line, this.#done], lost }
+    const batches = this.#batches
+    this.#batches = []
+    if (open === undefined) return { again: [], lost, batches }
+    return { again: this.#done === undefined ? [open.line] : [open.line, this.#done], lost, batches }
   }
 }
 
-/** @param {Buffer} message */
-function isError(message) {
+const openingBracket = 0x5b
+
+/**
+ * @param {Buffer} message
+ * @returns {{ failed: boolean, revision: string }}
+ */
+function readHandshake(message) {
   try {
-    return JSON.parse(message.toString('utf8')).error !== undefined
+    const { error, result } = JSON.parse(message.toString('utf8'))
+    return { failed: error !== undefined, revision: String(result?.protocolVersion) }
   } catch {
-    return true
+    return { failed: true, revision: '' }
   }
 }

@@ -27,6 +27,15 @@ export function failure(code, message, hint = errors[code].hint) {
 }
 
 /**
+ * One line for the client that answers a batch.
+ * @param {string[]} ids each its JSON
+ * @param {Failure} error
+ */
+export function errorBatch(ids, error) {
+  return `[${ids.map((id) => errorLine(id, error)).join(',')}]`
+}
+
+/**
  * One line for the client: a JSON-RPC error of the gateway's form.
  * @param {string} id its JSON
  * @param {Failure} error

@@ -53,6 +53,53 @@ describe.each(nodes)('a daemon that goes away, on %s', (node) => {
     expect(await shim.close()).toBe(0)
   })
 
+  describe('from a client that sends batches', () => {
+    const batch = (...ids: (number | string)[]) => ids.map((id) => ({ jsonrpc: '2.0', id, method: 'tools/call' }))
+    const lists = (): { id: unknown; error: { code: number } }[][] =>
+      shim.lines.flatMap((line) => {
+        const value: unknown = JSON.parse(line)
+        return Array.isArray(value) ? [value] : []
+      })
+
+    beforeEach(async () => {
+      const result = { protocolVersion: '2025-03-26', capabilities: {}, serverInfo: { name: 'fake', version: '1' } }
+      daemon.options.onMessage = (to, { id, method }) => {
+        if (id !== undefined && method === 'initialize') to.answer(id, result)
+      }
+      await shim.initialize()
+    })
+
+    it('has each batch in flight answered with errors, as one', async () => {
+      const first = await visit(0)
+      await shim.until(() => first.heard.find(({ method }) => method === 'notifications/initialized'), 'initialized')
+      const before = first.heard.length
+      shim.send([{ jsonrpc: '2.0', method: 'notifications/x' }, ...batch(1, 'two')])
+      shim.send(batch(3))
+      await shim.until(() => (first.heard.length === before + 2 ? true : undefined), 'both batches')
+      await daemon.die()
+      await shim.until(() => (lists().length === 2 ? true : undefined), 'both answers')
+      const code = errorTable['daemon.restarted'].rpc
+      expect(lists().map((answers) => answers.map(({ id, error }) => [id, error.code]))).toEqual([
+        [
+          [1, code],
+          ['two', code],
+        ],
+        [[3, code]],
+      ])
+      await daemon.start()
+      expect(await shim.close()).toBe(0)
+    })
+
+    it('has batches that no daemon took answered too', async () => {
+      await daemon.die()
+      daemon.options.refuse = { code: 'not-found', message: 'there is no server', hint: 'Add it.', rpc: errorTable['not-found'].rpc }
+      shim.send(batch(1, 2))
+      await daemon.start()
+      await shim.until(() => (lists().length === 1 ? true : undefined), 'the answer')
+      expect(lists()[0]?.map(({ id }) => id)).toEqual([1, 2])
+    })
+  })
+
   it('has what the client says meanwhile kept, in order', async () => {
     await shim.initialize()
     await lose()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Ending } from '../../../src/gateway/ending.ts'
 import { LanePool } from '../../../src/gateway/lanes.ts'
+import { ToolHeaders } from '../../../src/gateway/upstream/http/tool-headers.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import { settle } from '../../support/fake-clock.ts'
 import { call, lease } from '../../unit/egress/support.ts'
@@ -242,6 +243,7 @@ async function openPool(): Promise<LanePool> {
     scrub: (text) => text,
     onMessage: () => undefined,
     onRefused: () => undefined,
+    toolHeaders: () => new ToolHeaders(),
     onPin: () => undefined,
     onLaneEnd: () => undefined,
   })

@@ -103,6 +103,26 @@ describe('a remote server of 2026-07-28', () => {
     expect(bench.upstream.journal.every(({ method, headers }) => method === 'POST' && headers['mcp-session-id'] === undefined)).toBe(true)
   })
 
+  it('gets these headers too from a client that knows the tool from elsewhere, until the config of the server changes', async () => {
+    await opened()
+    await ask('tools/list').answer
+    client.leave()
+    const say = async (): Promise<unknown> => {
+      const { answer } = (await bench.client('remote')).request('tools/call', { name: 'say', arguments: { repo: 'web' }, _meta })
+      const { error } = await answer
+      return error?.code ?? sent('tools/call').at(-1)?.headers['mcp-param-repo']
+    }
+    expect(await say()).toBe('web')
+    bench.configure(`${remoteConfig()}  other: { run: [x] }\n`)
+    expect(await say()).toBe('web')
+    bench.configure(remoteConfig({ startup: true }))
+    // The server's own error: a client lists the tools anew.
+    expect(await say()).toBe(-32020)
+    const lister = await bench.client('remote')
+    await lister.request('tools/list', { _meta }).answer
+    expect(await say()).toBe('web')
+  })
+
   it('hears of a cancelled call by the end of its stream, and by nothing else', async () => {
     await opened(remoteConfig(), { responseMode: 'sse' })
     await ask('tools/list').answer

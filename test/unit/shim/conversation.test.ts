@@ -12,7 +12,7 @@ function say(talk: Conversation, ...lines: Buffer[]): void {
   for (const line of lines) {
     const sight = look(line)
     talk.heard(sight, line)
-    if (sight.kind === 'request') talk.sent(sight.id)
+    talk.sent(sight)
   }
 }
 
@@ -23,7 +23,13 @@ describe('a line', () => {
     ['a notification', '{"method":"notifications/initialized"}', { kind: 'notification', id: 'null', method: 'notifications/initialized' }],
     ['an answer', '{"id":"jit:lane_1:3","result":{}}', { kind: 'answer', id: '"jit:lane_1:3"', method: '' }],
     ['no JSON', 'rubbish', { kind: 'unreadable', id: 'null', method: '' }],
-    ['a batch', '[{"id":1,"method":"x"}]', { kind: 'unreadable', id: 'null', method: '' }],
+    ['a batch', '[{"id":1,"method":"x"}]', { kind: 'batch', id: 'null', method: '', ids: ['1'] }],
+    [
+      'a batch of all sorts',
+      '[{"id":"a","method":"x"},{"method":"n"},{"id":2,"result":{}},{"id":"a","method":"y"},{"id":null,"method":"z"},7,null]',
+      { kind: 'batch', id: 'null', method: '', ids: ['"a"'] },
+    ],
+    ['an empty batch', '[]', { kind: 'batch', id: 'null', method: '', ids: [] }],
     ['null', 'null', { kind: 'unreadable', id: 'null', method: '' }],
     ['a method that is no text', '{"id":1,"method":{}}', { kind: 'answer', id: '1', method: '' }],
     ['a line end of Windows', '{"id":1,"method":"x"}\r', { kind: 'request', id: '1', method: 'x' }],
@@ -86,17 +92,17 @@ describe('what was promised to a client', () => {
     talk.answered('0', result)
     say(talk, ...[1, 2, 2, 3].map((id) => bytes({ id, method: 'tools/call' })))
     talk.answered('3', result)
-    expect(talk.lose()).toEqual({ again: [], lost: ['1', '2', '2'] })
-    expect(talk.lose()).toEqual({ again: [], lost: [] })
+    expect(talk.lose()).toEqual({ again: [], lost: ['1', '2', '2'], batches: [] })
+    expect(talk.lose()).toEqual({ again: [], lost: [], batches: [] })
     expect(talk.handshake?.initialize).toBe(initialize)
   })
 
   it('sends a handshake without an answer again, with what already followed it', () => {
     const talk = new Conversation()
     say(talk, initialize)
-    expect(talk.lose()).toEqual({ again: [initialize], lost: [] })
+    expect(talk.lose()).toEqual({ again: [initialize], lost: [], batches: [] })
     say(talk, initialize, initialized, bytes({ id: 5, method: 'tools/list' }))
-    expect(talk.lose()).toEqual({ again: [initialize, initialized], lost: ['5'] })
+    expect(talk.lose()).toEqual({ again: [initialize, initialized], lost: ['5'], batches: [] })
   })
 
   it('begins anew with a second initialize', () => {
@@ -111,10 +117,56 @@ describe('what was promised to a client', () => {
     expect(talk.handshake).toEqual({ initialize: second, initialized: undefined })
   })
 
+  describe('with batches', () => {
+    const agreed = (revision: string): Conversation => {
+      const talk = new Conversation()
+      say(talk, initialize)
+      talk.answered('0', bytes({ jsonrpc: '2.0', id: 0, result: { protocolVersion: revision } }))
+      return talk
+    }
+    const batch = (...ids: (number | string)[]): Buffer => bytes(ids.map((id) => ({ id, method: 'tools/call' })))
+
+    it('loses those without an answer, each as one', () => {
+      const talk = agreed('2025-03-26')
+      say(talk, batch(1, 'two'), bytes({ id: 3, method: 'tools/list' }), batch(4), bytes([{ method: 'notifications/x' }]))
+      talk.answered('4', bytes([{ id: 4, result: {} }]))
+      expect(talk.waiting).toBe(true)
+      expect(talk.lose()).toEqual({ again: [], lost: ['3'], batches: [['1', '"two"']] })
+      expect([talk.waiting, talk.lose()]).toEqual([false, { again: [], lost: [], batches: [] }])
+    })
+
+    it.each([
+      ['a list', bytes([{ id: 2, result: {} }])],
+      ['an error for all', bytes({ id: 2, error: {} })],
+      ['nothing, for it needs none any more', Buffer.alloc(0)],
+    ])('takes %s for the answer, under the id of any of its requests', (_, answer) => {
+      const talk = agreed('2025-03-26')
+      say(talk, batch(1, 2))
+      talk.answered('2', answer)
+      expect(talk.waiting).toBe(false)
+    })
+
+    it('takes neither for the other where a request has the id of a batch’s', () => {
+      const talk = agreed('2025-03-26')
+      say(talk, bytes({ id: 1, method: 'tools/call' }), batch(1, 2))
+      talk.answered('1', bytes([{ id: 2, result: {} }]))
+      expect(talk.lose()).toEqual({ again: [], lost: ['1'], batches: [] })
+      say(talk, bytes({ id: 1, method: 'tools/call' }), batch(1, 2))
+      talk.answered('1', bytes({ id: 1, result: {} }))
+      expect(talk.lose()).toEqual({ again: [], lost: [], batches: [['1', '2']] })
+    })
+
+    it.each(['2025-06-18', '2024-11-05', ''])('waits for none of them in revision %s, which has none', (revision) => {
+      const talk = agreed(revision)
+      say(talk, batch(1))
+      expect([talk.hasBatches, talk.waiting]).toEqual([false, false])
+    })
+  })
+
   it('has nothing to replay in the era without initialize', () => {
     const talk = new Conversation()
     say(talk, bytes({ id: 1, method: 'server/discover' }), bytes({ id: 2, method: 'tools/call' }))
-    expect(talk.lose()).toEqual({ again: [], lost: ['1', '2'] })
+    expect(talk.lose()).toEqual({ again: [], lost: ['1', '2'], batches: [] })
     expect(talk.handshake).toBeUndefined()
   })
 })

@@ -14,7 +14,7 @@ const depthCap = 32
 
 /**
  * Arguments that a tool wants repeated in headers (`x-mcp-header` in its input schema, 2026-07-28), as its server listed it
- * last. They are for whoever stands between; the server compares them with the message, which alone counts.
+ * last, to whomever. They are for whoever stands between; the server compares them with the message, which alone counts.
  */
 export class ToolHeaders {
   readonly #tools = new Map<string, readonly ParameterHeader[]>()
