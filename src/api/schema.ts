@@ -289,7 +289,7 @@ export const answerApproval = z.strictObject({ answer: z.enum(['approved', 'deni
 /** One rule that an agent would like. Its words are a stranger's. */
 export const proposalView = z.object({
   id: z.string(),
-  state: z.enum(['waiting', 'accepted', 'rejected']),
+  state: z.enum(['waiting', 'accepted', 'rejected', 'expired']),
   session: z.string(),
   agent: z.string(),
   human: z.string(),

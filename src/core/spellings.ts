@@ -1,4 +1,5 @@
 import type { Secret } from './secret.ts'
+import { trimSeparators } from './separators.ts'
 
 /** Shorter values are no credentials, and removing them would remove ordinary words. */
 export const shortestSecret = 8
@@ -19,11 +20,17 @@ export function spellingsOf(secret: Secret): Spellings {
   const ascii = asciiSpellings(value)
   const literal = [value, JSON.stringify(value).slice(1, -1), JSON.stringify(value).slice(1, -1).replaceAll('/', '\\/')]
   const made = {
-    text: [...new Set([...literal, ...ascii])],
-    bytes: [...new Set([...literal.map((text) => Buffer.from(text).toString('latin1')), ...ascii])],
+    text: withTrimmed([...literal, ...ascii]),
+    bytes: withTrimmed([...literal.map((text) => Buffer.from(text).toString('latin1')), ...ascii]),
   }
   spelt.set(secret, made)
   return made
+}
+
+/** Also without what may stand apart at their ends, a percent sign or a quote: the rest is the secret still. */
+function withTrimmed(spellings: readonly string[]): string[] {
+  const trimmed = spellings.map(trimSeparators).filter(({ length }) => length >= shortestSecret)
+  return [...new Set([...spellings, ...trimmed])]
 }
 
 /** Those that consist of ASCII whatever the secret holds. */

@@ -1,5 +1,6 @@
 import { compile, find, lengthAt, type Matcher } from './pattern-search.ts'
 import type { Secret } from './secret.ts'
+import { isSeparator } from './separators.ts'
 import { shortestSecret, spellingsOf } from './spellings.ts'
 
 export interface Range {
@@ -49,23 +50,6 @@ function scrambled(seed: number): Int32Array {
     return Math.imul(state, 0x2545f491)
   })
 }
-
-/** What may stand between two parts of a secret, or within it, and is not looked at: white space, quotes, brackets, JSON's own, percent signs. */
-export function isSeparator(code: number): boolean {
-  if (code < 128) return separators[code] === 1
-  return (
-    code === 0xa0 ||
-    (code >= 0x2000 && code <= 0x200f) ||
-    code === 0x2028 ||
-    code === 0x2029 ||
-    code === 0x2060 ||
-    code === 0x3000 ||
-    code === 0xfeff
-  )
-}
-
-const separators = new Uint8Array(128).fill(1, 0, 33)
-for (const character of ',;:"\'`[]{}()<>|\\%') separators[character.charCodeAt(0)] = 1
 
 /**
  * Finds secrets in a text that was put together from parts and holds no separators. `has` tells for next to nothing where to
@@ -199,7 +183,7 @@ function compactSpellings(secret: Secret): string[] {
 }
 
 /** The text without its separators. */
-export function compact(text: string): string {
+function compact(text: string): string {
   let short = ''
   let from = 0
   for (let index = 0; index < text.length; index += 1) {

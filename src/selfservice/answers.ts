@@ -4,6 +4,7 @@ import { makeOperation } from '../policy/operation.ts'
 import { describeDecision, type Situation } from './decision.ts'
 import { describeDenials } from './denials.ts'
 import { describeServer } from './permissions.ts'
+import { isFrom } from './proposals.ts'
 import { takeProposal } from './propose.ts'
 import { knownServer, knowsTool } from './reach.ts'
 import type { Answers, SelfServiceDeps } from './service.ts'
@@ -36,7 +37,7 @@ export function createAnswers(deps: SelfServiceDeps): Answers {
     propose_rule: (args, caller) => takeProposal(deps, caller, args),
 
     my_proposals(_, { session }) {
-      const mine = deps.proposals.all().filter((proposal) => proposal.session === session)
+      const mine = deps.proposals.all().filter((proposal) => isFrom(proposal, session))
       if (mine.length === 0) return 'You have proposed nothing in this session.'
       return mine.map(({ id, state, change }) => `${id}: ${state}. ${JSON.stringify(withoutReason(change))}`).join('\n')
     },

@@ -13,7 +13,9 @@ const proposal = z.object({
   human: z.string(),
   /** Milliseconds since 1970. */
   at: z.number(),
-  state: z.enum(['waiting', 'accepted', 'rejected']),
+  state: z.enum(['waiting', 'accepted', 'rejected', 'expired']),
+  /** Sessions that asked for the same while it waited. */
+  others: z.array(z.string()).default([]),
   change: proposedChange,
 })
 
@@ -25,7 +27,7 @@ export interface Proposals {
   all(): readonly Proposal[]
   /** Throws `not-found`. */
   get(id: string): Proposal
-  /** Stores it; one that the session has waiting already is answered instead of a second. Throws `conflict` when there are too many. */
+  /** Stores it; one that waits already, of any session, is answered instead of a second. Throws `conflict` when there are too many. */
   add(of: Pick<Proposal, 'session' | 'agent' | 'human'>, change: ProposedChange): Proposal
   /**
    * What stands in the trail, and in the store, when a person has decided; the caller sees to it that both happen or none,
@@ -42,7 +44,12 @@ export interface ProposalDeps extends Surroundings {
 
 /** That wait at once: more than a person can look through would be a flood. Of one session, so that others have room. */
 const waitingCap = 50
-const sessionCap = 5
+export const sessionCap = 5
+/** Days after which one that nobody decided on is void: what it was for is over. */
+export const waitingDays = 14
+const longestWait = waitingDays * 86_400_000
+/** Sessions that are remembered to have asked for the same. */
+const othersCap = 50
 /** Those that were decided are kept up to this many in all, for whoever asks what became of them. */
 const keptCap = 100
 const key = 'proposals'
@@ -50,26 +57,39 @@ const key = 'proposals'
 export function createProposals(deps: ProposalDeps): Proposals {
   let list: readonly Proposal[] = load(deps)
 
+  const current = (): readonly Proposal[] => {
+    const limit = deps.clock.now() - longestWait
+    if (list.some(({ state, at }) => state === 'waiting' && at < limit))
+      list = list.map((one) => (one.state === 'waiting' && one.at < limit ? { ...one, state: 'expired' } : one))
+    return list
+  }
   const waitingOf = (session?: string): readonly Proposal[] =>
-    list.filter((one) => one.state === 'waiting' && (session === undefined || one.session === session))
+    current().filter((one) => one.state === 'waiting' && (session === undefined || one.session === session))
   const get = (id: string): Proposal => {
-    const found = list.find((one) => one.id === id)
+    const found = current().find((one) => one.id === id)
     if (found === undefined) throw new JitError('not-found', `there is no proposal ${quote(id)}`, { hint: '`jit proposals` lists them.' })
     return found
   }
   const write = (next: readonly Proposal[]): void => deps.meta.set(key, JSON.stringify(next))
 
   return {
-    all: () => list,
+    all: current,
     get,
     add(of, change) {
-      const text = canonicalJson(asJson(change))
-      const same = waitingOf(of.session).find((one) => canonicalJson(asJson(one.change)) === text)
-      if (same !== undefined) return same
+      const text = wanted(change)
+      const same = waitingOf().find((one) => wanted(one.change) === text)
+      if (same !== undefined) {
+        if (isFrom(same, of.session) || same.others.length >= othersCap) return same
+        const joined = { ...same, others: [...same.others, of.session] }
+        const next = list.map((one) => (one === same ? joined : one))
+        write(next)
+        list = next
+        return joined
+      }
       if (waitingOf(of.session).length >= sessionCap)
         throw full(`${sessionCap} proposals of this session wait for a person already; this one was not stored`)
       if (waitingOf().length >= waitingCap) throw full(`${waitingCap} proposals wait for a person already; this one was not stored`)
-      const made: Proposal = { ...of, id: newId('proposal'), at: deps.clock.now(), state: 'waiting', change }
+      const made: Proposal = { ...of, id: newId('proposal'), at: deps.clock.now(), state: 'waiting', others: [], change }
       const next = [made, ...list].filter((one, index) => one.state === 'waiting' || index < keptCap)
       deps.audit.append({ type: 'proposal.made', detail: { ...of, id: made.id, change: asJson(change) } })
       write(next)
@@ -79,7 +99,11 @@ export function createProposals(deps: ProposalDeps): Proposals {
     decide(id, state, by) {
       const found = get(id)
       if (found.state !== 'waiting')
-        throw new JitError('conflict', `the proposal ${quote(id)} was ${found.state} before`, { hint: '`jit proposals` lists what waits.' })
+        throw new JitError(
+          'conflict',
+          `the proposal ${quote(id)} ${found.state === 'expired' ? `has waited for more than ${waitingDays} days` : `was ${found.state} before`}`,
+          { hint: '`jit proposals` lists what waits.' },
+        )
       const next = list.map((one) => (one.id === id ? { ...one, state } : one))
       return {
         record: { type: `proposal.${state}`, by, detail: { id, session: found.session, server: found.change.server } },
@@ -88,6 +112,17 @@ export function createProposals(deps: ProposalDeps): Proposals {
       }
     },
   }
+}
+
+/** Whether the session asked for it, first or later. */
+export function isFrom({ session, others }: Proposal, asking: string): boolean {
+  return session === asking || others.includes(asking)
+}
+
+/** What is asked for, whatever the words for it. */
+function wanted(change: ProposedChange): string {
+  const { reason: _, ...rest } = asJson(change)
+  return canonicalJson(rest)
 }
 
 function full(message: string): JitError {

@@ -3,6 +3,7 @@ import { JitError } from '../core/errors.ts'
 import { createConditions } from '../policy/condition.ts'
 import { RuleError } from '../policy/refusal.ts'
 import { incomplete, proposedChange } from './change.ts'
+import { sessionCap, waitingDays } from './proposals.ts'
 import { knownServer } from './reach.ts'
 import type { Caller, SelfServiceDeps } from './service.ts'
 
@@ -22,7 +23,7 @@ export function takeProposal(deps: SelfServiceDeps, { session, agent, human }: C
   const missing = incomplete(change) ?? conditionProblem(change.when)
   if (missing !== undefined) throw unusable(missing)
   const { id } = deps.proposals.add({ session, agent, human }, change)
-  return `Stored as ${id}. Nothing has changed: a person sees it with \`jit proposals show ${id}\`, and may accept or reject it. my_proposals says what became of it.`
+  return `Stored as ${id}; the same again is the same proposal. It waits for ${waitingDays} days at the most. One session may have ${sessionCap} that wait. Nothing has changed: a person sees it with \`jit proposals show ${id}\`, and may accept or reject it. my_proposals says what became of it.`
 }
 
 function unusable(why: string): JitError {

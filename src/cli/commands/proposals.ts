@@ -64,7 +64,9 @@ function acceptCommand(): Command {
         if (!json) show(view)
         if (effect.problems.length > 0) return refuse(view, json)
         if (proposal.state !== 'waiting')
-          throw new JitError('conflict', `this proposal was ${proposal.state} before`, { hint: '`jit proposals` lists what waits.' })
+          throw new JitError('conflict', `this proposal ${proposal.state === 'expired' ? 'has expired' : `was ${proposal.state} before`}`, {
+            hint: '`jit proposals` lists what waits.',
+          })
         if (!json) print()
         if (!options.flag('yes')) await confirmWider(effect, 'Accept?')
         // The digest binds the answer to the config that was shown.

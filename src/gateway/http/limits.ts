@@ -17,6 +17,10 @@ export interface HttpLimits {
   readonly bodiesOfToken: number
   /** Sessions of one token, over all servers. */
   readonly sessions: number
+  /** Of those, sessions with one server: each may be a process of its own. */
+  readonly sessionsOfServer: number
+  /** Sessions of all tokens. */
+  readonly sessionsInAll: number
   /** A session that nobody uses and nobody listens to ends. */
   readonly idleSession: number
   /** What clients of 2026-07-28 share of a server ends when none of them uses it. */
@@ -46,6 +50,8 @@ export const httpLimits: HttpLimits = {
   bodies: 64 * 1024 * 1024,
   bodiesOfToken: 32 * 1024 * 1024,
   sessions: 64,
+  sessionsOfServer: 32,
+  sessionsInAll: 128,
   idleSession: 30 * 60_000,
   // A person may take their time between two rounds of one call.
   idleServer: 30 * 60_000,

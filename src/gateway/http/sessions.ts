@@ -1,4 +1,4 @@
-import { JitError } from '../../core/errors.ts'
+import { JitError, quote } from '../../core/errors.ts'
 import type { Principal, Surroundings } from '../../core/types.ts'
 import type { Connection, ClientIdentity } from '../connection.ts'
 import type { ClientLink } from '../link.ts'
@@ -55,9 +55,9 @@ export class HttpSessions {
     return session instanceof EventSession ? session : undefined
   }
 
-  /** Throws `daemon.busy` when the token has as many as it may, and none is idle. */
+  /** Throws `daemon.busy` when there are as many as may be, and none of them is idle. */
   openSession(token: Token, server: string): Session {
-    this.#makeRoom(token)
+    this.#makeRoom(token, server)
     const session = new Session(this.#parts)
     this.#hold(session, token, server, 'session')
     this.#byId.set(session.id, session)
@@ -66,7 +66,7 @@ export class HttpSessions {
 
   /** Answers the response with a stream; what the client posts goes to `path`. Throws like `openSession`. */
   openEvents(token: Token, server: string, response: ServerResponse, path: string): void {
-    this.#makeRoom(token)
+    this.#makeRoom(token, server)
     const session = new EventSession(this.#parts, response, path, new JitError('cancelled', 'the client went away'))
     this.#hold(session, token, server, 'events')
     this.#byId.set(session.id, session)
@@ -80,7 +80,7 @@ export class HttpSessions {
     const key = JSON.stringify([server, token.name, revision.slice(0, longestRevision)])
     const known = this.#shared.get(key)
     if (known !== undefined) return known
-    this.#makeRoom(token)
+    this.#makeRoom(token, server)
     const made = new Stateless(this.#parts, key)
     this.#hold(made, token, server, 'stateless')
     this.#shared.set(key, made)
@@ -118,16 +118,34 @@ export class HttpSessions {
     this.#held.set(session, { session, token, server, kind, leave })
   }
 
-  /** The one that was idle longest makes room. */
-  #makeRoom(token: Token): void {
-    const own = [...this.#held.values()].filter((held) => held.token.name === token.name)
-    if (own.length < this.#deps.limits.sessions) return
-    const [idlest] = own.filter(({ session }) => !session.busy).sort((left, right) => left.session.lastUsed - right.session.lastUsed)
+  /** Of too many, the one that was idle longest makes room: of the token's with that server, of the token's, of all. */
+  #makeRoom(token: Token, server: string): void {
+    const { sessions, sessionsOfServer, sessionsInAll } = this.#deps.limits
+    const isOwn = (held: Held): boolean => held.token.name === token.name
+    const named = quote(token.name)
+    this.#keepBelow(sessionsOfServer, `the token ${named} with server ${server}`, (held) => isOwn(held) && held.server === server)
+    this.#keepBelow(sessions, `the token ${named}`, isOwn)
+    this.#keepBelow(sessionsInAll, 'all tokens together', () => true)
+  }
+
+  /** Of all tokens, the one with the most sessions gives one up: no other has to for a flood of its. */
+  #keepBelow(limit: number, whose: string, counts: (held: Held) => boolean): void {
+    const among = [...this.#held.values()].filter(counts)
+    if (among.length < limit) return
+    const sizes = new Map<string, number>()
+    for (const { token } of among) sizes.set(token.name, (sizes.get(token.name) ?? 0) + 1)
+    const sizeOf = ({ token }: Held): number => sizes.get(token.name) ?? 0
+    const [idlest] = among
+      .filter(({ session }) => !session.busy)
+      .sort((left, right) => sizeOf(right) - sizeOf(left) || left.session.lastUsed - right.session.lastUsed)
     if (idlest === undefined)
-      throw new JitError('daemon.busy', `the token ${token.name} has ${own.length} sessions, and all are in use`, {
+      throw new JitError('daemon.busy', `${among.length} sessions of ${whose} are in use, and ${limit} is the limit`, {
         hint: 'End some clients.',
       })
-    this.end(idlest.session, new JitError('cancelled', 'the session made room for another'))
+    this.end(
+      idlest.session,
+      new JitError('cancelled', `the session was idle and made room for another: ${limit} sessions of ${whose} are the limit`),
+    )
   }
 
   #sweep(): void {

@@ -1,4 +1,3 @@
-import { JitError } from '../../core/errors.ts'
 import { redacted, type Scrubber } from '../../core/scrub.ts'
 import type { SplitSecrets } from '../../core/split-secrets.ts'
 import { History, isLong, LastTokens } from './history.ts'
@@ -81,10 +80,7 @@ export class Cleaner {
   }
 
   #partsIn(line: string, search: SplitSecrets, { hits }: Follower): Found {
-    const found = findParts(search, line, this.#history.entries, hits)
-    if (found === undefined) throw spread('more beginnings of credentials than jit can look at')
-    for (const { depth } of found.keys()) if (depth <= 1) throw spread('a part of a credential where the protocol needs something else')
-    return found
+    return findParts(search, line, this.#history.entries, hits)
   }
 
   #remember(line: string, { follower, last }: Read): void {
@@ -117,8 +113,4 @@ function isPlainlyEscaped(line: string, first: number, to: number): boolean {
     if (code !== 0x6e && code !== 0x22 && code !== 0x74 && code !== 0x72) return false
   }
   return true
-}
-
-function spread(what: string): JitError {
-  return new JitError('message.credential', `a message of the server holds ${what}: it was not passed on`)
 }

@@ -1,4 +1,6 @@
-import { isSeparator, type Range, type SplitSecrets } from '../../core/split-secrets.ts'
+import { JitError } from '../../core/errors.ts'
+import { isSeparator } from '../../core/separators.ts'
+import type { Range, SplitSecrets } from '../../core/split-secrets.ts'
 import type { Entry, Said } from './history.ts'
 import { type Hit, isOf, type Reading } from './readings.ts'
 import { eachToken, textOf, type Token } from './tokens.ts'
@@ -23,12 +25,14 @@ export type Found = ReadonlyMap<Token, readonly Range[]>
 
 /** Characters that are looked at for one message; whoever needs more is playing games. */
 const workCap = 16 * 1024 * 1024
+/** Characters of a secret in the envelope, as an id or a method, from which on the others do not count as taken out without them. */
+const fixedCap = 4
 
 /**
- * The parts of secrets in `line` that are whole only together with others of its tokens, or of those in `earlier` messages. Undefined
- * when there is more to look at than any honest server has.
+ * The parts of secrets in `line` that are whole only together with others of its tokens, or of those in `earlier` messages. Throws
+ * JitError `message.credential` when they cannot be taken out, or when there is more to look at than any honest server has.
  */
-export function findParts(search: SplitSecrets, line: string, earlier: readonly Entry[], hits: readonly Hit[]): Found | undefined {
+export function findParts(search: SplitSecrets, line: string, earlier: readonly Entry[], hits: readonly Hit[]): Found {
   const own = tokensOf(line, true)
   const sequences = new Sequences([
     ...earlier.flatMap((entry) => (typeof entry === 'string' ? tokensOf(entry, false) : entry.map(saidBefore))),
@@ -43,7 +47,7 @@ export function findParts(search: SplitSecrets, line: string, earlier: readonly 
     const around = new Surroundings(search.longest)
     around.gather(tokens, index.get(middle) ?? 0)
     work += around.looked
-    if (work > workCap) return undefined
+    if (work > workCap) throw spread('more beginnings of credentials than jit can look at')
     around.search(search, found)
   }
   return found
@@ -121,12 +125,16 @@ class Surroundings {
   search(search: SplitSecrets, found: Map<Token, Range[]>): void {
     for (const match of search.matches(this.#parts.map(({ text }) => text).join(''))) {
       let start = 0
+      let fixed = 0
       for (const part of this.#parts) {
         const end = start + part.places.length
-        if (part.token.isOwn && start < match.to && match.from < end)
-          note(found, part, { from: Math.max(match.from - start, 0), to: Math.min(match.to, end) - start })
+        const range = { from: Math.max(match.from - start, 0), to: Math.min(match.to, end) - start }
         start = end
+        if (!part.token.isOwn || range.from >= range.to) continue
+        if (part.token.depth > 1) note(found, part, range)
+        else fixed += range.to - range.from
       }
+      if (fixed >= fixedCap) throw spread('a part of a credential where the protocol needs something else')
     }
   }
 
@@ -161,4 +169,8 @@ function note(found: Map<Token, Range[]>, { token, places }: Part, range: Range)
   const ranges = found.get(token)
   if (ranges === undefined) found.set(token, [{ from: first, to: last + 1 }])
   else ranges.push({ from: first, to: last + 1 })
+}
+
+function spread(what: string): JitError {
+  return new JitError('message.credential', `a message of the server holds ${what}: it was not passed on`)
 }

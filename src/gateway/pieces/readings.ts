@@ -1,4 +1,5 @@
-import { Gram, gramLength, isSeparator, type SplitSecrets } from '../../core/split-secrets.ts'
+import { isSeparator } from '../../core/separators.ts'
+import { Gram, gramLength, type SplitSecrets } from '../../core/split-secrets.ts'
 import type { Kind, Token } from './tokens.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type ProposedChange, proposedChange } from '../../../src/selfservice/change.ts'
-import { createProposals } from '../../../src/selfservice/proposals.ts'
+import { createProposals, isFrom } from '../../../src/selfservice/proposals.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { MemoryAudit } from '../../support/memory-audit.ts'
 import { MemoryLog } from '../broker/support.ts'
@@ -13,7 +13,7 @@ function open(values = new Map<string, string>(), clock = new FakeClock()) {
   const audit = new MemoryAudit()
   const log = new MemoryLog()
   const meta = { get: (key: string) => values.get(key), set: (key: string, value: string) => void values.set(key, value) }
-  return { proposals: createProposals({ meta, audit, clock, log }), audit, values, log }
+  return { proposals: createProposals({ meta, audit, clock, log }), audit, values, log, clock }
 }
 
 describe('proposals', () => {
@@ -53,15 +53,41 @@ describe('proposals', () => {
     const { proposals, audit } = open()
     const first = proposals.add(ada, wish('read'))
     expect(proposals.add(ada, wish('read'))).toBe(first)
-    expect(proposals.add(bob, wish('read')).id).not.toBe(first.id)
+    expect(audit.events).toHaveLength(1)
+  })
+
+  it('that another session makes too, in other words, are one that both are told of', () => {
+    const { proposals, audit, values } = open()
+    const first = proposals.add(ada, wish('read'))
+    expect(proposals.add(bob, { ...wish('read'), reason: 'another task' }).id).toBe(first.id)
+    expect(proposals.add(bob, wish('write')).id).not.toBe(first.id)
     expect(audit.events).toHaveLength(2)
+    const [, kept] = open(values).proposals.all()
+    expect(kept).toMatchObject({ id: first.id, session: 'session_a', others: ['session_b'], change: { reason: 'a task' } })
+    expect(kept === undefined ? [] : ['session_a', 'session_b', 'session_c'].map((session) => isFrom(kept, session))).toEqual([
+      true,
+      true,
+      false,
+    ])
+  })
+
+  it('that nobody decided on for two weeks are void, and make room', async () => {
+    const { proposals, clock } = open()
+    const { id } = proposals.add(ada, wish('tool_0'))
+    for (let count = 1; count < 5; count += 1) proposals.add(ada, wish(`tool_${count}`))
+    await clock.advance(14 * 86_400_000)
+    expect(proposals.get(id).state).toBe('waiting')
+    await clock.advance(1)
+    expect(proposals.get(id).state).toBe('expired')
+    expect(() => proposals.decide(id, 'accepted', 'a person')).toThrow('more than 14 days')
+    expect(proposals.add(ada, wish('tool_0')).id).not.toBe(id)
   })
 
   it('of one session are five at the most, and of all fifty, until a person has looked', () => {
     const { proposals } = open()
     for (let count = 0; count < 5; count += 1) proposals.add(ada, wish(`tool_${count}`))
     expect(() => proposals.add(ada, wish('more'))).toThrow('5 proposals of this session wait')
-    for (let count = 5; count < 50; count += 1) proposals.add({ ...bob, session: `session_${count}` }, wish('read'))
+    for (let count = 5; count < 50; count += 1) proposals.add({ ...bob, session: `session_${count}` }, wish(`tool_${count}`))
     expect(() => proposals.add(bob, wish('more'))).toThrow('50 proposals wait')
     const first = proposals.all().find(({ session }) => session === 'session_a')
     const decision = proposals.decide(first?.id ?? '', 'rejected', 'a person')

@@ -82,8 +82,18 @@ const split: Reply = (token, response) => {
 }
 
 /** What the server that holds its credential says to its client. */
-const said = ['raw', 'base64, aligned', 'base64, one byte on', 'base64, two bytes on', 'base64url', 'percent', 'hex', 'upper-case hex']
-const disguised = ['over content items', 'letter by letter', 'reversed']
+const said = [
+  'raw',
+  'base64, aligned',
+  'base64, one byte on',
+  'base64, two bytes on',
+  'base64url',
+  'percent',
+  'hex',
+  'upper-case hex',
+  'over content items',
+]
+const disguised = ['letter by letter', 'reversed']
 
 export const echoAttempts: readonly Attempt[] = [
   {
@@ -116,7 +126,7 @@ export const echoAttempts: readonly Attempt[] = [
   },
   {
     group,
-    title: 'mode env: echoes it in pieces or disguised',
+    title: 'mode env: echoes it in a disguise',
     open: ['sandbox', 'off'],
     silent: ['sandbox', 'off'],
     run: (scene, subject) => clientHears(scene, subject, disguised),
