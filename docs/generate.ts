@@ -47,11 +47,17 @@ ${rows.join('\n')}
 
 function commandsPage(kinds: readonly string[]): string {
   const names = [...help([]).matchAll(/^ {2}([a-z]+)(?:[ |]|$)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help' && name !== '')
-  const commands = [...new Set(names)].flatMap((name) => [[name], ...(name === 'login' ? kinds.map((kind) => ['login', kind]) : [])])
+  const commands = [...new Set(names)].flatMap((name) => [[name], ...[...subcommands(name), ...(name === 'login' ? kinds : [])].map((sub) => [name, sub])])
   const sections = commands.map(
     (words) => `${words.length > 1 ? '###' : '##'} jit ${words.join(' ')}\n\n\`\`\`\n${help(words).trimEnd()}\n\`\`\`\n`,
   )
-  return `# Commands\n\nEvery command takes \`--json\` and \`--help\`. Exit codes: [errors](errors.md).\n\n${sections.join('\n')}`
+  return `# Commands\n\nEvery command takes \`--help\`, and all that do something \`--json\`. Exit codes: [errors](errors.md).\n\n${sections.join('\n')}`
+}
+
+/** Those that the help of a command lists under its `Commands:`. */
+function subcommands(name: string): string[] {
+  const [, listed = ''] = /^Commands:\n((?: .*\n)+)/m.exec(help([name])) ?? []
+  return [...listed.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? '')
 }
 
 function help(args: readonly string[]): string {
