@@ -79,6 +79,18 @@ Every option, with its default:
 \`\`\`yaml
 ${full}
 \`\`\`
+
+## Environment
+
+| variable | |
+| --- | --- |
+| \`JIT_HOME\` | one folder for everything: config, state, sockets, log. Without it: \`~/.config/jit\` and \`~/.local/state/jit\`. Each folder has a daemon of its own. Clients pass few variables on, so \`jit add\` prints it with the lines for the client |
+| \`JIT_KEYCHAIN\` | \`off\`: the daemon asks no keychain of the system; the store’s key is a file, or follows from a passphrase |
+| \`JIT_LOG\` | \`debug\`: the daemon writes more into its log |
+| \`JIT_BROWSER\`, \`BROWSER\` | the program that opens the pages of \`jit login\`, in place of the system’s |
+| \`NO_COLOR\` | any value: no colours |
+
+The daemon has \`JIT_KEYCHAIN\` and \`JIT_LOG\` from whoever started it: after \`jit stop\`, the next command starts it with others.
 `
 }
 
