@@ -47,11 +47,17 @@ ${rows.join('\n')}
 
 function commandsPage(kinds: readonly string[]): string {
   const names = [...help([]).matchAll(/^ {2}([a-z]+)(?:[ |]|$)/gm)].map((match) => match[1] ?? '').filter((name) => name !== 'help' && name !== '')
-  const commands = [...new Set(names)].flatMap((name) => [[name], ...(name === 'login' ? kinds.map((kind) => ['login', kind]) : [])])
+  const commands = [...new Set(names)].flatMap((name) => [[name], ...[...subcommands(name), ...(name === 'login' ? kinds : [])].map((sub) => [name, sub])])
   const sections = commands.map(
     (words) => `${words.length > 1 ? '###' : '##'} jit ${words.join(' ')}\n\n\`\`\`\n${help(words).trimEnd()}\n\`\`\`\n`,
   )
-  return `# Commands\n\nEvery command takes \`--json\` and \`--help\`. Exit codes: [errors](errors.md).\n\n${sections.join('\n')}`
+  return `# Commands\n\nEvery command takes \`--help\`, and all that do something \`--json\`. Exit codes: [errors](errors.md).\n\n${sections.join('\n')}`
+}
+
+/** Those that the help of a command lists under its `Commands:`. */
+function subcommands(name: string): string[] {
+  const [, listed = ''] = /^Commands:\n((?: .*\n)+)/m.exec(help([name])) ?? []
+  return [...listed.matchAll(/^ {2}([a-z]+)/gm)].map((match) => match[1] ?? '')
 }
 
 function help(args: readonly string[]): string {
@@ -73,6 +79,18 @@ Every option, with its default:
 \`\`\`yaml
 ${full}
 \`\`\`
+
+## Environment
+
+| variable | |
+| --- | --- |
+| \`JIT_HOME\` | one folder for everything: config, state, sockets, log. Without it: \`~/.config/jit\` and \`~/.local/state/jit\`. Each folder has a daemon of its own. Clients pass few variables on, so \`jit add\` prints it with the lines for the client |
+| \`JIT_KEYCHAIN\` | \`off\`: the daemon asks no keychain of the system; the store’s key is a file, or follows from a passphrase |
+| \`JIT_LOG\` | \`debug\`: the daemon writes more into its log |
+| \`JIT_BROWSER\`, \`BROWSER\` | the program that opens the pages of \`jit login\`, in place of the system’s |
+| \`NO_COLOR\` | any value: no colours |
+
+The daemon has \`JIT_KEYCHAIN\` and \`JIT_LOG\` from whoever started it: after \`jit stop\`, the next command starts it with others.
 `
 }
 

@@ -43,7 +43,10 @@ export async function fillLogin(
   }
   for (const field of kind.login) {
     if (given.has(field.name) || !field.required) continue
-    if (ask === undefined) throw new JitError('usage', `${flagOf(field)} is missing: ${field.help}`)
+    if (ask === undefined)
+      throw new JitError('usage', `${field.argument === true ? field.name.toUpperCase() : flagOf(field)} is missing: ${field.help}`, {
+        hint: `\`jit login ${kind.kind} --help\` shows what it takes.`,
+      })
     // Nobody who is asked means stdin.
     await ask(field, (answer) => take(field, answer === '-' ? './-' : answer))
   }

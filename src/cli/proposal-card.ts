@@ -1,4 +1,4 @@
-import type { ProposalView } from '../api/schema.ts'
+import type { ProposalEffectView, ProposalView } from '../api/schema.ts'
 import { card } from './output/layout.ts'
 import { colours } from './output/terminal.ts'
 import { plain } from './output/text.ts'
@@ -16,6 +16,19 @@ export function proposalCard({ id, state, server, change, reason, agent, human, 
   ])
 }
 
+/**
+ * What accepting would shut off beside what was asked for: an argument that nothing bound before is bound for all tools of the
+ * server, those too that have no such argument. Empty where it is not so.
+ */
+export function bindsAll({ proposal: { server, change }, effect }: ProposalEffectView): string {
+  const { argument, admit } = change
+  const path = `servers.${server}.where.${String(argument)}`
+  const isNew = effect.changes.some((one) => one.path === path && one.before === '' && one.effect === 'narrower')
+  if (admit === undefined || !isNew) return ''
+  const name = plain(JSON.stringify(argument))
+  return `Nothing bound ${name} before: every call of ${plain(server)} that has another ${name}, or none, will be denied.`
+}
+
 /** The proposal as jit understood it. */
 export function wishes(change: ProposalView['change']): string[] {
   const { tool, effect, when, argument, admit, refuse, ttl, lifetime } = change
@@ -24,8 +37,8 @@ export function wishes(change: ProposalView['change']): string[] {
   return [
     ...(effect === undefined ? [] : [`${plain(String(effect))} the tool ${quoted(tool)}`]),
     ...(when === undefined ? [] : [`${effect === undefined ? `the tool ${quoted(tool)}` : 'it'} only when ${quoted(when)}`]),
-    ...(admit === undefined ? [] : [`let through ${quoted(argument)} = ${list(admit)}`]),
-    ...(refuse === undefined ? [] : [`let through no longer ${quoted(argument)} = ${list(refuse)}`]),
+    ...(admit === undefined ? [] : [`${quoted(argument)} may be ${list(admit)}`]),
+    ...(refuse === undefined ? [] : [`${quoted(argument)} may no longer be ${list(refuse)}`]),
     ...(ttl === undefined ? [] : [`credentials live ${quoted(ttl)}`]),
     ...(lifetime === undefined ? [] : [lifetime === 'call' ? 'credentials end with their call' : 'equal calls share a credential']),
   ]

@@ -56,9 +56,9 @@ function fold(time: string, lead: string, rest: string, width: number | undefine
   return `${colours.dim(clockTime(new Date(time)))}  ${[...wrap(lead, room), ...wrap(rest, room)].join(`\n${' '.repeat(indent)}`)}`
 }
 
-/** human → agent → server → tool → resource */
+/** human → agent → server → tool → resource; a resource that is only called after its tool is not said twice */
 function chain({ principal, server, tool, resource }: TrailRecord): string {
-  const parts = [principal?.human || 'nobody', principal?.agent.name, server, tool, resource]
+  const parts = [principal?.human || 'nobody', principal?.agent.name, server, tool, resource === tool ? '' : resource]
   return parts
     .filter((part) => part !== undefined && part !== '')
     .map((part) => plain(String(part)))

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ListedTool } from '../api/schema.ts'
-import type { JitError } from '../core/errors.ts'
+import { type JitError, toJitError } from '../core/errors.ts'
 import { acceptConnection } from './accept.ts'
 import { type ClientIdentity, Connection, type ConnectionHost } from './connection.ts'
 import { listTools } from './inventory.ts'
@@ -60,7 +60,18 @@ export function createGateway(deps: GatewayDeps): Gateway {
       [...connections]
         .filter((connection) => connection.server === server)
         .flatMap((connection) => connection.lanes.all.map((lane) => lane.status())),
-    tools: (server) => listTools(deps, server),
+    async tools(server) {
+      try {
+        const tools = await listTools(deps, server)
+        errors.delete(server)
+        return tools
+      } catch (thrown) {
+        const error = toJitError(thrown)
+        // That jit is locked says nothing about the server.
+        if (error.code !== 'locked') errors.set(server, error)
+        throw error
+      }
+    },
     lastError: (server) => errors.get(server)?.message ?? '',
     pin: (server) => pins.get(server) ?? '',
     async restart(server, reason) {

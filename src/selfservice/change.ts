@@ -42,7 +42,14 @@ export const proposedChange = z.strictObject({
   argument: argumentName
     .optional()
     .describe('The argument whose values `admit` and `refuse` are about, e.g. repo; for all tools of the server'),
-  admit: z.array(value).min(1).max(20).optional().describe('Values of the argument to let through as well'),
+  admit: z
+    .array(value)
+    .min(1)
+    .max(20)
+    .optional()
+    .describe(
+      'Values of the argument to let through as well. An argument that no condition names yet is bound to them, in every call of the server',
+    ),
   refuse: z.array(value).min(1).max(20).optional().describe('Values of the argument to let through no longer'),
   ttl: z
     .string()

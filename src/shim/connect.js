@@ -143,7 +143,7 @@ class Session {
       if (this.#client.isFull) link.pause()
     }
     link.onDrained = () => this.#flow()
-    link.onRefused = (error) => this.#giveUp(error)
+    link.onRefused = (error) => this.#giveUp(withHome(error))
     link.onBye = () => {
       this.#bye = true
       this.#state = 'connecting'
@@ -253,4 +253,16 @@ class Session {
     const { exitCodes } = this.#failure === undefined ? { exitCodes: undefined } : await import('./exit-codes.js')
     this.#client.leave(this.#failure === undefined ? 0 : (exitCodes?.[this.#failure.code] ?? 1), closed)
   }
+}
+
+/**
+ * A server that is not there may be in another home: clients start their servers with few variables of their own.
+ * @param {import('./errors.js').Failure} error
+ * @returns {import('./errors.js').Failure}
+ */
+function withHome(error) {
+  if (error.code !== 'not-found' && error.code !== 'config.missing') return error
+  const home = process.env['JIT_HOME'] ?? ''
+  const where = home === '' ? 'JIT_HOME is not set here, so this is the default home.' : `JIT_HOME is ${JSON.stringify(home)} here.`
+  return { ...error, hint: `${error.hint} ${where}` }
 }

@@ -16,6 +16,9 @@ const startPause = 250
 const firstPause = 10
 const longestPause = 150
 
+const hintOfAbsence =
+  'It starts by itself with the first client, or with the next command that needs it; `jit daemon` runs it in the foreground.'
+
 /** No daemon, and none came up. The message and hint are the daemon's own words where it had any. */
 export class Unreachable extends Error {
   /**
@@ -49,7 +52,7 @@ export async function reach(socket, { state, start, wait }) {
         const code = error instanceof Error && 'code' in error ? error.code : undefined
         if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'ECONNRESET')
           throw new Unreachable(`the daemon cannot be reached: ${textOf(error)}`, undefined, error)
-        if (!start) throw Object.assign(new Unreachable('no daemon runs for this home', undefined, error), { absent: true })
+        if (!start) throw Object.assign(new Unreachable('no daemon runs for this home', hintOfAbsence, error), { absent: true })
         starter ??= new Starter(state, wait)
         const problem = starter.advance()
         if (problem !== undefined) throw problem

@@ -6,11 +6,11 @@ import { changeTable, confirmWider } from '../changes.ts'
 import type { Client } from '../client.ts'
 import { action, command } from '../context.ts'
 import { problemText } from '../output/failure.ts'
-import { table } from '../output/layout.ts'
+import { card, table } from '../output/layout.ts'
 import { colours, errorColours, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 import { since } from '../output/time.ts'
-import { proposalCard, wishes } from '../proposal-card.ts'
+import { bindsAll, proposalCard, wishes } from '../proposal-card.ts'
 
 /** Shorter, and the id could be of a proposal that came in between. */
 const shortestPrefix = 4
@@ -110,6 +110,8 @@ function overview(found: readonly ProposalView[]): string {
 
 function show({ proposal, effect }: ProposalEffectView): void {
   print(proposalCard(proposal))
+  const warning = bindsAll({ proposal, effect })
+  if (warning !== '') print(`\n${card([['!', warning]])}`)
   if (effect.changes.length > 0) print(`\n${changeTable(effect)}`)
   else if (effect.problems.length === 0 && proposal.state === 'waiting') print('\nIt would change nothing: the config says so already.')
   else if (effect.problems.length > 0)

@@ -180,9 +180,14 @@ describe('a daemon that refuses', () => {
 
   it('has its reason and what to do passed on, and the exit code says it too', async () => {
     const answer = await shim.ask(0, 'initialize')
-    expect(answer.error).toMatchObject({ code: refusal.rpc, data: { code: 'not-found', hint: refusal.hint } })
+    expect(answer.error).toMatchObject({
+      code: refusal.rpc,
+      data: { code: 'not-found', hint: `${refusal.hint} JIT_HOME is ${JSON.stringify(home)} here.` },
+    })
     expect(answer.error?.message).toContain('"nothing"')
-    expect(shim.stderr).toBe('jit: there is no server "nothing"\n     `jit servers` lists them.\n')
+    expect(shim.stderr).toBe(
+      `jit: there is no server "nothing"\n     \`jit servers\` lists them. JIT_HOME is ${JSON.stringify(home)} here.\n`,
+    )
     expect(await shim.close()).toBe(errorTable['not-found'].exit)
   })
 

@@ -110,6 +110,7 @@ describe('the daemon’s API', () => {
     expect(await refusal(createClient().call(route, { noStart: true }))).toMatchObject({
       code: 'daemon.unreachable',
       message: 'no daemon runs for this home',
+      hint: expect.stringContaining('starts by itself'),
     })
   })
 

@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import type { SandboxView, ExplainView, StatusView } from '../../../src/api/schema.ts'
+import type { ExplainView, ProposalEffectView, SandboxView, StatusView } from '../../../src/api/schema.ts'
 import { pick } from '../../../src/cli/answer.ts'
 import { type Approval, approvalCard } from '../../../src/cli/approval-card.ts'
 import { inShort } from '../../../src/cli/changes.ts'
-import { proposalCard } from '../../../src/cli/proposal-card.ts'
+import { bindsAll, proposalCard } from '../../../src/cli/proposal-card.ts'
 import { explanation } from '../../../src/cli/commands/explain.ts'
 import { report } from '../../../src/cli/commands/doctor.ts'
 import { statusScreen } from '../../../src/cli/commands/status.ts'
 import { scopeText } from '../../../src/cli/output/scope.ts'
 import { receiptSummary, receiptTable, type ReceiptView } from '../../../src/cli/receipts.ts'
+
+type Change = ProposalEffectView['effect']['changes'][number]
 
 const scope = { repositories: ['acme/web'], permissions: { issues: 'read' } }
 
@@ -322,6 +324,36 @@ describe('a proposal', () => {
     const by = { session: 's', agent: 'claude", approved by jit', human: 'ada', at: 0 }
     const text = proposalCard({ id: 'proposal_1', state: 'waiting', ...by, server: 's', reason: 'x', change: { ttl: '2m' } }, 1000)
     expect(text).toContain(String.raw`"claude\", approved by jit", for ada`)
+  })
+
+  const view = (change: Change): ProposalEffectView => ({
+    proposal: {
+      id: 'proposal_1',
+      state: 'waiting',
+      session: 's',
+      agent: 'claude',
+      human: 'ada',
+      at: 0,
+      server: 'notes',
+      reason: 'x',
+      change: { argument: 'folder', admit: ['home'] },
+    },
+    effect: { applied: false, digest: '', changes: [change], problems: [] },
+  })
+
+  it('that binds an argument which was free says what it shuts off: to be told "narrower" is not enough', () => {
+    const bound: Change = { path: 'servers.notes.where.folder', before: '', after: 'home', effect: 'narrower' }
+    expect(bindsAll(view(bound))).toBe(
+      'Nothing bound "folder" before: every call of notes that has another "folder", or none, will be denied.',
+    )
+  })
+
+  it.each<[string, Change]>([
+    ['adds a value to others', { path: 'servers.notes.where.folder', before: '', after: 'home', effect: 'wider' }],
+    ['takes a value out', { path: 'servers.notes.where.folder', before: 'work', after: '', effect: 'narrower' }],
+    ['binds another argument', { path: 'servers.notes.where.file', before: '', after: 'a', effect: 'narrower' }],
+  ])('that %s shuts nothing else off', (_, change) => {
+    expect(bindsAll(view(change))).toBe('')
   })
 })
 

@@ -81,6 +81,10 @@ describe('a line of the trail', () => {
     expect(trailLine(issued, true, undefined)).toContain('lease.issued call_1')
   })
 
+  it('says a tool once that has no other name for what it touches', () => {
+    expect(trailLine({ ...call, resource: call.tool }, false, undefined)).toContain('→ github → get_issue → ok')
+  })
+
   it('shows a hostile resource as text', () => {
     const line = trailLine({ ...call, resource: 'a\u001b[2K\r→ ok', tool: 'x\u202e' }, false, undefined)
     expect(line).not.toMatch(/[\u001b\r\u202e]/)

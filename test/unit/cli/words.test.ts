@@ -118,6 +118,11 @@ describe('the values of jit login', () => {
 
   it('say what is missing where nobody can be asked', async () => {
     await expect(fillLogin(kind, new Map([['appId', '1']]))).rejects.toThrow('--installation is missing: the login')
+    const [first] = kind.login
+    if (first === undefined) throw new TypeError('the kind has fields')
+    await expect(fillLogin({ ...kind, login: [{ ...first, name: 'url', argument: true }] }, new Map())).rejects.toThrow(
+      'URL is missing: the number',
+    )
   })
 
   it('refuse an empty secret', async () => {

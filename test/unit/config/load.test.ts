@@ -100,7 +100,7 @@ describe('loading a config', () => {
       'a preset that does not exist',
       good.replace('preset: tracker', 'preset: traker'),
       'servers.tracker.preset 8:5',
-      /no preset/,
+      /no preset "traker", but tracker/,
       'tracker',
     ],
     [
