@@ -14,6 +14,7 @@ import { Agents } from './agents.ts'
 import { limitFiles, starve } from './descriptors.ts'
 import type { Part, Setting } from './part.ts'
 import { leasesShape, uncovered } from './tokens.ts'
+import { jumpWhileWaiting } from './waiting.ts'
 
 /** What a trouble may say: what went wrong, or why it was not tried. */
 type Finding = { readonly failure: string } | { readonly skipped: string }
@@ -208,7 +209,12 @@ async function jumpClock(stage: Stage, agents: Agents): Promise<Finding[]> {
   if (library === undefined) return [{ skipped: 'needs faketime' }]
   const offset = join(stage.home, 'offset')
   const findings: Finding[] = []
-  await configureServers(stage, githubServer('shared', { ttl: `${shortLife.ttl}ms` }) + githubServer('once', { lifetime: 'call' }))
+  await configureServers(
+    stage,
+    githubServer('shared', { ttl: `${shortLife.ttl}ms` }) +
+      githubServer('once', { lifetime: 'call' }) +
+      githubServer('asked', { allow: 'list_issues', ask: 'get_issue' }),
+  )
   // A shim that is open starts another daemon at once.
   await agents.close()
   await must(stage, ['stop'])
@@ -235,6 +241,7 @@ async function jumpClock(stage: Stage, agents: Agents): Promise<Finding[]> {
       const shown = Math.abs((await status(stage)).startedAt - Date.now())
       if (shown > 2 * 3_600_000) findings.push({ failure: `after ${jump} s the daemon takes its start for ${shown} ms ago` })
     }
+    findings.push(...(await jumpWhileWaiting(stage, agents, 'asked', offset)).map((failure) => ({ failure })))
     if ((await status(stage)).pid !== daemon.pid)
       findings.push({ failure: 'the daemon that was started by hand is not the one that answers' })
     return findings

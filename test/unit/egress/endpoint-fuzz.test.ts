@@ -77,7 +77,7 @@ it('whatever is written to a lane’s base URL, only requests with the placehold
     const sent = bench.upstream.journal.filter((one) => one.url.startsWith(`/repos/${number}/`)).length
     expect(sent).toBeLessThanOrEqual((bytes?.text.split(placeholder).length ?? 1) - 1)
   }
-  expect(bench.upstream.journal.length, 'some are let through').toBeGreaterThan(1)
+  expect(bench.upstream.journal.length, 'some are let through').toBeGreaterThan(0)
   expect(new Set(bench.upstream.journal.map(({ url }) => url)).size, 'some are refused').toBeLessThan(tried.length)
 })
 

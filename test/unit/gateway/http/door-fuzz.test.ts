@@ -101,11 +101,13 @@ function given(credential: string): fc.Arbitrary<RawBytes> {
 
 it('whatever is written to the door, a token reaches its own servers alone, and no request that stands in a body is one', async () => {
   const whole = given(`Authorization: Bearer ${token}`)
+  const head = `POST /mcp/one HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json`
+  const good = `${head}\r\nConnection: close\r\nContent-Length: ${hello.length}\r\n\r\n${hello}`
   let served = 0
   await fc.assert(
     fc.asyncProperty(whole, async ({ text, loose }) => {
       opened.length = 0
-      const answer = await speak(port, text, patience)
+      const answer = await speak(port, text, text === good ? 5000 : patience)
       served += opened.length
       expect(answer).not.toContain(token)
       expect(opened).not.toContain('hidden')
@@ -113,7 +115,7 @@ it('whatever is written to the door, a token reaches its own servers alone, and 
       expect(opened.length).toBeLessThanOrEqual(text.split(token).length - 1)
       expect(answer === '' || /^HTTP\/1\.1 \d{3} /.test(answer)).toBe(true)
     }),
-    { numRuns: cases(60) },
+    { numRuns: cases(60), examples: [[{ text: good, loose: false }]] },
   )
   expect(served, 'some are let through').toBeGreaterThan(0)
 })
