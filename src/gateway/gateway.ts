@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 import type { ListedTool } from '../api/schema.ts'
 import { type JitError, toJitError } from '../core/errors.ts'
-import { acceptConnection } from './accept.ts'
-import { type ClientIdentity, Connection, type ConnectionHost } from './connection.ts'
+import { acceptConnection } from './client/accept.ts'
+import { type ClientIdentity, Connection, type ConnectionHost } from './client/connection.ts'
 import { listTools } from './inventory.ts'
-import { KnownTools } from './known-tools.ts'
-import type { ClientLink } from './link.ts'
+import { KnownTools } from './client/known-tools.ts'
+import type { ClientLink } from './client/link.ts'
 import type { GatewayDeps, LaneStatus } from './types.ts'
 
 export interface Gateway {

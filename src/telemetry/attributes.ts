@@ -1,7 +1,7 @@
 import type { Attributes } from '@opentelemetry/api'
 import type { CloseFields, UpstreamRequest } from '../audit/event.ts'
 import type { JitError } from '../core/errors.ts'
-import type { Call } from '../gateway/call.ts'
+import type { Call } from '../gateway/call/call.ts'
 
 /** How much of a call's arguments may be told: `audit.arguments` of the config. */
 export type Exposure = 'full' | 'digest' | 'none'

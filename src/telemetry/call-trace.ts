@@ -12,8 +12,8 @@ import {
 import type { CloseFields, UpstreamRequest } from '../audit/event.ts'
 import type { JitError } from '../core/errors.ts'
 import type { Decision, Surroundings } from '../core/types.ts'
-import type { Call } from '../gateway/call.ts'
-import type { CallTrace, CallTracer } from '../gateway/tracing.ts'
+import type { Call } from '../gateway/call/call.ts'
+import type { CallTrace, CallTracer } from '../gateway/call/tracing.ts'
 import { type Exposure, callAttributes, requestAttributes, resultAttributes } from './attributes.ts'
 import { remoteParent } from './parent.ts'
 

@@ -93,7 +93,8 @@ class Wire {
     const head = this.#text.slice(0, end)
     const body = this.#text.slice(end + 4)
     const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
-    const isWhole = length === undefined ? !/\r\ntransfer-encoding:/i.test(head) || body.endsWith('0\r\n\r\n') : body.length >= Number(length)
+    const isWhole =
+      length === undefined ? !/\r\ntransfer-encoding:/i.test(head) || body.endsWith('0\r\n\r\n') : body.length >= Number(length)
     if (!isWhole) return
     this.#text = ''
     const session = /\r\nmcp-session-id: *(\S+)/i.exec(head)?.[1]

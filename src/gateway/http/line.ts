@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { decodeKey, endOfString } from '../scan.ts'
+import { decodeKey, endOfString } from '../protocol/scan.ts'
 
 /** Above this no error of a server is looked for: it would be a result. */
 const errorCap = 64 * 1024

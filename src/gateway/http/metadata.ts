@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { quote } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import type { Message } from '../jsonrpc.ts'
+import type { Message } from '../protocol/jsonrpc.ts'
 import { metaKeys } from './post.ts'
 
 /** JSON-RPC error of the protocol itself, answered with HTTP status 400. */

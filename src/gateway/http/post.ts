@@ -1,7 +1,7 @@
 import { JitError } from '../../core/errors.ts'
 import { isJsonObject, scalarJson } from '../../core/json.ts'
-import { classify, type Message, type Parsed, parseMessage } from '../jsonrpc.ts'
-import { type ScanLimits, scanJson } from '../scan.ts'
+import { classify, type Message, type Parsed, parseMessage } from '../protocol/jsonrpc.ts'
+import { type ScanLimits, scanJson } from '../protocol/scan.ts'
 
 export const metaKeys = {
   version: 'io.modelcontextprotocol/protocolVersion',

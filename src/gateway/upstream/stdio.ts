@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.ts'
 import { JitError } from '../../core/errors.ts'
 import type { Logger } from '../../core/types.ts'
 import type { ChildTable } from '../../store/store.ts'
-import { lineReader } from '../lines.ts'
+import { lineReader } from '../protocol/lines.ts'
 import type { LaunchSpec } from '../types.ts'
 import type { Upstream, UpstreamEvents } from './upstream.ts'
 

@@ -1,7 +1,7 @@
 import type { UpstreamRequest } from '../../audit/event.ts'
 import type { Lease } from '../../broker/types.ts'
 import type { JitError } from '../../core/errors.ts'
-import type { Id } from '../jsonrpc.ts'
+import type { Id } from '../protocol/jsonrpc.ts'
 
 /** A request on its way to a server, beside its text. */
 export interface Outgoing {

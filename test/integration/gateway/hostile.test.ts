@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { frame, MESSAGE } from '../../../src/api/frames.js'
 import { JitError } from '../../../src/core/errors.ts'
-import { Lane } from '../../../src/gateway/lane.ts'
+import { Lane } from '../../../src/gateway/lane/lane.ts'
 import { alive, type Bench, type Client, eventually, openBench, plain, readSelf, standstill } from './support.ts'
 
 let bench: Bench

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Ending } from '../../../src/gateway/ending.ts'
-import { LanePool } from '../../../src/gateway/lanes.ts'
+import { LanePool } from '../../../src/gateway/lane/lanes.ts'
 import { ToolHeaders } from '../../../src/gateway/upstream/http/tool-headers.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import { settle } from '../../support/fake-clock.ts'

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { fromClient, fromServer } from '../../../src/gateway/methods.ts'
+import { fromClient, fromServer } from '../../../src/gateway/protocol/methods.ts'
 import { type Bench, type Client, eventually, openBench, plain } from './support.ts'
 
 let bench: Bench

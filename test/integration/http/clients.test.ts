@@ -4,7 +4,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { fromClient } from '../../../src/gateway/methods.ts'
+import { fromClient } from '../../../src/gateway/protocol/methods.ts'
 import { root } from '../../support/command.ts'
 import { type Door, openDoor } from './support.ts'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isJsonObject, type JsonObject } from '../../../core/json.ts'
-import type { Id } from '../../jsonrpc.ts'
-import { writeAgain } from '../../server-line.ts'
+import type { Id } from '../../protocol/jsonrpc.ts'
+import { writeAgain } from '../../protocol/server-line.ts'
 import { Bytes } from './bytes.ts'
 import { EventStream } from './event-stream.ts'
 

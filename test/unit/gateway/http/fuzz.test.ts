@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { JitError } from '../../../../src/core/errors.ts'
 import { metaKeys, readPost, revisionOf } from '../../../../src/gateway/http/post.ts'
 import { eventText } from '../../../../src/gateway/http/sse.ts'
-import { classify } from '../../../../src/gateway/jsonrpc.ts'
+import { classify } from '../../../../src/gateway/protocol/jsonrpc.ts'
 import { EventStream } from '../../../../src/gateway/upstream/http/event-stream.ts'
 import { cases } from '../../../support/cases.ts'
 
