@@ -10,7 +10,7 @@ import type { CompiledPolicy } from '../policy/types.ts'
 import type { Sandbox } from '../sandbox/types.ts'
 import type { ChildTable } from '../store/store.ts'
 import type { HelloFrame } from '../api/schema.ts'
-import type { CallTracer } from './call/tracing.ts'
+import type { CallTracer } from './tracing.ts'
 import type { LocalServer } from './upstream/local.ts'
 
 /** How a local server is started: resolved, pinned, and with nothing of the daemon's own environment but the allow-list. */

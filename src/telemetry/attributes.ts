@@ -1,7 +1,7 @@
 import type { Attributes } from '@opentelemetry/api'
 import type { CloseFields, UpstreamRequest } from '../audit/event.ts'
 import type { JitError } from '../core/errors.ts'
-import type { Call } from '../gateway/call/call.ts'
+import type { TracedCall } from '../gateway/tracing.ts'
 
 /** How much of a call's arguments may be told: `audit.arguments` of the config. */
 export type Exposure = 'full' | 'digest' | 'none'
@@ -10,7 +10,7 @@ const longestName = 128
 const longestUri = 300
 
 /** By OpenTelemetry's conventions for MCP and generative AI; what they have no word for is `jit.…`. */
-export function callAttributes(call: Call, connection: string, exposure: Exposure): Attributes {
+export function callAttributes(call: TracedCall, connection: string, exposure: Exposure): Attributes {
   const { request, operation, principal } = call
   const { kind, name, server, args } = operation
   return {
@@ -29,7 +29,7 @@ export function callAttributes(call: Call, connection: string, exposure: Exposur
   }
 }
 
-export function resultAttributes({ operation }: Call, result: CloseFields['result'], error: JitError | undefined): Attributes {
+export function resultAttributes({ operation }: TracedCall, result: CloseFields['result'], error: JitError | undefined): Attributes {
   if (result === 'ok') return { 'jit.result': result }
   // A denied tool is answered with a result that is an error, unless it is hidden.
   const readable = result === 'tool-error' || (result === 'denied' && operation.kind === 'tool' && error?.details['hidden'] !== true)

@@ -12,8 +12,7 @@ import {
 import type { CloseFields, UpstreamRequest } from '../audit/event.ts'
 import type { JitError } from '../core/errors.ts'
 import type { Decision, Surroundings } from '../core/types.ts'
-import type { Call } from '../gateway/call/call.ts'
-import type { CallTrace, CallTracer } from '../gateway/call/tracing.ts'
+import type { CallTrace, CallTracer, TracedCall } from '../gateway/tracing.ts'
 import { type Exposure, callAttributes, requestAttributes, resultAttributes } from './attributes.ts'
 import { remoteParent } from './parent.ts'
 
@@ -34,7 +33,7 @@ export function createCallTracer(deps: CallTracerDeps): CallTracer {
 /** One span for a call, and one for each of its steps and upstream requests. A failure in here is logged, and is nobody's. */
 class CallSpans implements CallTrace {
   readonly #deps: CallTracerDeps
-  readonly #call: Call
+  readonly #call: TracedCall
   readonly #exposure: Exposure
   /** Wall time of the call's arrival, in milliseconds since 1970. */
   readonly #arrived: number
@@ -43,7 +42,7 @@ class CallSpans implements CallTrace {
   #step: Span | undefined
   #needsLease = false
 
-  constructor(deps: CallTracerDeps, call: Call, exposure: Exposure) {
+  constructor(deps: CallTracerDeps, call: TracedCall, exposure: Exposure) {
     this.#deps = deps
     this.#call = call
     this.#exposure = exposure

@@ -2,7 +2,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { AlwaysOnSampler, BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
 import type { Logger, Surroundings } from '../core/types.ts'
-import type { CallTracer } from '../gateway/call/tracing.ts'
+import type { CallTracer } from '../gateway/tracing.ts'
 import { createCallTracer } from './call-trace.ts'
 
 export interface Exporter {

@@ -1,6 +1,6 @@
 import { toJitError } from '../core/errors.ts'
 import type { Surroundings } from '../core/types.ts'
-import type { CallTracer } from '../gateway/call/tracing.ts'
+import type { CallTracer } from '../gateway/tracing.ts'
 import type { Exporter } from './exporter.ts'
 
 export interface Telemetry {

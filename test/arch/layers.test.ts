@@ -45,6 +45,18 @@ const layers: Record<string, readonly string[]> = {
   ui: ['api', 'core'],
 }
 
+/** The same within src/gateway, whose own files (what all of it shares, and the gateway as a whole) stand beside these folders. */
+const gatewayLayers: Record<string, readonly string[]> = {
+  protocol: [],
+  scrub: ['protocol'],
+  inject: [],
+  upstream: ['protocol', 'inject'],
+  lane: ['protocol', 'inject', 'upstream'],
+  call: ['protocol', 'scrub', 'upstream', 'lane'],
+  client: ['protocol', 'scrub', 'upstream', 'lane', 'call'],
+  http: ['protocol', 'client'],
+}
+
 /** `reveal()` turns a Secret into text: only where a credential is put to its use, or matched to be removed. */
 const mayReveal = [/^src\/gateway\/inject\//, /^src\/egress\//, /^src\/core\/spellings\.ts$/, /^providers\//]
 
@@ -66,6 +78,20 @@ describe('layers', () => {
       }
     }
     expect(wrong).toEqual([])
+  })
+
+  it('imports within the gateway point one way', () => {
+    const wrong: string[] = []
+    for (const file of sources) {
+      const from = gatewayFolder(file)
+      if (from === undefined) continue
+      for (const target of imports(file)) {
+        const to = gatewayFolder(target)
+        if (to !== undefined && to !== from && gatewayLayers[from]?.includes(to) !== true) wrong.push(`${file} → ${target}`)
+      }
+    }
+    expect(wrong).toEqual([])
+    expect(new Set(sources.flatMap((file) => gatewayFolder(file) ?? []))).toEqual(new Set(Object.keys(gatewayLayers)))
   })
 
   it('every folder of src has its row in the table', () => {
@@ -94,6 +120,10 @@ describe('layers', () => {
     expect(wrong).toEqual([])
   })
 })
+
+function gatewayFolder(file: string): string | undefined {
+  return /^src\/gateway\/([a-z]+)\//.exec(file)?.[1]
+}
 
 function files(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })

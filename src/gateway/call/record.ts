@@ -5,7 +5,7 @@ import { deepFreeze, type Json } from '../../core/json.ts'
 import type { Decision, Permission, RuleReference } from '../../core/types.ts'
 import type { Call, CallContext } from './call.ts'
 import { RequestList } from '../request-list.ts'
-import type { CallTrace } from './tracing.ts'
+import type { CallTrace } from '../tracing.ts'
 import { provenanceOf } from './provenance.ts'
 
 /** Requests of one call that are told to who traces it. */

@@ -2,8 +2,6 @@ import { JitError } from '../../core/errors.ts'
 import { scalarJson } from '../../core/json.ts'
 import { classify, errorAnswer, type Id, type Message } from '../protocol/jsonrpc.ts'
 
-/** The one revision that has batches. */
-export const batchRevision = '2025-03-26'
 const elementsCap = 1000
 
 interface Batch {

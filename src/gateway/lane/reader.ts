@@ -1,7 +1,6 @@
 import { JitError } from '../../core/errors.ts'
 import { scalarJson } from '../../core/json.ts'
-import { batchRevision } from '../client/batches.ts'
-import type { Message } from '../protocol/jsonrpc.ts'
+import { batchRevision, type Message } from '../protocol/jsonrpc.ts'
 import type { Lane, LaneOptions } from './lane.ts'
 import type { Requests } from './requests.ts'
 import { ambiguity, excessiveDepth, readBatch, readLine, readPlainAnswer, writeAgain } from '../protocol/server-line.ts'

@@ -3,6 +3,9 @@ import { type ErrorCode, JitError } from '../../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import { type ScanLimits, scanJson } from './scan.ts'
 
+/** The one revision that has batches. */
+export const batchRevision = '2025-03-26'
+
 export type Id = string | number
 
 export type Message =
