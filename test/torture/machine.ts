@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
@@ -159,9 +159,11 @@ const troubles: readonly Trouble[] = [
   {
     name: 'the store is damaged while no daemon runs',
     async run({ stage, random }) {
-      const { database } = findPaths({ JIT_HOME: stage.home }, '')
+      const { database, auditFolder } = findPaths({ JIT_HOME: stage.home }, '')
       await must(stage, ['stop'])
       const whole = readFileSync(database)
+      const trail = `${auditFolder}-whole`
+      cpSync(auditFolder, trail, { recursive: true })
       const findings: Finding[] = []
       for (const damage of damages(random)) {
         writeFileSync(database, damage(whole))
@@ -175,6 +177,9 @@ const troubles: readonly Trouble[] = [
         if (answer.code !== 0) findings.push(...(await recoversStore(stage)))
         removeStore(stage)
         writeFileSync(database, whole)
+        // A recovered store may sign with another key: an older store beside that trail is what `audit verify` must find.
+        rmSync(auditFolder, { recursive: true })
+        cpSync(trail, auditFolder, { recursive: true })
       }
       return findings
     },
