@@ -1,4 +1,5 @@
-import { compile, find, lengthAt, type Matcher } from './pattern-search.ts'
+import { type PatternGroup, PatternSearch } from './pattern-search.ts'
+import { gone } from './scrub.ts'
 import type { Secret } from './secret.ts'
 import { isSeparator } from './separators.ts'
 import { shortestSecret, spellingsOf } from './spellings.ts'
@@ -53,23 +54,28 @@ function scrambled(seed: number): Int32Array {
 
 /**
  * Finds secrets in a text that was put together from parts and holds no separators. `has` tells for next to nothing where to
- * look; the search itself is made ready when it is asked for the first time.
+ * look.
  */
 export class SplitSecrets {
   #live: readonly Secret[] = []
-  /** Whose grams are in the filter; those of the dead stay until it is made anew. */
-  #known = new Set<Secret>()
+  readonly #known = new Map<Secret, PatternGroup>()
+  readonly #search = new PatternSearch()
   #filter = new Uint32Array(minimum / 32)
   #shift = 32 - Math.log2(minimum)
   readonly #triples = new Uint32Array(tripleBits / 32)
+  /** In the filter; those of the dead stay until it is made anew. */
   #grams = 0
-  #matcher: Matcher | undefined
+  #dead = 0
 
   /** The secrets to look for from now on. */
   update(secrets: readonly Secret[]): void {
     this.#live = secrets
-    this.#matcher = undefined
-    if (this.#known.size > 2 * secrets.length + 64) this.#rebuild()
+    for (const [secret, group] of gone(secrets, this.#known)) {
+      this.#known.delete(secret)
+      this.#search.remove(group)
+      this.#dead += 1
+    }
+    if (this.#dead > secrets.length + 64) this.#rebuild()
     for (const secret of secrets) if (!this.#known.has(secret)) this.#learn(secret)
   }
 
@@ -97,45 +103,38 @@ export class SplitSecrets {
 
   /** Characters of the longest spelling. */
   get longest(): number {
-    return this.#search()?.longest ?? 0
+    return this.#search.longest
   }
 
   /** Where secrets stand, in order; they do not overlap. */
   matches(text: string): Range[] {
-    const matcher = this.#search()
     const found: Range[] = []
-    if (matcher === undefined) return found
-    for (let at = find(matcher, text, 0); at !== -1;) {
-      const to = at + lengthAt(matcher, text, at)
+    for (let at = this.#search.find(text, 0); at !== -1;) {
+      const to = at + this.#search.lengthAt(text, at)
       found.push({ from: at, to })
-      at = find(matcher, text, to)
+      at = this.#search.find(text, to)
     }
     return found
   }
 
-  #search(): Matcher | undefined {
-    this.#matcher ??= compile([...new Set(this.#live.flatMap(compactSpellings))])
-    return this.#matcher
-  }
-
   #learn(secret: Secret): void {
-    this.#known.add(secret)
     const spellings = compactSpellings(secret)
-    this.#grams += spellings.reduce((sum, { length }) => sum + length, 0)
+    this.#known.set(secret, this.#search.add(spellings))
+    this.#grams += gramsOf(spellings)
     if (this.#grams * crowded > this.#filter.length * 32 && this.#filter.length * 32 < maximum) return this.#rebuild()
     for (const text of spellings) this.#enter(text)
   }
 
   #rebuild(): void {
-    this.#known = new Set(this.#live)
-    const all = this.#live.flatMap(compactSpellings)
-    this.#grams = all.reduce((sum, { length }) => sum + length, 0)
+    this.#dead = 0
+    this.#grams = 0
+    for (const { patterns } of this.#known.values()) this.#grams += gramsOf(patterns)
     let bits = minimum
     while (bits < this.#grams * crowded * 2 && bits < maximum) bits *= 2
     this.#filter = new Uint32Array(bits / 32)
     this.#shift = 32 - Math.log2(bits)
     this.#triples.fill(0)
-    for (const text of all) this.#enter(text)
+    for (const { patterns } of this.#known.values()) for (const text of patterns) this.#enter(text)
   }
 
   #enter(text: string): void {
@@ -174,6 +173,10 @@ function slotOf(first: number, second: number, turn: number): number {
 
 function mixed(hash: number): number {
   return Math.imul(hash ^ (hash >>> 15), 0x85ebca6b)
+}
+
+function gramsOf(spellings: readonly string[]): number {
+  return spellings.reduce((sum, { length }) => sum + length, 0)
 }
 
 /** Without separators; what is too short then would be found in ordinary words. */

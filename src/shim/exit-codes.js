@@ -42,6 +42,7 @@ export const exitCodes = {
   'message.malformed': 65,
   'message.too-large': 65,
   'message.ambiguous': 65,
+  'message.credential': 65,
   'message.unknown': 65,
   'message.foreign': 65,
   'egress.refused': 5,

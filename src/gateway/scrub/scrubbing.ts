@@ -1,5 +1,6 @@
 import type { Broker } from '../../broker/types.ts'
-import { createScrubber, type Scrubber } from '../../core/scrub.ts'
+import { LiveScrubber, type Scrubber } from '../../core/scrub.ts'
+import type { Secret } from '../../core/secret.ts'
 import { SplitSecrets } from '../../core/split-secrets.ts'
 import type { LiveSearch } from './cleaner.ts'
 
@@ -8,34 +9,27 @@ type Live = Pick<Broker, 'liveSecrets' | 'secretsVersion'>
 /** Of each broker: all that talk by way of it look for the same secrets. */
 const searches = new WeakMap<Live, LiveSearch>()
 
-/** The scrubber over every live secret, compiled anew only when the set of them changed. */
+/** The scrubber over every live secret. */
 export function currentScrubber(broker: Live): () => Scrubber {
   return () => liveSearch(broker).scrubber()
 }
 
-/** What looks for every live secret; each of its parts is made anew when it is asked for and the set of them changed. */
+/** What looks for every live secret; each of its parts learns of a change when it is asked for. */
 export function liveSearch(broker: Live): LiveSearch {
   const known = searches.get(broker)
   if (known !== undefined) return known
-  const scrubber = whenChanged(broker, () => createScrubber(broker.liveSecrets()))
-  const secrets = new SplitSecrets()
-  const split = whenChanged(broker, () => {
-    secrets.update(broker.liveSecrets())
-    return secrets
-  })
-  const made = { scrubber, split }
+  const made = { scrubber: following(broker, new LiveScrubber()), split: following(broker, new SplitSecrets()) }
   searches.set(broker, made)
   return made
 }
 
-function whenChanged<T>(broker: Live, make: () => T): () => T {
+function following<T extends { update(secrets: readonly Secret[]): void }>(broker: Live, search: T): () => T {
   let version: number | undefined
-  let made: T | undefined
   return () => {
-    if (made === undefined || version !== broker.secretsVersion) {
+    if (version !== broker.secretsVersion) {
       version = broker.secretsVersion
-      made = make()
+      search.update(broker.liveSecrets())
     }
-    return made
+    return search
   }
 }
