@@ -17,8 +17,9 @@ export type GithubApi = (
 
 export function createApi(config: GithubAppConfig, host: ProviderHost): GithubApi {
   let client: Promise<Octokit> | undefined
+  const appToken = createAppToken(config, host)
   return async (route, parameters, authorization, signal) => {
-    const carried = 'app' in authorization ? new Secret(await appToken(config, host)) : authorization.token
+    const carried = 'app' in authorization ? await appToken() : authorization.token
     client ??= openClient(config, host)
     try {
       const octokit = await client
@@ -41,26 +42,47 @@ async function openClient({ apiUrl }: GithubAppConfig, { fetch }: ProviderHost):
   return new Octokit({ baseUrl: apiUrl.replace(/\/$/, ''), request: { fetch }, log: silent, userAgent: 'jit' })
 }
 
-/** RS256, one minute back for clocks that differ, nine minutes ahead: GitHub accepts ten. */
-async function appToken(config: GithubAppConfig, host: ProviderHost): Promise<string> {
-  const now = Math.floor(host.clock.now() / 1000)
+/** Milliseconds for which the App's own proof is used; it lives for some minutes more, for clocks that differ. */
+const proofUse = 300_000
+
+/**
+ * What the App proves itself with: RS256, one minute back for clocks that differ, nine minutes ahead (GitHub accepts ten). To sign
+ * takes longer than all else of a mint here, so that one serves for a while. Throws while the key is sealed, whatever is kept.
+ */
+function createAppToken(config: GithubAppConfig, host: ProviderHost): () => Promise<Secret> {
+  let kept: { readonly of: Secret; readonly at: number; readonly token: Promise<Secret> } | undefined
+  return async () => {
+    const pem = host.secret('privateKey')
+    const now = host.clock.now()
+    if (kept === undefined || kept.of !== pem || now < kept.at || now >= kept.at + proofUse) {
+      const made = { of: pem, at: now, token: sign(config, host, pem, Math.floor(now / 1000)) }
+      kept = made
+      made.token.catch(() => {
+        if (kept === made) kept = undefined
+      })
+    }
+    return kept.token
+  }
+}
+
+async function sign(config: GithubAppConfig, host: ProviderHost, pem: Secret, now: number): Promise<Secret> {
   let key
   try {
     // GitHub hands out PKCS#1, which WebCrypto does not read.
-    key = createPrivateKey(host.secret('privateKey').reveal())
-  } catch (error) {
-    if (error instanceof JitError) throw error
+    key = createPrivateKey(pem.reveal())
+  } catch {
     throw new JitError('provider.login', `the private key of provider ${host.name} is not a PEM key`, {
       hint: 'Give the file that GitHub downloaded when the key was generated.',
     })
   }
   if (key.asymmetricKeyType !== 'rsa') throw new JitError('provider.login', `the private key of provider ${host.name} is not an RSA key`)
-  return new SignJWT()
+  const token = await new SignJWT()
     .setProtectedHeader({ alg: 'RS256' })
     .setIssuer(String(config.appId))
     .setIssuedAt(now - 60)
     .setExpirationTime(now + 540)
     .sign(key)
+  return new Secret(token)
 }
 
 const failure = z.object({

@@ -36,6 +36,33 @@ describe('github-app', () => {
     expect(github.tokens().filter((token) => token.alive)).toEqual([])
   })
 
+  it.each([0, 60_000, 299_000, 301_000, 3_600_000, -3_600_000])(
+    'has a proof that GitHub accepts %d ms after the last one',
+    async (jump) => {
+      await mint(provider)
+      clock.jumpWall(jump)
+      await expect(mint(provider)).resolves.toBeDefined()
+    },
+  )
+
+  it('proves nothing with what it has kept once its key is sealed', async () => {
+    const host = hostAt(clock)
+    let sealed = false
+    const guarded: ProviderHost = {
+      ...host,
+      secret(name) {
+        if (sealed) throw new JitError('store.sealed', 'sealed')
+        return host.secret(name)
+      },
+    }
+    const own = githubApp.open({ appId: 4242, installation: 'acme', apiUrl: github.url }, guarded)
+    await mint(own)
+    const before = github.journal.length
+    sealed = true
+    await expect(mint(own)).rejects.toMatchObject({ code: 'store.sealed' })
+    expect(github.journal.length).toBe(before)
+  })
+
   it('resolves a name once, then mints by id with one request', async () => {
     await mint(provider)
     const before = github.journal.length
