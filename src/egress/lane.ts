@@ -13,8 +13,9 @@ export interface Running {
   stop(): void
 }
 
-/** Requests of one call: those under way, and how many there were. */
+/** A call in flight, and its requests: those under way, and how many there were. */
 interface Bookings {
+  readonly call: InFlightCall
   readonly running: Set<Running>
   count: number
 }
@@ -33,7 +34,7 @@ export class Lane {
   readonly refusals: Refusals
   /** For what its requests hold. */
   readonly room: Room
-  readonly #calls = new Map<InFlightCall, Bookings>()
+  readonly #calls: Bookings[] = []
   readonly #limit: number
   readonly #sockets = new Set<Duplex>()
   /** Those of them that have not shown yet that they are this lane's, oldest first. */
@@ -49,11 +50,11 @@ export class Lane {
   }
 
   get calls(): readonly InFlightCall[] {
-    return [...this.#calls.keys()]
+    return this.#calls.map(({ call }) => call)
   }
 
   begin(call: InFlightCall): () => void {
-    if (!this.#closed) this.#calls.set(call, { running: new Set(), count: 0 })
+    if (!this.#closed) this.#calls.push({ call, running: new Set(), count: 0 })
     return () => this.#end(call)
   }
 
@@ -82,16 +83,16 @@ export class Lane {
 
   /** Books a request on its call; the returned function takes it off again. False: the call has ended meanwhile. */
   run(running: Running): (() => void) | false {
-    const bookings = this.#calls.get(running.owner)
+    const bookings = this.#of(running.owner)
     if (bookings === undefined) return false
     bookings.running.add(running)
     bookings.count += 1
-    return () => this.#calls.get(running.owner)?.running.delete(running)
+    return () => this.#of(running.owner)?.running.delete(running)
   }
 
   /** How many requests were booked on a call so far. */
   load(call: InFlightCall): number {
-    return this.#calls.get(call)?.count ?? 0
+    return this.#of(call)?.count ?? 0
   }
 
   close(): void {
@@ -101,6 +102,10 @@ export class Lane {
     this.refusals.flush()
   }
 
+  #of(call: InFlightCall): Bookings | undefined {
+    return this.#calls.find((bookings) => bookings.call === call)
+  }
+
   #forget(socket: Duplex): void {
     this.#sockets.delete(socket)
     this.#strangers.delete(socket)
@@ -108,15 +113,15 @@ export class Lane {
 
   /** Equal calls may share a lease: the request of one that still runs must not die with another. */
   #end(call: InFlightCall): void {
-    const bookings = this.#calls.get(call)
+    const bookings = this.#of(call)
     if (bookings === undefined) return
-    this.#calls.delete(call)
+    this.#calls.splice(this.#calls.indexOf(bookings), 1)
     for (const running of bookings.running) {
       const heir = this.calls.find((other) => other.lease.id === call.lease.id && running.couldBe(other))
       if (heir === undefined) running.stop()
       else {
         running.owner = heir
-        this.#calls.get(heir)?.running.add(running)
+        this.#of(heir)?.running.add(running)
       }
     }
   }

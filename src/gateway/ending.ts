@@ -1,7 +1,8 @@
 import { type JitError, toJitError } from '../core/errors.ts'
+import { ShortLivedSet } from '../core/short-lived.ts'
 
 /** Who ends with a signal. One listener on the signal serves them all. */
-const followers = new WeakMap<AbortSignal, Set<Ending>>()
+const followers = new WeakMap<AbortSignal, ShortLivedSet<Ending>>()
 
 /**
  * How one request is ended from outside, with the reason. It does what an AbortController does at a fraction of the cost, and
@@ -11,7 +12,7 @@ export class Ending {
   #reason: JitError | undefined
   #listeners: ((reason: JitError) => void)[] = []
   #abort: AbortController | undefined
-  #followed: Set<Ending> | undefined
+  #leave: (() => void) | undefined
 
   /** Undefined until it has ended. */
   get reason(): JitError | undefined {
@@ -55,20 +56,19 @@ export class Ending {
   follow(signal: AbortSignal): void {
     this.unfollow()
     if (signal.aborted) return this.end(toJitError(signal.reason))
-    this.#followed = followersOf(signal)
-    this.#followed.add(this)
+    this.#leave = followersOf(signal).add(this)
   }
 
   unfollow(): void {
-    this.#followed?.delete(this)
-    this.#followed = undefined
+    this.#leave?.()
+    this.#leave = undefined
   }
 }
 
-function followersOf(signal: AbortSignal): Set<Ending> {
+function followersOf(signal: AbortSignal): ShortLivedSet<Ending> {
   const known = followers.get(signal)
   if (known !== undefined) return known
-  const made = new Set<Ending>()
+  const made = new ShortLivedSet<Ending>()
   followers.set(signal, made)
   signal.addEventListener(
     'abort',

@@ -1,6 +1,7 @@
 import { JitError, quote, toJitError } from '../../core/errors.ts'
 import { newId } from '../../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../../core/json.ts'
+import { ShortLivedMap } from '../../core/short-lived.ts'
 import type { Principal } from '../../core/types.ts'
 import { Batches } from './batches.ts'
 import type { CallContext, GovernedRequest } from '../call/call.ts'
@@ -53,7 +54,7 @@ export class Connection {
   readonly #flow: Flow
   readonly #refusals: Refusals
   readonly #handshake: Handshake = { initialize: undefined, initialized: false, revision: '', level: undefined }
-  readonly #inFlight = new Map<string, Ending>()
+  readonly #inFlight = new ShortLivedMap<Ending>()
   /** Id of a request in flight → its progress token, both as JSON. */
   readonly #progress = new Map<string, string>()
   readonly #context: CallContext

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { AuditSink } from '../../audit/event.ts'
 import type { Config } from '../../config/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
@@ -36,7 +36,8 @@ export class HttpDoor {
   readonly #endpoint: Endpoint
   /** By the token's name, empty for those without: a stranger who floods hides nothing that others were refused. */
   readonly #refusals = new Map<string, Refusals>()
-  readonly #callers = new WeakMap<ServerResponse, string>()
+  /** Who sent the request that a connection carries; it carries one at a time. */
+  readonly #callers = new WeakMap<Socket, string>()
   readonly #connections: Connections
   #servers: Server[] = []
   #port = 0
@@ -138,11 +139,12 @@ export class HttpDoor {
 
   /** Who is it, and where to: in this order, so that a stranger learns nothing. */
   #admit(request: IncomingMessage, response: ServerResponse): Visit | JitError {
+    this.#callers.set(request.socket, '')
     const problem = refuseHead(request, this.#port)
     if (problem !== undefined) return problem
     const { tokens } = this.#deps
     const token = tokens.find(request.headers.authorization)
-    if (token !== undefined) this.#callers.set(response, token.name)
+    if (token !== undefined) this.#callers.set(request.socket, token.name)
     const hasRoom = this.#connections.shows(request.socket, token?.name)
     if (token === undefined) return new JitError('token.refused', 'the request carries no token that is known here')
     if (!hasRoom)
@@ -167,7 +169,7 @@ export class HttpDoor {
   }
 
   #note(response: ServerResponse, error: JitError): void {
-    const caller = this.#callers.get(response) ?? ''
+    const caller = this.#callers.get(response.req.socket) ?? ''
     const refusals = this.#refusals.get(caller) ?? new Refusals(this.#deps, { server: '', connection: 'http', session: '' })
     this.#refusals.set(caller, refusals)
     refusals.note('client', error)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { JitError, quote, toJitError } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json.ts'
+import { ShortLivedMap } from '../../core/short-lived.ts'
 import type { Surroundings } from '../../core/types.ts'
 import type { Connection } from '../client/connection.ts'
 import { errorAnswer, type Id } from '../protocol/jsonrpc.ts'
@@ -58,7 +59,7 @@ export class Session implements ClientLink, ClientSession {
   readonly #replay: Replay
   readonly #gate = new Gate()
   /** Id of a request in flight, as JSON → the POST that it came with. */
-  readonly #exchanges = new Map<string, Exchange>()
+  readonly #exchanges = new ShortLivedMap<Exchange>()
   /** Of POSTs, which can be listened to again. */
   readonly #channels = new Map<number, Channel>()
   readonly #general: Channel
@@ -189,7 +190,7 @@ export class Session implements ClientLink, ClientSession {
   finish(error: JitError): void {
     if (this.#ended) return
     this.#ended = true
-    for (const [key, exchange] of this.#exchanges) {
+    for (const [key, exchange] of this.#exchanges.entries()) {
       const id: Id = JSON.parse(key)
       exchange.answer(key, JSON.stringify(errorAnswer(id, error)))
     }

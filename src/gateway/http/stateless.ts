@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { JitError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject, scalarJson } from '../../core/json.ts'
+import { ShortLivedMap } from '../../core/short-lived.ts'
 import type { Connection } from '../client/connection.ts'
 import { errorAnswer, type Id, type Message } from '../protocol/jsonrpc.ts'
 import type { ClientLink } from '../client/link.ts'
@@ -54,7 +55,7 @@ export class Stateless implements ClientLink, ClientSession {
   readonly #readers: Readers
   readonly #gate = new Gate()
   /** By the id that it has here, as JSON. */
-  readonly #asked = new Map<string, Asked>()
+  readonly #asked = new ShortLivedMap<Asked>()
   /** As the tools were last listed. */
   #mirrored: ReadonlyMap<string, readonly MirroredArgument[]> = new Map()
   #count = 0

@@ -1,5 +1,6 @@
 import { JitError } from '../../core/errors.ts'
 import { type JsonObject, scalarJson } from '../../core/json.ts'
+import { ShortLivedMap } from '../../core/short-lived.ts'
 import type { Ending } from '../ending.ts'
 import { errorAnswer, type Id } from '../protocol/jsonrpc.ts'
 import type { Outgoing } from '../upstream/upstream.ts'
@@ -22,7 +23,7 @@ const backlogCap = 16 * 1024 * 1024
 /** What one child was asked and has not answered. */
 export class Requests {
   readonly #options: RequestsOptions
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new ShortLivedMap<Waiting>()
   #ended: JitError | undefined
 
   constructor(options: RequestsOptions) {

@@ -15,7 +15,7 @@ interface Waiting {
 export class Turns {
   readonly #clock: Clock
   readonly #server: string
-  readonly #running = new Set<InFlightCall>()
+  readonly #running: InFlightCall[] = []
   readonly #waiting = new Set<Waiting>()
 
   constructor(clock: Clock, server: string) {
@@ -26,19 +26,22 @@ export class Turns {
   /** True: it is the call's turn, and `leave` ends it. False: it would have to wait. */
   tryEnter(call: InFlightCall): boolean {
     if (this.#holder(call) !== undefined) return false
-    this.#running.add(call)
+    this.#running.push(call)
     return true
   }
 
   leave(call: InFlightCall): void {
-    if (this.#running.delete(call)) this.#advance()
+    const place = this.#running.indexOf(call)
+    if (place === -1) return
+    this.#running.splice(place, 1)
+    this.#advance()
   }
 
   #advance(): void {
     for (const waiting of this.#waiting) {
       if (this.#holder(waiting.call) !== undefined) continue
       this.#waiting.delete(waiting)
-      this.#running.add(waiting.call)
+      this.#running.push(waiting.call)
       waiting.go()
     }
   }

@@ -20,7 +20,7 @@ export class Wire {
   readonly #deps: GatewayDeps
   readonly #options: WireOptions
   readonly #turns: Turns
-  readonly #calls = new Map<InFlightCall, () => void>()
+  readonly #calls: { readonly call: InFlightCall; readonly end: () => void }[] = []
   #network: LaneNetwork | undefined
   #startup: Startup | undefined
 
@@ -79,8 +79,8 @@ export class Wire {
   }
 
   leave(call: InFlightCall): void {
-    this.#calls.get(call)?.()
-    this.#calls.delete(call)
+    const place = this.#calls.findIndex((one) => one.call === call)
+    for (const { end } of place === -1 ? [] : this.#calls.splice(place, 1)) end()
     this.#turns.leave(call)
   }
 
@@ -112,6 +112,6 @@ export class Wire {
   }
 
   #begin(call: InFlightCall): void {
-    if (this.#network !== undefined) this.#calls.set(call, this.#network.begin(call))
+    if (this.#network !== undefined) this.#calls.push({ call, end: this.#network.begin(call) })
   }
 }
