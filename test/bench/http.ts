@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { jitJson, root } from '../support/command.ts'
-import { sequential, throughput } from './driver.ts'
+import { sequential, throughput, warmUpCalls } from './driver.ts'
 import { HttpCaller } from './http-client.ts'
 import { findPeers, missing, peerFile } from './peers.ts'
 import { freePort, listens } from './ports.ts'
@@ -44,6 +44,7 @@ export async function measureHttp({ rounds, say }: Setting): Promise<Report> {
     const paths = [...callers].map(([name, caller]) => ({ name, measure: () => measurePath(caller) }))
     for (const caller of callers.values()) await caller.open()
     say('warming up')
+    for (const caller of callers.values()) await throughput(caller, warmUpCalls, 16, size)
     await takeTurns(paths, 1)
     say(`calls over HTTP: ${[...callers.keys()].join(', ')}`)
     return reportOf(await takeTurns(paths, rounds), [...callers.keys()], skipped)
@@ -61,7 +62,7 @@ function peerOptions(peer: (typeof peers)[number], port: number): string[] {
 
 async function measurePath(caller: HttpCaller): Promise<Record<string, number>> {
   const times = await sequential(caller, 300, size)
-  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), 'at 16': await throughput(caller, 1600, 16, size) }
+  return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), 'at 16': await throughput(caller, 6400, 16, size) }
 }
 
 function reportOf(samples: Samples, names: readonly string[], skipped: readonly string[]): Report {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { type LineClient, LineClient as Lines, sequential, throughput } from './driver.ts'
+import { type LineClient, LineClient as Lines, sequential, throughput, warmUpCalls } from './driver.ts'
 import type { Report, Setting } from './report.ts'
 import { echoEntry, echoServer, openStand, relayProgram, type Stand } from './stand.ts'
 import { quantile, type Samples, spread, takeTurns } from './statistics.ts'
@@ -14,8 +14,8 @@ const sizes = [
 ] as const
 const widths = [
   { width: 1, calls: 800 },
-  { width: 32, calls: 4000 },
-  { width: 256, calls: 4000 },
+  { width: 32, calls: 12_000 },
+  { width: 256, calls: 12_000 },
 ] as const
 const names = ['direct', 'relay', 'jit'] as const
 
@@ -38,7 +38,10 @@ export async function measureMcp({ rounds, say }: Setting): Promise<Report> {
   try {
     for (const name of ['direct', 'relay'] as const) await clients[name].initialize()
     say('warming up')
-    for (const name of names) await measurePath(clients[name])
+    for (const name of names) {
+      await throughput(clients[name], warmUpCalls, 32)
+      await measurePath(clients[name])
+    }
     say('calls over stdio')
     const samples = await takeTurns(
       names.map((name) => ({ name, measure: () => measurePath(clients[name]) })),
