@@ -5,10 +5,16 @@ interface Staged extends PromiseWithResolvers<void> {
   readonly entries: Entry[]
 }
 
-/** Collects the records of one turn of the event loop, which are written together at its end. */
+/**
+ * Collects the records of one turn of the event loop, which are written together at its end. While they come one at a time, each is
+ * written at once instead: nobody else's would come with it.
+ */
 export class Staging {
   readonly #write: (entries: readonly Entry[]) => void
   #staged: Staged | undefined
+  /** Of this turn of the event loop, and of the last one in which there were any. */
+  #count = 0
+  #lastCount = 0
 
   /** `write` puts all of them into the file or throws. */
   constructor(write: (entries: readonly Entry[]) => void) {
@@ -17,9 +23,11 @@ export class Staging {
 
   /** Resolves once the record is in the file; rejects with what `write` threw. */
   add(entry: Entry): Promise<void> {
+    if (this.#count === 0) setImmediate(this.#endTurn)
+    this.#count += 1
     if (this.#staged === undefined) {
       this.#staged = { entries: [], ...Promise.withResolvers<void>() }
-      setImmediate(() => this.flush())
+      if (this.#count === 1 && this.#lastCount <= 1) process.nextTick(this.#flush)
     }
     this.#staged.entries.push(entry)
     return this.#staged.promise
@@ -36,5 +44,13 @@ export class Staging {
     } catch (error) {
       staged.reject(error)
     }
+  }
+
+  readonly #flush = (): void => this.flush()
+
+  readonly #endTurn = (): void => {
+    this.#lastCount = this.#count
+    this.#count = 0
+    this.flush()
   }
 }
