@@ -59,7 +59,7 @@ export async function measureEgress({ rounds, say }: Setting): Promise<Report> {
       measure: () => measurePath(agent, port, name === 'direct' ? token : placeholder),
     }))
     say('warming up')
-    await takeTurns(paths, 1)
+    await takeTurns(paths, 10)
     say(`requests over TLS: ${[...agents.keys()].join(', ')}`)
     const samples = await takeTurns(paths, rounds)
     for (const agent of agents.values()) agent.destroy()

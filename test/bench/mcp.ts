@@ -5,6 +5,7 @@ import type { Report, Setting } from './report.ts'
 import { echoEntry, echoServer, openStand, relayProgram, type Stand } from './stand.ts'
 import { quantile, type Samples, spread, takeTurns } from './statistics.ts'
 import { openMintFloor } from './mint-floor.ts'
+import { listens } from './ports.ts'
 
 const kilobyte = 1000
 const sizes = [
@@ -30,6 +31,7 @@ export async function measureMcp({ rounds, say }: Setting): Promise<Report> {
     env: stand.environment,
     stdio: ['ignore', 'inherit', 'inherit'],
   })
+  await listens(relaySocket)
   const clients: Record<(typeof names)[number], LineClient> = {
     direct: new Lines(process.execPath, [echoServer], stand.environment),
     relay: new Lines(process.execPath, [relayProgram, 'shim', relaySocket], stand.environment),

@@ -9,11 +9,11 @@ export function freePort(): Promise<number> {
   })
 }
 
-/** Resolves when something listens at the port; rejects after a minute. */
-export async function listens(port: number): Promise<void> {
+/** Resolves when something listens at the port, or at the socket of this path; rejects after a minute. */
+export async function listens(at: number | string): Promise<void> {
   for (let attempt = 0; attempt < 1200; attempt += 1) {
     const open = await new Promise<boolean>((settle) => {
-      const socket = connect(port, '127.0.0.1')
+      const socket = typeof at === 'number' ? connect(at, '127.0.0.1') : connect(at)
       socket.once('error', () => settle(false))
       socket.once('connect', () => {
         socket.destroy()
@@ -23,5 +23,5 @@ export async function listens(port: number): Promise<void> {
     if (open) return
     await new Promise((settle) => setTimeout(settle, 50))
   }
-  throw new Error(`nothing listens at ${port}`)
+  throw new Error(`nothing listens at ${at}`)
 }
