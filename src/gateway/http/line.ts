@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { decodeKey, endOfString } from '../protocol/scan.ts'
+import { outermostKeys } from '../protocol/scan.ts'
 
 /** Above this no error of a server is looked for: it would be a result. */
 const errorCap = 64 * 1024
@@ -40,25 +40,12 @@ export function withId(line: string, from: string, to: string): string {
 
 /** Where the value of the outermost `id` stands; it is a text or a number. */
 function placeOfId(line: string): { start: number; end: number } | undefined {
-  let depth = 0
-  let expectKey = false
-  for (let index = 0; index < line.length; index += 1) {
-    const code = line.charCodeAt(index)
-    if (code === 0x22) {
-      const start = index
-      index = endOfString(line, start)
-      if (!expectKey) continue
-      expectKey = false
-      if (decodeKey(line.slice(start + 1, index)) !== 'id') continue
-      const value = /^\s*:\s*("(?:[^"\\]|\\.)*"|[^\s,}]+)/.exec(line.slice(index + 1, index + 3000))
-      if (value?.[1] === undefined) return undefined
-      const end = index + 1 + value[0].length
-      return { start: end - value[1].length, end }
-    } else if (code === 0x7b || code === 0x5b) {
-      depth += 1
-      expectKey = depth === 1
-    } else if (code === 0x7d || code === 0x5d) depth -= 1
-    else if (code === 0x2c) expectKey = depth === 1
+  for (const { key, end: behind } of outermostKeys(line)) {
+    if (key !== 'id') continue
+    const value = /^\s*:\s*("(?:[^"\\]|\\.)*"|[^\s,}]+)/.exec(line.slice(behind, behind + 3000))
+    if (value?.[1] === undefined) return undefined
+    const end = behind + value[0].length
+    return { start: end - value[1].length, end }
   }
   return undefined
 }

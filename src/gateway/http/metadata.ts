@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { quote } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Message } from '../protocol/jsonrpc.ts'
+import { nameKeyOf } from '../protocol/methods.ts'
 import { metaKeys } from './post.ts'
 
 /** JSON-RPC error of the protocol itself, answered with HTTP status 400. */
@@ -15,16 +16,6 @@ export interface MirroredArgument {
   readonly path: readonly string[]
   /** Lower case, with `mcp-param-`. */
   readonly header: string
-}
-
-/** Method → what its `Mcp-Name` repeats. */
-const named: Readonly<Record<string, string>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-  'tasks/get': 'taskId',
-  'tasks/update': 'taskId',
-  'tasks/cancel': 'taskId',
 }
 
 /**
@@ -46,7 +37,7 @@ export function checkMetadata(
 }
 
 function checkName(method: string, params: JsonObject, headers: IncomingHttpHeaders): Mismatch | undefined {
-  const field = Object.hasOwn(named, method) ? named[method] : undefined
+  const field = nameKeyOf(method)
   const value = field === undefined ? undefined : params[field]
   if (typeof value !== 'string') return undefined
   const header = textOf(headers['mcp-name'])

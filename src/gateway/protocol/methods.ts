@@ -68,6 +68,20 @@ export const fromServer: Methods = {
   ]),
 }
 
+const named = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
+])
+
+/** Key of the params that `Mcp-Name` repeats (2026-07-28); undefined for methods without that header. */
+export function nameKeyOf(method: string): string | undefined {
+  return named.get(method)
+}
+
 const protocol: ReadonlySet<string> = new Set(
   [fromClient, fromServer].flatMap(({ requests, notifications }) => [...requests, ...notifications].map((name) => name.toLowerCase())),
 )

@@ -151,3 +151,23 @@ export function decodeKey(inner: string): string {
     return inner
   }
 }
+
+/** The keys of the outermost object of a line that is JSON, decoded, in order; `end`: index behind the key's closing quote. */
+export function* outermostKeys(line: string): Generator<{ readonly key: string; readonly end: number }> {
+  let depth = 0
+  let expectKey = false
+  for (let index = 0; index < line.length; index += 1) {
+    const code = line.charCodeAt(index)
+    if (code === 0x22) {
+      const start = index
+      index = endOfString(line, start)
+      if (!expectKey) continue
+      expectKey = false
+      yield { key: decodeKey(line.slice(start + 1, index)), end: index + 1 }
+    } else if (code === 0x7b || code === 0x5b) {
+      depth += 1
+      expectKey = depth === 1
+    } else if (code === 0x7d || code === 0x5d) depth -= 1
+    else if (code === 0x2c) expectKey = depth === 1
+  }
+}

@@ -1,7 +1,7 @@
 import { JitError } from '../../core/errors.ts'
 import { fold } from '../../core/fold.ts'
 import { classify, type Message } from './jsonrpc.ts'
-import { decodeKey, endOfString } from './scan.ts'
+import { endOfString, outermostKeys } from './scan.ts'
 
 const envelope = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error'])
 const idFirst = { before: '{"jsonrpc":"2.0","id":', between: ',"result":' }
@@ -89,26 +89,12 @@ const hint = 'No reader can be asked to take it: ask the server for less at once
  */
 export function ambiguity(line: string): JitError | undefined {
   const seen = new Set<string>()
-  let depth = 0
-  let expectKey = false
-  for (let index = 0; index < line.length; index += 1) {
-    const code = line.charCodeAt(index)
-    if (code === 0x22) {
-      const start = index
-      index = endOfString(line, start)
-      if (!expectKey) continue
-      expectKey = false
-      const key = decodeKey(line.slice(start + 1, index))
-      const known = fold(key)
-      if (!envelope.has(known)) continue
-      if (key !== known || seen.has(known))
-        return new JitError('message.ambiguous', `a message of the server holds the key "${known}" twice, or in another spelling`)
-      seen.add(known)
-    } else if (code === 0x7b || code === 0x5b) {
-      depth += 1
-      expectKey = depth === 1
-    } else if (code === 0x7d || code === 0x5d) depth -= 1
-    else if (code === 0x2c) expectKey = depth === 1
+  for (const { key } of outermostKeys(line)) {
+    const known = fold(key)
+    if (!envelope.has(known)) continue
+    if (key !== known || seen.has(known))
+      return new JitError('message.ambiguous', `a message of the server holds the key "${known}" twice, or in another spelling`)
+    seen.add(known)
   }
   return undefined
 }

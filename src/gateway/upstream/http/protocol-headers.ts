@@ -1,22 +1,14 @@
+import { nameKeyOf } from '../../protocol/methods.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import type { ToolHeaders } from './tool-headers.ts'
-
-/** Methods whose `Mcp-Name` repeats a field of their params. */
-const named: Readonly<Record<string, string>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-  'tasks/get': 'taskId',
-  'tasks/update': 'taskId',
-  'tasks/cancel': 'taskId',
-}
 
 /** Names and values, in turn, of what stands beside a message of 2026-07-28 (basic/transports, SEP-2243). */
 export function messageHeaders({ method, params, revision = '' }: OutgoingMessage, tools: ToolHeaders): string[] {
   const headers = ['MCP-Protocol-Version', fieldValue(revision)]
   if (method === '') return headers
   headers.push('Mcp-Method', fieldValue(method))
-  const name = Object.hasOwn(named, method) ? params[named[method] ?? ''] : undefined
+  const key = nameKeyOf(method)
+  const name = key === undefined ? undefined : params[key]
   if (typeof name === 'string') headers.push('Mcp-Name', fieldValue(name))
   if (method === 'tools/call' && typeof name === 'string') {
     for (const [header, value] of tools.of(name, params['arguments'])) headers.push(`Mcp-Param-${header}`, fieldValue(value))
