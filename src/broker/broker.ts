@@ -1,6 +1,7 @@
 import type { AuditSink } from '../audit/event.ts'
 import type { Clock } from '../core/clock.ts'
 import { JitError, quote, toJitError } from '../core/errors.ts'
+import type { LiveSearch } from '../core/live-search.ts'
 import type { Secret } from '../core/secret.ts'
 import type { LeaseGrant, Logger, Receipt } from '../core/types.ts'
 import type { Provider } from '../provider/contract.ts'
@@ -162,6 +163,10 @@ class LeaseBroker implements Broker {
 
   get secretsVersion(): number {
     return this.#secrets.version
+  }
+
+  get search(): LiveSearch {
+    return this.#secrets.search
   }
 
   partition(grant: LeaseGrant): string {

@@ -1,3 +1,4 @@
+import { LiveSearch } from '../core/live-search.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Credential } from '../provider/contract.ts'
@@ -11,11 +12,14 @@ const longestMemory = 86_400_000
 
 /** Every secret that is alive or died lately, for scrubbing. `version` changes with the set. */
 export class LiveSecrets {
+  /** What looks for them. */
+  readonly search = new LiveSearch(this)
   readonly #clock: Clock
   readonly #schedule: Schedule
   readonly #secrets = new Set<Secret>()
   #list: readonly Secret[] | undefined
   #version = 0
+  #isPreparing = false
 
   constructor(clock: Clock, schedule: Schedule) {
     this.#clock = clock
@@ -34,6 +38,9 @@ export class LiveSecrets {
   learn(credential: Credential): void {
     for (const secret of secretParts(credential)) this.#secrets.add(secret)
     this.#changed()
+    // What learns of them by then does so while the credential is being sealed, and not when the first answer waits for it.
+    if (!this.#isPreparing) setImmediate(this.#prepare)
+    this.#isPreparing = true
   }
 
   /** The credential is over; `validUntil` (ms since 1970) when the upstream may still accept it. */
@@ -43,6 +50,11 @@ export class LiveSecrets {
       for (const secret of secretParts(credential)) this.#secrets.delete(secret)
       this.#changed()
     })
+  }
+
+  readonly #prepare = (): void => {
+    this.#isPreparing = false
+    this.search.prepare()
   }
 
   #changed(): void {

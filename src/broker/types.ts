@@ -1,5 +1,6 @@
 import type { JitError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
+import type { LiveSearch } from '../core/live-search.ts'
 import type { Secret } from '../core/secret.ts'
 import type { LeaseGrant, Principal, Receipt } from '../core/types.ts'
 import type { LeaseState } from '../store/store.ts'
@@ -84,6 +85,8 @@ export interface Broker {
   /** Every secret that is alive or died within the last minutes, for scrubbing. Changes with `secretsVersion`. */
   liveSecrets(): readonly Secret[]
   readonly secretsVersion: number
+  /** What looks for them. */
+  readonly search: LiveSearch
   /** Name of the partition that a grant's lanes must not mix with others. */
   partition(grant: LeaseGrant): string
   /** Resolves what the last process left: live leases stay, unfinished revocations go on, lost mints are reported. */

@@ -109,6 +109,7 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
     log,
     liveSecrets: () => broker.liveSecrets(),
     secretsVersion: () => broker.secretsVersion,
+    scrubber: broker.search.scrubber,
   })
   await egress.listen()
 

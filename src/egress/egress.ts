@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import type { AuditSink } from '../audit/event.ts'
 import type { Clock } from '../core/clock.ts'
 import { JitError, quote } from '../core/errors.ts'
-import type { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
 import type { Network } from '../network/network.ts'
 import { type Authority, createAuthorities } from './authority.ts'
@@ -14,19 +13,16 @@ import { listenOnLoopback } from './listen.ts'
 import { createProxy, mostWaiting } from './proxy.ts'
 import { createRefusals } from './refusals.ts'
 import { Room } from './room.ts'
-import { createScrubbers } from './scrubbers.ts'
+import { createScrubbers, type LiveSecrets } from './scrubbers.ts'
 import type { Egress, LaneEgress, LaneNetwork } from './types.ts'
 
-export interface EgressDeps {
+export interface EgressDeps extends LiveSecrets {
   /** The state folder: certificates of the local authorities are written there, keys never. */
   readonly folder: string
   readonly network: Network
   readonly audit: AuditSink
   readonly clock: Clock
   readonly log: Logger
-  /** Every secret to remove from answers. */
-  liveSecrets(): readonly Secret[]
-  readonly secretsVersion: () => number
   /** Connections at once: of one lane, and of those that have not shown whose they are. */
   readonly limits?: { readonly perLane: number; readonly waiting: number }
 }

@@ -7,7 +7,6 @@ import { Ending } from './ending.ts'
 import type { Message } from './protocol/jsonrpc.ts'
 import { Lane } from './lane/lane.ts'
 import { Cleaner } from './scrub/cleaner.ts'
-import { currentScrubber, liveSearch } from './scrub/scrubbing.ts'
 import type { GatewayDeps } from './types.ts'
 import { ToolHeaders } from './upstream/http/tool-headers.ts'
 
@@ -37,8 +36,8 @@ const page = z.object({
  */
 export async function listTools(deps: GatewayDeps, server: string): Promise<ListedTool[]> {
   if (deps.broker.locked) throw new JitError('locked', 'jit is locked')
-  const scrubber = currentScrubber(deps.broker)
-  const cleaner = new Cleaner(liveSearch(deps.broker))
+  const { scrubber } = deps.broker.search
+  const cleaner = new Cleaner(deps.broker.search)
   const over = new JitError('cancelled', 'its tools are listed')
   const late = new JitError('server.unavailable', `server ${server} did not list its tools within ${patience / 1000} s`)
   const ending = new Ending()

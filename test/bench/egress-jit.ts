@@ -1,5 +1,6 @@
 import { createEgress } from '../../src/egress/egress.ts'
 import { systemClock } from '../../src/core/clock.ts'
+import { LiveSearch } from '../../src/core/live-search.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { createNetwork } from '../../src/network/network.ts'
 import { openAudit } from '../../src/audit/log.ts'
@@ -14,7 +15,18 @@ const network = createNetwork(
 )
 const audit = openAudit({ folder: `${folder}/audit`, sync: 'batch', segmentBytes: 64 * 1024 * 1024, clock, log })
 const secret = new Secret(token)
-const egress = await createEgress({ folder, network, audit, clock, log, liveSecrets: () => [secret], secretsVersion: () => 1 })
+const secrets = { list: [secret], version: 1 }
+const { scrubber } = new LiveSearch(secrets)
+const egress = await createEgress({
+  folder,
+  network,
+  audit,
+  clock,
+  log,
+  scrubber,
+  liveSecrets: () => secrets.list,
+  secretsVersion: () => 1,
+})
 await egress.listen()
 const origin = `https://localhost:${port}`
 const lane = await egress.openLane({ lane: 'lane_0', server: 'github', placeholder, origins: new Set([origin]), open: new Set() })

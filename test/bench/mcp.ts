@@ -73,8 +73,7 @@ async function measurePath(client: LineClient): Promise<Record<string, number>> 
 /** The same call with a warm lease and with one that is minted for it, beside the upstream's own answer to the same request. */
 async function measureMints(stand: Stand, client: LineClient, rounds: number): Promise<Samples> {
   const floor = await openMintFloor(stand.stage)
-  const calls = 20
-  const measure = async (one: () => Promise<void>): Promise<Record<string, number>> => {
+  const measure = async (one: () => Promise<void>, calls = 20): Promise<Record<string, number>> => {
     const times: number[] = []
     for (let call = 0; call < calls; call += 1) {
       const started = performance.now()
@@ -90,6 +89,8 @@ async function measureMints(stand: Stand, client: LineClient, rounds: number): P
       { name: 'cold', measure: () => measure(() => client.call(kilobyte, 'mint')) },
       { name: 'upstream', measure: () => measure(() => floor.mint()) },
     ]
+    await measure(() => client.call(kilobyte, 'mint'), warmUpMints)
+    await measure(() => floor.mint(), warmUpMints)
     await takeTurns(paths, 1)
     return await takeTurns(paths, rounds)
   } finally {
@@ -97,11 +98,17 @@ async function measureMints(stand: Stand, client: LineClient, rounds: number): P
   }
 }
 
+/** Mints until their path is compiled: fewer than calls, since each is followed by its revocation. */
+const warmUpMints = 400
+/** Milliseconds in which the daemon has read the upstream's answer to a revocation and written it down. */
+const receiptTime = 5
+
 /** A lease for one call is revoked behind it: the next call must not share the machine with that. */
 async function ended(stand: Stand): Promise<void> {
   const revoking = (): boolean =>
     stand.stage.github.tokens().filter((token) => token.alive && token.permissions['issues'] === 'read').length > 1
   for (let turn = 0; turn < 1000 && revoking(); turn += 1) await new Promise((resolve) => setTimeout(resolve, 1))
+  await new Promise((resolve) => setTimeout(resolve, receiptTime))
 }
 
 function reportOf(samples: Samples, mints: Samples): Report {

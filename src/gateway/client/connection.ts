@@ -20,7 +20,6 @@ import { Questions } from '../lane/questions.ts'
 import { refuseReference } from './reference.ts'
 import { Refusals } from './refusals.ts'
 import { Rounds } from '../call/rounds.ts'
-import { currentScrubber, liveSearch } from '../scrub/scrubbing.ts'
 import { ServerMessages } from './server-messages.ts'
 import { spellingOf } from '../protocol/spelling.ts'
 import { newsOfTask, runTaskLeg } from '../call/task-legs.ts'
@@ -69,8 +68,8 @@ export class Connection {
     this.#flow = new Flow(deps.clock, link, () => this.lanes.all)
     this.#refusals = new Refusals(deps, { server, connection: this.id, session: principal.session })
     this.server = server
-    const scrubber = currentScrubber(deps.broker)
-    const cleaner = new Cleaner(liveSearch(deps.broker))
+    const { scrubber } = deps.broker.search
+    const cleaner = new Cleaner(deps.broker.search)
     this.lanes = new LanePool(deps, {
       server,
       connection: this.id,

@@ -1,3 +1,4 @@
+import type { LiveSearch } from '../../core/live-search.ts'
 import { redacted, type Scrubber } from '../../core/scrub.ts'
 import type { SplitSecrets } from '../../core/split-secrets.ts'
 import { History, isLong, LastTokens } from './history.ts'
@@ -5,12 +6,6 @@ import { findParts, type Found } from './joined.ts'
 import { type Ends, Follower, noEnds } from './readings.ts'
 import { type Edit, rewrite } from './rewrite.ts'
 import { eachToken, textOf } from './tokens.ts'
-
-/** What there is to look for, as it is now. */
-export interface LiveSearch {
-  scrubber(): Scrubber
-  split(): SplitSecrets
-}
 
 interface Read {
   readonly follower: Follower

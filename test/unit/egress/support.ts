@@ -10,6 +10,7 @@ import type { UpstreamRequest } from '../../../src/audit/event.ts'
 import type { Lease } from '../../../src/broker/types.ts'
 import { type Clock, systemClock } from '../../../src/core/clock.ts'
 import { JitError } from '../../../src/core/errors.ts'
+import { LiveSearch } from '../../../src/core/live-search.ts'
 import { Secret } from '../../../src/core/secret.ts'
 import type { PathSegment, RequestRule } from '../../../src/core/types.ts'
 import { createEgress, type EgressDeps } from '../../../src/egress/egress.ts'
@@ -76,6 +77,7 @@ export async function openBench(clock: Clock = systemClock, timeout = 5000, limi
   const network = createNetwork({ hosts, ca: ['upstream.pem'], timeout }, { baseFolder: folder, clock, log })
   const audit = new MemoryAudit()
   const live: Secret[] = []
+  const secretsVersion = versionOf(live)
   const egress = await createEgress({
     folder,
     network,
@@ -83,7 +85,13 @@ export async function openBench(clock: Clock = systemClock, timeout = 5000, limi
     clock,
     log,
     liveSecrets: () => live,
-    secretsVersion: versionOf(live),
+    secretsVersion,
+    scrubber: new LiveSearch({
+      list: live,
+      get version() {
+        return secretsVersion()
+      },
+    }).scrubber,
     ...(limits === undefined ? {} : { limits }),
   })
   await egress.listen()

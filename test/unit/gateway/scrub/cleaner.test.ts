@@ -1,10 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createScrubber } from '../../../../src/core/scrub.ts'
 import { Secret } from '../../../../src/core/secret.ts'
 import { spellingsOf } from '../../../../src/core/spellings.ts'
-import { SplitSecrets } from '../../../../src/core/split-secrets.ts'
-import { Cleaner, type LiveSearch } from '../../../../src/gateway/scrub/cleaner.ts'
+import { LiveSearch } from '../../../../src/core/live-search.ts'
+import { Cleaner } from '../../../../src/gateway/scrub/cleaner.ts'
 import { cases } from '../../../support/cases.ts'
 
 const token = 'ghs_ab12CD34ef56GH78ij90KL12mn34OP56qr78'
@@ -14,10 +13,7 @@ const values = [token, awsKey, password]
 const secrets = values.map((value) => new Secret(value))
 
 function search(known: readonly Secret[]): LiveSearch {
-  const split = new SplitSecrets()
-  split.update(known)
-  const scrubber = createScrubber(known)
-  return { scrubber: () => scrubber, split: () => split }
+  return new LiveSearch({ list: known, version: 1 })
 }
 
 const usual = search(secrets)
