@@ -5,6 +5,7 @@ import { jitJson, root } from '../support/command.ts'
 import { sequential, throughput, warmUpCalls } from './driver.ts'
 import { HttpCaller } from './http-client.ts'
 import { findPeers, missing, peerFile } from './peers.ts'
+import { daemonOf, noOneProcessor, onOneProcessor } from './one-processor.ts'
 import { freePort, listens } from './ports.ts'
 import type { Report, Setting, Target } from './report.ts'
 import { echoEntry, echoServer, openStand } from './stand.ts'
@@ -47,7 +48,11 @@ export async function measureHttp({ rounds, say }: Setting): Promise<Report> {
     for (const caller of callers.values()) await throughput(caller, warmUpCalls, 16, size)
     await takeTurns(paths, 1)
     say(`calls over HTTP: ${[...callers.keys()].join(', ')}`)
-    return reportOf(await takeTurns(paths, rounds), [...callers.keys()], skipped)
+    const samples = await takeTurns(paths, rounds)
+    const alone = [...callers].map(([name, caller]) => ({ name, measure: () => measureAlone(caller) }))
+    const work = async (): Promise<void> => void (await takeTurns(alone, rounds, samples))
+    if (!(await onOneProcessor([await daemonOf(stand.stage.home)], work))) skipped.push(noOneProcessor)
+    return reportOf(samples, [...callers.keys()], skipped)
   } finally {
     for (const child of children) child.kill()
     await stand.close()
@@ -65,6 +70,10 @@ async function measurePath(caller: HttpCaller): Promise<Record<string, number>> 
   return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), 'at 16': await throughput(caller, 6400, 16, size) }
 }
 
+async function measureAlone(caller: HttpCaller): Promise<Record<string, number>> {
+  return { alone: quantile(await sequential(caller, 1000, size), 0.5) }
+}
+
 function reportOf(samples: Samples, names: readonly string[], skipped: readonly string[]): Report {
   const rivals = peers.filter((peer) => names.includes(peer))
   const better = rivals.toSorted((one, other) => samples.spread(other, 'at 16').median - samples.spread(one, 'at 16').median)[0]
@@ -79,6 +88,7 @@ function reportOf(samples: Samples, names: readonly string[], skipped: readonly 
             limit: 2.5,
             bound: 'at least',
           },
+          ...quicker(samples, rivals),
         ]
   const bars = (figure: string) => names.map((name) => ({ name, value: samples.spread(name, figure) }))
   return {
@@ -86,8 +96,11 @@ function reportOf(samples: Samples, names: readonly string[], skipped: readonly 
     tables: [
       {
         title: 'A call over HTTP to a stdio server, 1 KB',
-        columns: ['p50 ms', 'p99 ms', 'calls/s at 16'],
-        rows: names.map((name) => ({ name, cells: ['p50', 'p99', 'at 16'].map((figure) => samples.spread(name, figure)) })),
+        columns: ['p50 ms', 'p50 ms, one processor', 'p99 ms', 'calls/s at 16'],
+        rows: names.map((name) => ({
+          name,
+          cells: ['p50', 'alone', 'p99', 'at 16'].map((figure) => (samples.has(name, figure) ? samples.spread(name, figure) : undefined)),
+        })),
       },
     ],
     targets,
@@ -109,4 +122,14 @@ function reportOf(samples: Samples, names: readonly string[], skipped: readonly 
     ],
     skipped,
   }
+}
+
+/** Beside the quicker peer, where one processor does all the work. */
+function quicker(samples: Samples, rivals: readonly string[]): Target[] {
+  const best = rivals
+    .filter((peer) => samples.has(peer, 'alone'))
+    .toSorted((one, other) => samples.spread(one, 'alone').median - samples.spread(other, 'alone').median)[0]
+  if (best === undefined) return []
+  const measured = samples.ratio('jit', best, 'alone')
+  return [{ what: `p50 over HTTP on one processor, of that of ${best}`, measured, unit: '×', limit: 1, bound: 'at most' }]
 }
