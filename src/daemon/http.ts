@@ -3,8 +3,11 @@ import { Principals } from '../gateway/http/principals.ts'
 import { Tokens } from '../gateway/http/tokens.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { humanName } from '../identity/human.ts'
+import type { AuditLog } from '../audit/log.ts'
 import type { JitError } from '../core/errors.ts'
-import type { Parts } from './parts.ts'
+import type { Surroundings } from '../core/types.ts'
+import type { Store } from '../store/store.ts'
+import type { Configuration } from './configuration.ts'
 
 /** Clients that come by HTTP: where they come in, what they show, and who they are. */
 export interface Http {
@@ -19,7 +22,10 @@ export interface Http {
   close(reason: JitError): void
 }
 
-export interface HttpDeps extends Pick<Parts, 'configuration' | 'audit' | 'store' | 'clock' | 'log'> {
+export interface HttpDeps extends Surroundings {
+  readonly configuration: Pick<Configuration, 'current'>
+  readonly audit: AuditLog
+  readonly store: Store
   readonly gateway: Pick<Gateway, 'open' | 'leave'>
   /** Revokes what a session holds. */
   endSession(session: string): void

@@ -3,7 +3,7 @@ import type { Json } from '../core/json.ts'
 import type { Scrubber } from '../core/scrub.ts'
 import type { RequestRule } from '../core/types.ts'
 import type { Route } from './exchange.ts'
-import type { Sending } from './judge.ts'
+import type { Sending } from './verdict.ts'
 import { atPointer } from './match.ts'
 
 /** Answers up to this size are read whole and leave in one piece. */

@@ -1,8 +1,7 @@
 import type { Lease } from '../broker/types.ts'
 import type { Clock } from '../core/clock.ts'
-import type { RequestRule } from '../core/types.ts'
 import { attribute, needsBody } from './attribute.ts'
-import { type BoundBody, readBoundBody } from './body.ts'
+import { readBoundBody } from './body.ts'
 import type { Exchange, Route } from './exchange.ts'
 import { withFixedHeaders } from './fixed-headers.ts'
 import { readHeaders } from './headers.ts'
@@ -11,32 +10,7 @@ import { originOf, type SigningScope } from './sigv4.ts'
 import { hasEscapedSlash, namesHeader, takesEscapedSlash } from './match.ts'
 import { isPlain, readTarget, type WireRequest } from './target.ts'
 import type { InFlightCall } from './types.ts'
-
-export type Verdict = Sending | { readonly ok: false; readonly status: number; readonly reason: string; readonly call?: string | undefined }
-
-/** A request that may go upstream, taken apart and put together anew. */
-export interface Sending {
-  readonly ok: true
-  readonly method: string
-  /** `https://host[:port]` */
-  readonly origin: string
-  readonly path: string
-  /** Flat like `rawHeaders`, with the token in place of the placeholder, or with the new signature. */
-  readonly headers: readonly string[]
-  /** Read already, since a rule binds it; otherwise how the client delimits what is streamed. */
-  readonly body: Buffer | 'none' | 'chunked' | number
-  /** Absent for open origins, which get no credential. */
-  readonly charge: Charge | undefined
-}
-
-/** On whose account a request goes. */
-export interface Charge {
-  readonly call: InFlightCall
-  readonly rule: RequestRule
-  readonly wire: WireRequest
-  /** As the rule judged it. */
-  readonly content: BoundBody | undefined
-}
+import type { Verdict } from './verdict.ts'
 
 const refusedMethods = new Set(['TRACE', 'TRACK', 'CONNECT'])
 

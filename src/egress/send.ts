@@ -7,7 +7,7 @@ import { deliver } from './answer.ts'
 import { ruleFor } from './attribute.ts'
 import { type Exchange, refuse } from './exchange.ts'
 import { FreshRetries } from './fresh.ts'
-import type { Charge, Sending } from './judge.ts'
+import type { Charge, Sending } from './verdict.ts'
 import type { Running } from './lane.ts'
 import { ask, RequestRefused, isReplayable, type UpstreamNetwork } from './upstream.ts'
 

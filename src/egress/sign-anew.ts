@@ -2,7 +2,7 @@ import type { Lease } from '../broker/types.ts'
 import type { RequestRule } from '../core/types.ts'
 import { ruleFor } from './attribute.ts'
 import type { Exchange } from './exchange.ts'
-import type { Charge, Sending, Verdict } from './judge.ts'
+import type { Charge, Sending, Verdict } from './verdict.ts'
 import type { Running } from './lane.ts'
 import { sha256, sign, type SigningKeys, type SigningScope, unsignedPayloads } from './sigv4.ts'
 

@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Network } from '../network/network.ts'
-import type { Sending } from './judge.ts'
+import type { Sending } from './verdict.ts'
 
 export type UpstreamNetwork = Pick<Network, 'httpsAgent' | 'httpAgent' | 'timeout'>
 

@@ -7,7 +7,7 @@ import { describeServer } from './permissions.ts'
 import { isFrom } from './proposals.ts'
 import { takeProposal } from './propose.ts'
 import { knownServer, knowsTool } from './reach.ts'
-import type { Answers, SelfServiceDeps } from './service.ts'
+import type { Answers, SelfServiceDeps } from './types.ts'
 import { inputs } from './tools.ts'
 
 /** What each tool answers. Arguments are parsed again here: whoever called may not have looked at the schema. */

@@ -4,7 +4,7 @@ import { type SelfTool, selfTools } from '../config/self.ts'
 import { JitError } from '../core/errors.ts'
 import type { Logger, Principal } from '../core/types.ts'
 import type { LocalConversation } from '../gateway/upstream/local.ts'
-import type { Answers } from './service.ts'
+import type { Answers } from './types.ts'
 import { tools } from './tools.ts'
 
 export interface ConversationDeps {

@@ -1,7 +1,7 @@
 import type { AuditRecord } from '../audit/event.ts'
 import { type ErrorCode, errorTable, JitError, quote } from '../core/errors.ts'
 import { wayOut } from './decision.ts'
-import type { Caller, SelfServiceDeps } from './service.ts'
+import type { Caller, SelfServiceDeps } from './types.ts'
 
 type Deps = Pick<SelfServiceDeps, 'trail' | 'clock' | 'startedAt' | 'config'>
 type Close = Extract<AuditRecord, { type: 'call.close' }>

@@ -2,7 +2,7 @@ import { formatDuration } from '../config/duration.ts'
 import type { ServerConfig, ToolCase } from '../config/schema.ts'
 import { quote } from '../core/errors.ts'
 import { knowsTool } from './reach.ts'
-import type { SelfServiceDeps } from './service.ts'
+import type { SelfServiceDeps } from './types.ts'
 
 type Where = ServerConfig['where']
 

@@ -5,7 +5,7 @@ import { RuleError } from '../policy/refusal.ts'
 import { incomplete, proposedChange } from './change.ts'
 import { sessionCap, waitingDays } from './proposals.ts'
 import { knownServer } from './reach.ts'
-import type { Caller, SelfServiceDeps } from './service.ts'
+import type { Caller, SelfServiceDeps } from './types.ts'
 
 /**
  * Stores a proposal. Whether it fits the config is looked at when a person does: an agent must not learn from the answer which

@@ -1,5 +1,5 @@
 import { JitError, quote } from '../core/errors.ts'
-import type { SelfServiceDeps } from './service.ts'
+import type { SelfServiceDeps } from './types.ts'
 
 /** Throws `not-found`. */
 export function knownServer({ config }: Pick<SelfServiceDeps, 'config'>, server: string): void {

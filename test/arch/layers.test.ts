@@ -94,6 +94,21 @@ describe('layers', () => {
     expect(new Set(sources.flatMap((file) => gatewayFolder(file) ?? []))).toEqual(new Set(Object.keys(gatewayLayers)))
   })
 
+  it('no file reaches itself by its imports, not by types either', () => {
+    const targets = new Map(sources.map((file) => [file, imports(file)]))
+    const done = new Set<string>()
+    const circles: string[] = []
+    const walk = (file: string, path: readonly string[]): void => {
+      const start = path.indexOf(file)
+      if (start !== -1) return void circles.push([...path.slice(start), file].join(' → '))
+      if (done.has(file)) return
+      for (const target of targets.get(file) ?? []) walk(target, [...path, file])
+      done.add(file)
+    }
+    for (const file of sources) walk(file, [])
+    expect(circles).toEqual([])
+  })
+
   it('every folder of src has its row in the table', () => {
     const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter(
       (entry) => entry.isDirectory() && files(`src/${entry.name}`).length > 0,

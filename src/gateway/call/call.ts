@@ -1,15 +1,9 @@
-import type { JitError } from '../../core/errors.ts'
 import { newId } from '../../core/ids.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import type { Scrubber } from '../../core/scrub.ts'
+import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Operation, Principal } from '../../core/types.ts'
 import { makeOperation } from '../../policy/operation.ts'
 import { Ending } from '../ending.ts'
 import type { Id } from '../protocol/jsonrpc.ts'
-import type { LanePool } from '../lane/lanes.ts'
-import type { Questions } from '../lane/questions.ts'
-import type { Rounds } from './rounds.ts'
-import type { Tasks } from './tasks.ts'
 import type { GatewayDeps } from '../types.ts'
 
 /** A request that policy governs, as it came. */
@@ -19,35 +13,17 @@ export interface GovernedRequest {
   readonly params: JsonObject
 }
 
-/** What the steps of a call need of the connection that it came on. */
-export interface CallContext {
+/** The connection that a call came on, as far as the call itself knows it. */
+export interface Caller {
   readonly deps: GatewayDeps
   readonly server: string
   readonly connection: string
   readonly principal: Principal
-  readonly lanes: LanePool
   pin(): string
   /** SHA-256 of the tool's definition as last listed. */
   definition(tool: string): string
-  scrubber(): Scrubber
-  /** A message of a server as its client may get it. Throws JitError `message.credential`. */
-  clean(line: string): string
-  readonly questions: Questions
-  readonly rounds: Rounds
-  readonly tasks: Tasks
-  /** Revision of the protocol that a request is of: its own word, or else what was agreed on; empty before that. */
-  revision(params: JsonObject): string
-  /** What the client said in its handshake that it can do. */
-  capabilities(): Json | undefined
-  /** A tool that may be used and names this page of its own, `ui://…`. */
-  toolOfPage(uri: string): string | undefined
-  /** A message goes no further: for the trail. */
-  refused(error: JitError, from: 'client' | 'server'): void
   /** Registers a request, to be ended from outside (cancel, disconnect, lock); the returned function forgets it. */
   track(id: Id, ending: Ending): () => void
-  answer(id: Id, line: string): void
-  /** The client does not want an answer any more. */
-  forget(id: Id): void
 }
 
 /** One governed request on its way: its id, its operation (arguments frozen, digest made), its principal, and how it is ended. */
@@ -66,14 +42,14 @@ export class Call {
   readonly ending = new Ending()
   readonly #untrack: () => void
 
-  constructor(context: CallContext, request: GovernedRequest) {
+  constructor(caller: Caller, request: GovernedRequest) {
     this.request = request
-    this.operation = operationOf(context, request)
-    this.principal = context.principal
-    this.started = context.deps.clock.monotonic()
-    this.policy = context.deps.policy().digest
-    this.rules = rulesOf(context)
-    this.#untrack = context.track(request.id, this.ending)
+    this.operation = operationOf(caller, request)
+    this.principal = caller.principal
+    this.started = caller.deps.clock.monotonic()
+    this.policy = caller.deps.policy().digest
+    this.rules = rulesOf(caller)
+    this.#untrack = caller.track(request.id, this.ending)
   }
 
   /** Its request has been answered, and the call goes on. */
@@ -89,19 +65,19 @@ export class Call {
 }
 
 /** Digest of all that shapes the server of the call, as it is now; empty when there is none any more. */
-export function rulesOf({ deps, server }: CallContext): string {
+export function rulesOf({ deps, server }: Pick<Caller, 'deps' | 'server'>): string {
   return deps.policy().servers.get(server)?.digest ?? ''
 }
 
-function operationOf(context: CallContext, { method, params }: GovernedRequest): Operation {
+function operationOf(caller: Caller, { method, params }: GovernedRequest): Operation {
   const kind = method === 'tools/call' ? 'tool' : method === 'resources/read' ? 'resource' : 'prompt'
   const name = params[kind === 'resource' ? 'uri' : 'name']
   const args = params['arguments'] ?? {}
   return makeOperation({
-    server: context.server,
+    server: caller.server,
     kind,
     name: typeof name === 'string' ? name : '',
     args: kind !== 'resource' && isJsonObject(args) ? args : {},
-    definition: typeof name === 'string' && kind === 'tool' ? context.definition(name) : '',
+    definition: typeof name === 'string' && kind === 'tool' ? caller.definition(name) : '',
   })
 }

@@ -4,10 +4,10 @@ import { JitError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Permission, RequestRule } from '../../core/types.ts'
 import type { InFlightCall } from '../../egress/types.ts'
-import { type Call, type CallContext, rulesOf } from './call.ts'
+import { type Call, rulesOf } from './call.ts'
+import type { CallContext } from './context.ts'
 import type { Holding } from './holding.ts'
-import type { Lane } from '../lane/lane.ts'
-import type { LanePool } from '../lane/lanes.ts'
+import { Passage } from './passage.ts'
 import { isSessionLost } from '../upstream/lost-session.ts'
 import { isCredentialNotTaken } from '../upstream/not-taken.ts'
 import type { Trail } from './record.ts'
@@ -76,37 +76,6 @@ async function forward(
     onRequest: (request) => trail.requested(request),
     isCurrent: () => passage.isCurrent,
   })
-}
-
-/** A call's place in its lane and on that lane's wire. */
-export class Passage {
-  readonly lane: Lane
-  readonly #lanes: LanePool
-  #wire: InFlightCall | undefined
-  #left = false
-
-  constructor(lanes: LanePool, lane: Lane, wire: InFlightCall | undefined) {
-    this.#lanes = lanes
-    this.lane = lane
-    this.#wire = wire
-  }
-
-  /** Whether what the call was decided by is as it was then. */
-  get isCurrent(): boolean {
-    return this.#wire?.current() !== false
-  }
-
-  /** From here on nothing of the lane is taken for the call's; the lane stays. */
-  leaveWire(): void {
-    if (this.#wire !== undefined) this.lane.wire.leave(this.#wire)
-    this.#wire = undefined
-  }
-
-  leave(): void {
-    if (this.#left) return
-    this.#left = true
-    this.#lanes.release(this.lane, this.#wire)
-  }
 }
 
 /** The call as egress knows it while it runs. */

@@ -1,18 +1,18 @@
-import type { Lease } from '../../broker/types.ts'
+import type { Broker, Lease } from '../../broker/types.ts'
 import type { Permission } from '../../core/types.ts'
-import type { Call, CallContext } from './call.ts'
+import type { Call } from './call.ts'
 import type { Trail } from './record.ts'
 
 /** What a call has of the broker while it runs: a lease, or nothing for tools that need none. Its end ends the call. */
 export class Holding {
-  readonly #context: CallContext
+  readonly #broker: Broker
   readonly #call: Call
   readonly #permission: Permission
   readonly #trail: Trail
   #lease: Lease | undefined
 
-  constructor(context: CallContext, call: Call, permission: Permission, trail: Trail) {
-    this.#context = context
+  constructor(broker: Broker, call: Call, permission: Permission, trail: Trail) {
+    this.#broker = broker
     this.#call = call
     this.#permission = permission
     this.#trail = trail
@@ -26,11 +26,10 @@ export class Holding {
   acquire(): undefined | Promise<void> {
     const { grant } = this.#permission
     if (grant.credential === 'none') return undefined
-    const { broker } = this.#context.deps
     const { id, principal, operation, ending } = this.#call
     const ask = { grant, call: id, principal, server: operation.server, tool: operation.name }
-    const cached = broker.cached(ask)
-    if (cached === undefined) return broker.acquire(ask, ending.signal).then((lease) => this.#hold(lease))
+    const cached = this.#broker.cached(ask)
+    if (cached === undefined) return this.#broker.acquire(ask, ending.signal).then((lease) => this.#hold(lease))
     this.#hold(cached)
     return undefined
   }
@@ -42,15 +41,14 @@ export class Holding {
     // Its end is no end of the call any more.
     this.#call.ending.unfollow()
     this.#lease = undefined
-    const { broker } = this.#context.deps
-    broker.retire(refused)
-    broker.release(refused)
+    this.#broker.retire(refused)
+    this.#broker.release(refused)
     await this.acquire()
   }
 
   /** Gives it back. */
   release(): void {
-    if (this.#lease !== undefined) this.#context.deps.broker.release(this.#lease)
+    if (this.#lease !== undefined) this.#broker.release(this.#lease)
     this.#lease = undefined
   }
 

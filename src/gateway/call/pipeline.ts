@@ -1,10 +1,12 @@
 import { JitError, toJitError } from '../../core/errors.ts'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Decision, Operation, Permission } from '../../core/types.ts'
-import { Call, type CallContext, type GovernedRequest } from './call.ts'
-import { type Passage, send } from './forward.ts'
+import { Call, type GovernedRequest } from './call.ts'
+import type { CallContext } from './context.ts'
+import { send } from './forward.ts'
 import { Holding } from './holding.ts'
 import { deniedResult, errorAnswer, unknownName } from '../protocol/jsonrpc.ts'
+import type { Passage } from './passage.ts'
 import { Trail } from './record.ts'
 import { askForAddresses, askForInputs } from './rounds.ts'
 import { type Special, specialOf } from './special.ts'
@@ -28,7 +30,7 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     if (decision.effect !== 'deny') context.rounds.enter(call.operation, request.params)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
     await trail.intend()
-    const holding = new Holding(context, call, permission, trail)
+    const holding = new Holding(context.deps.broker, call, permission, trail)
     await holding.acquire()
     let passage: Passage | undefined
     let task: Task | undefined

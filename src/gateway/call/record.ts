@@ -3,7 +3,7 @@ import type { Lease } from '../../broker/types.ts'
 import type { JitError } from '../../core/errors.ts'
 import { deepFreeze, type Json } from '../../core/json.ts'
 import type { Decision, Permission, RuleReference } from '../../core/types.ts'
-import type { Call, CallContext } from './call.ts'
+import type { Call, Caller } from './call.ts'
 import { RequestList } from '../request-list.ts'
 import type { CallTrace } from '../tracing.ts'
 import { provenanceOf } from './provenance.ts'
@@ -13,7 +13,7 @@ const tracedCap = 200
 
 /** One call's part in the trail: an intent before any effect upstream, and exactly one close. */
 export class Trail {
-  readonly #context: CallContext
+  readonly #caller: Caller
   readonly #call: Call
   readonly #trace: CallTrace | undefined
   readonly #requests = new RequestList()
@@ -23,11 +23,11 @@ export class Trail {
   #task: string | undefined
   #closed = false
 
-  constructor(context: CallContext, call: Call) {
-    this.#context = context
+  constructor(caller: Caller, call: Call) {
+    this.#caller = caller
     this.#call = call
-    const { tracer, config } = context.deps
-    this.#trace = tracer?.begin(call, context.connection, config().audit.arguments)
+    const { tracer, config } = caller.deps
+    this.#trace = tracer?.begin(call, caller.connection, config().audit.arguments)
   }
 
   decided(decision: Decision): void {
@@ -38,8 +38,8 @@ export class Trail {
   /** Before any effect upstream. Rejects with `audit.unwritable`. */
   intend(): Promise<void> {
     this.#trace?.permitted()
-    this.#intent = intentOf(this.#context, this.#call, this.#decision)
-    return this.#context.deps.audit.stage(this.#intent)
+    this.#intent = intentOf(this.#caller, this.#call, this.#decision)
+    return this.#caller.deps.audit.stage(this.#intent)
   }
 
   leased(lease: Lease): void {
@@ -54,10 +54,10 @@ export class Trail {
 
   /** The call goes on as a task, and the client is told so: before that. Rejects with `audit.unwritable`. */
   release(task: string): Promise<void> {
-    const intent = this.#intent ?? intentOf(this.#context, this.#call, this.#decision)
+    const intent = this.#intent ?? intentOf(this.#caller, this.#call, this.#decision)
     this.#task = task
     if (this.#closed) return Promise.resolve()
-    return this.#context.deps.audit.stage({ ...intent, type: 'call.release', task })
+    return this.#caller.deps.audit.stage({ ...intent, type: 'call.release', task })
   }
 
   /** Before the answer is released. Rejects with `audit.unwritable`. */
@@ -66,9 +66,9 @@ export class Trail {
     this.#closed = true
     this.#call.done()
     this.#trace?.ended(result, error)
-    const { deps } = this.#context
-    const intent = this.#intent?.pin === pinOf(this.#context) ? this.#intent : undefined
-    return deps.audit.stageClose(intent ?? intentOf(this.#context, this.#call, this.#decision), {
+    const { deps } = this.#caller
+    const intent = this.#intent?.pin === pinOf(this.#caller) ? this.#intent : undefined
+    return deps.audit.stageClose(intent ?? intentOf(this.#caller, this.#call, this.#decision), {
       result,
       ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
       ...(this.#lease === undefined ? {} : { lease: this.#lease }),
@@ -84,7 +84,7 @@ export class Trail {
       await this.close(resultOf(error), error)
       return true
     } catch (failure) {
-      this.#context.deps.log.error('closing record not written', { call: this.#call.id, error: String(failure) })
+      this.#caller.deps.log.error('closing record not written', { call: this.#call.id, error: String(failure) })
       return error.code === 'audit.unwritable'
     }
   }
@@ -109,22 +109,22 @@ function leaseFields(lease: Lease): LeaseFields {
 }
 
 /** Undefined until a child has been started. */
-function pinOf(context: CallContext): string | undefined {
-  const pin = context.pin()
+function pinOf(caller: Caller): string | undefined {
+  const pin = caller.pin()
   return pin === '' ? undefined : pin
 }
 
-function intentOf(context: CallContext, call: Call, decision: Decision | undefined): CallIntent {
+function intentOf(caller: Caller, call: Call, decision: Decision | undefined): CallIntent {
   const { operation } = call
-  const pin = pinOf(context)
+  const pin = pinOf(caller)
   const permission = decision === undefined || decision.effect === 'deny' ? undefined : decision
-  const { audit } = context.deps.config()
+  const { audit } = caller.deps.config()
   const trace = provenanceOf(call.request.params, audit.meta)
   return {
     type: 'call.intent',
     call: call.id,
     principal: call.principal,
-    connection: context.connection,
+    connection: caller.connection,
     server: operation.server,
     ...(pin === undefined ? {} : { pin }),
     kind: operation.kind,

@@ -1,5 +1,4 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import type { CallContext } from './call.ts'
 import { isStateless } from '../protocol/jsonrpc.ts'
 
 export const tasksExtension = 'io.modelcontextprotocol/tasks'
@@ -12,16 +11,24 @@ export interface TaskForms {
   readonly flat: boolean
 }
 
+/** What is known of who asks. */
+interface Client {
+  /** Revision of the protocol that a request is of: its own word, or else what was agreed on; empty before that. */
+  revision(params: JsonObject): string
+  /** What it said in its handshake that it can do. */
+  capabilities(): Json | undefined
+}
+
 export const noTasks: TaskForms = { nested: false, flat: false }
 
-export function taskFormsOf(context: CallContext, params: JsonObject): TaskForms {
-  return { nested: params['task'] !== undefined && !isStateless(context.revision(params)), flat: declaresTasks(context, params) }
+export function taskFormsOf(client: Client, params: JsonObject): TaskForms {
+  return { nested: params['task'] !== undefined && !isStateless(client.revision(params)), flat: declaresTasks(client, params) }
 }
 
 /** From 2026-07-28 on each request says so for itself; before, the handshake may have said so for all. */
-export function declaresTasks(context: CallContext, params: JsonObject): boolean {
+export function declaresTasks(client: Client, params: JsonObject): boolean {
   const own = below(below(params, '_meta'), 'io.modelcontextprotocol/clientCapabilities')
-  return knowsTasks(own) || (!isStateless(context.revision(params)) && knowsTasks(context.capabilities()))
+  return knowsTasks(own) || (!isStateless(client.revision(params)) && knowsTasks(client.capabilities()))
 }
 
 function knowsTasks(capabilities: Json | undefined): boolean {

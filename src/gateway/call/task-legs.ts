@@ -1,7 +1,7 @@
 import type { UpstreamRequest } from '../../audit/event.ts'
 import { JitError, toJitError } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import type { CallContext } from './call.ts'
+import type { CallContext } from './context.ts'
 import { Ending } from '../ending.ts'
 import { errorAnswer, isStateless, type Message } from '../protocol/jsonrpc.ts'
 import type { Lane } from '../lane/lane.ts'

@@ -1,48 +1,22 @@
-import type { Lease } from '../../broker/types.ts'
 import { JitError } from '../../core/errors.ts'
 import { newId } from '../../core/ids.ts'
 import { type JsonObject, scalarJson } from '../../core/json.ts'
-import type { Principal } from '../../core/types.ts'
 import { Ending } from '../ending.ts'
 import { type Asked, ClientTasks } from './client-tasks.ts'
 import type { Id, Message } from '../protocol/jsonrpc.ts'
 import { LaneReader } from './reader.ts'
+import type { LaneSettings } from './settings.ts'
 import { LaneStart, type StartingLane } from './start.ts'
 import { sparseLog } from './noise.ts'
 import { isCredentialNotTaken } from '../upstream/not-taken.ts'
 import { Requests } from './requests.ts'
 import type { GatewayDeps, LaneStatus } from '../types.ts'
-import type { ToolHeaders } from '../upstream/http/tool-headers.ts'
 import type { Outgoing, Upstream } from '../upstream/upstream.ts'
 import { Wire } from './wire.ts'
 
-/** The client's handshake, kept for lanes that start later. */
-export interface Handshake {
-  initialize: JsonObject | undefined
-  initialized: boolean
-  /** The revision that was agreed on; empty before that. */
-  revision: string
-  /** The client's last `logging/setLevel`. */
-  level: JsonObject | undefined
-}
-
-export interface LaneOptions {
-  readonly server: string
-  /** Whose connection it belongs to. */
-  readonly principal: Principal
-  readonly handshake: Handshake
-  readonly lease: Lease | undefined
-  /** Of the tools that a remote server listed to this client. */
-  readonly toolHeaders: ToolHeaders
-  scrub(text: string): string
+export interface LaneOptions extends LaneSettings {
   /** What the server sends that answers nothing: notifications, and requests to the client; `about` which of the client's, if known. */
   onMessage(lane: Lane, message: Message, line: string, about: string | undefined): void
-  /** A message of the server does not go on. */
-  onRefused(error: JitError): void
-  /** A remote server did not answer a request, for this reason. */
-  onTrouble(error: JitError): void
-  /** A remote server's stream for the answer to this request (its id as JSON) began, or was ended before it. */
-  onStream?(id: string, open: boolean): void
   onEnd(lane: Lane, error: JitError): void
 }
 
@@ -88,7 +62,12 @@ export class Lane {
       send: (line, request) => void this.send(line, request),
       warn,
     })
-    this.#reader = new LaneReader(this, options, { requests: this.#requests, warn })
+    this.#reader = new LaneReader(options, {
+      requests: this.#requests,
+      ended: () => this.ended,
+      message: (message, line, about) => options.onMessage(this, message, line, about),
+      warn,
+    })
     this.#start = this.#startOf(warn)
     this.startedAt = deps.clock.now()
   }

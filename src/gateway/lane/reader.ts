@@ -1,40 +1,42 @@
 import { JitError } from '../../core/errors.ts'
 import { scalarJson } from '../../core/json.ts'
 import { batchRevision, type Message } from '../protocol/jsonrpc.ts'
-import type { Lane, LaneOptions } from './lane.ts'
 import type { Requests } from './requests.ts'
+import type { LaneSettings } from './settings.ts'
 import { ambiguity, excessiveDepth, readBatch, readLine, readPlainAnswer, writeAgain } from '../protocol/server-line.ts'
 
-/** Where what was read goes, beside the lane's own callbacks. */
+/** Where what was read goes. */
 export interface LaneSink {
   readonly requests: Pick<Requests, 'answered' | 'fail'>
+  /** What is read then counts for nothing. */
+  ended(): boolean
+  /** What answers nothing; `about` which request of the client's, if known. */
+  message(message: Message, line: string, about: string | undefined): void
   warn(message: string, text: () => string): void
 }
 
 /** What a lane reads: lines of a server, of which answers go to whoever asked, and all else to the connection. */
 export class LaneReader {
-  readonly #lane: Lane
-  readonly #options: Pick<LaneOptions, 'handshake' | 'scrub' | 'onMessage' | 'onRefused'>
+  readonly #settings: Pick<LaneSettings, 'handshake' | 'scrub' | 'onRefused'>
   readonly #sink: LaneSink
 
-  constructor(lane: Lane, options: LaneOptions, sink: LaneSink) {
-    this.#lane = lane
-    this.#options = options
+  constructor(settings: Pick<LaneSettings, 'handshake' | 'scrub' | 'onRefused'>, sink: LaneSink) {
+    this.#settings = settings
     this.#sink = sink
   }
 
   /** True when it was the answer to the request that it is about. */
   read(bytes: Buffer, about: string | undefined): boolean {
-    if (this.#lane.ended) return false
+    if (this.#sink.ended()) return false
     let line = bytes.toString('utf8')
     const plain = readPlainAnswer(line)
     const message = plain ?? readLine(line)
     const depth = excessiveDepth(line)
     if (depth !== undefined) return this.#refuseAll(message === undefined ? readBatch(line) : [message], depth, about)
-    if (message === undefined && this.#options.handshake.revision === batchRevision && /^\s*\[/.test(line))
+    if (message === undefined && this.#settings.handshake.revision === batchRevision && /^\s*\[/.test(line))
       return this.#readBatch(line, about)
     if (message === undefined) {
-      this.#sink.warn('server wrote something that is not JSON-RPC', () => this.#options.scrub(line.slice(0, 500)))
+      this.#sink.warn('server wrote something that is not JSON-RPC', () => this.#settings.scrub(line.slice(0, 500)))
       return false
     }
     const isAnswer = message.kind === 'response' && (message.id === null ? 'null' : scalarJson(message.id)) === about
@@ -54,7 +56,7 @@ export class LaneReader {
       return isAnswer
     }
     try {
-      this.#options.onMessage(this.#lane, message, line, about)
+      this.#sink.message(message, line, about)
     } catch (error) {
       // Nested so deeply, for one, that it cannot be written again.
       this.#sink.warn('message of a server dropped', () => String(error))
@@ -75,13 +77,13 @@ export class LaneReader {
 
   /** Its calls must not wait for an answer that was thrown away. True when the request that it is about was among them. */
   #refuseAll(messages: readonly Message[], error: JitError, about: string | undefined): boolean {
-    if (messages.length === 0) this.#options.onRefused(error)
+    if (messages.length === 0) this.#settings.onRefused(error)
     for (const message of messages) this.#refuse(message, error)
     return messages.some((message) => message.kind === 'response' && message.id !== null && scalarJson(message.id) === about)
   }
 
   #refuse(message: Message, error: JitError): void {
-    this.#options.onRefused(error)
+    this.#settings.onRefused(error)
     if (message.kind === 'response') this.#sink.requests.fail(message.id, error)
   }
 }

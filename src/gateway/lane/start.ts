@@ -5,7 +5,7 @@ import type { Box } from '../../sandbox/types.ts'
 import { boxLaunch, nobody } from './boxed.ts'
 import { type CredentialsEndpoint, openCredentialsEndpoint } from '../inject/credentials.ts'
 import { injectedEnvironment } from '../inject/environment.ts'
-import type { LaneOptions } from './lane.ts'
+import type { LaneSettings } from './settings.ts'
 import { Standing } from '../inject/standing.ts'
 import type { GatewayDeps, LaunchSpec } from '../types.ts'
 import { Remote } from '../upstream/http/remote.ts'
@@ -17,7 +17,7 @@ import type { Wire } from './wire.ts'
 /** What a start needs of the lane that it is for. */
 export interface StartingLane extends UpstreamEvents {
   readonly id: string
-  readonly options: LaneOptions
+  readonly options: LaneSettings
   readonly wire: Wire
   /** Undefined while the lane lives. A start takes a while: what it opens for a lane that ended meanwhile is closed again. */
   ended(): JitError | undefined

@@ -1,7 +1,7 @@
 import type { UpstreamRequest } from '../../../audit/event.ts'
 import type { Lease } from '../../../broker/types.ts'
 import { withCredential } from '../../inject/header.ts'
-import type { RemoteOptions } from './remote.ts'
+import type { RemoteOptions } from './options.ts'
 import { HttpRequest, type RequestOptions } from './request.ts'
 
 export interface AuthorizedOptions extends Omit<RequestOptions, 'network' | 'clock'> {

@@ -11,7 +11,7 @@ import { cancelledId, readOutgoing } from './outgoing-message.ts'
 import { Outbox } from './outbox.ts'
 import { Post, type PostHost } from './post.ts'
 import { type Asked, challengeOf, explained, noAnswer, refusedWith, unavailable } from './refusals.ts'
-import type { RemoteOptions } from './remote.ts'
+import type { RemoteOptions } from './options.ts'
 import { TurnedAway } from './turned-away.ts'
 
 /**

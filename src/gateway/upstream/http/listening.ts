@@ -5,7 +5,7 @@ import { Ending } from '../../ending.ts'
 import { formOf, isAnswer, readAnswer } from './answer.ts'
 import { AuthorizedRequest } from './authorized.ts'
 import { discard } from './body.ts'
-import type { RemoteOptions } from './remote.ts'
+import type { RemoteOptions } from './options.ts'
 
 export interface ListeningHost {
   readonly options: RemoteOptions

@@ -10,7 +10,7 @@ import { discard, knowsNoSession, readRefusal, wordsOf } from './body.ts'
 import type { Outgoing } from '../upstream.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import { type Asked, challengeOf, explained, noAnswer, refusedWith, unavailable } from './refusals.ts'
-import type { RemoteOptions } from './remote.ts'
+import type { RemoteOptions } from './options.ts'
 import { TurnedAway } from './turned-away.ts'
 
 /** What a message needs of the conversation that it is part of. */

@@ -11,7 +11,7 @@ import { Outbox } from './outbox.ts'
 import { Post, type PostHost } from './post.ts'
 import { messageHeaders } from './protocol-headers.ts'
 import { unavailable } from './refusals.ts'
-import type { RemoteOptions } from './remote.ts'
+import type { RemoteOptions } from './options.ts'
 
 /** A farewell that takes longer is not waited for. */
 const farewell = 2000
