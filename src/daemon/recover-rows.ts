@@ -6,7 +6,8 @@ import type { Logger } from '../core/types.ts'
 import type { Row } from '../store/database.ts'
 import type { DamagedStore } from '../store/damaged.ts'
 import { readLease } from '../store/leases.ts'
-import { isSealing, openSealer, sealingFromKeyFile, sealingKey } from '../store/sealer.ts'
+import { openSealer } from '../store/sealer.ts'
+import { isSealing, sealingFromKeyFile, sealingKey } from '../store/sealing.ts'
 import type { LeaseRow, Store } from '../store/store.ts'
 
 /** What a recovered store has, and what it has not: one sentence each, for people. */

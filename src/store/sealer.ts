@@ -1,15 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import { z } from 'zod'
 import { JitError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
-import type { Logger } from '../core/types.ts'
-import { decrypt, deriveKeys, encrypt, keyIdOf, type KeySet, sameCheck } from './ciphertext.ts'
-import { createKeyFile, readKeyFile, removeKeyFile } from './key-file.ts'
-import type { Keychain } from './keychain.ts'
+import { decrypt, deriveKeys, encrypt, type KeySet, sameCheck } from './ciphertext.ts'
+import { readKeyFile, removeKeyFile } from './key-file.ts'
 import { unwrapKey, wrapKey } from './passphrase.ts'
 import { resealRows } from './reseal-rows.ts'
-import type { Store } from './store.ts'
+import { accountOf, createKey, keyFile, type KeyPlaces, newKeyId, readSealing, type Sealing, sealingKey } from './sealing.ts'
 
 /** Seals and opens secrets under the store's key. */
 export interface Sealer {
@@ -39,33 +35,11 @@ export interface Sealer {
   rekey(passphrase: Secret): Promise<void>
 }
 
-export interface SealerOptions {
-  readonly store: Store
-  /** Where the key file stands when there is no keychain. */
-  readonly stateFolder: string
-  /** Undefined: do not use one. */
-  readonly keychain: Keychain | undefined
-  readonly log: Logger
-}
-
-/** Where the key is, in the store's meta table. `check` is derived from the key and tells a wrong one. */
-const sealing = z.strictObject({
-  version: z.literal(1),
-  key: z.enum(['keychain', 'passphrase', 'file']),
-  id: z.string().min(1),
-  check: z.string(),
-  wrapped: z.string().optional(),
-})
-type Sealing = z.infer<typeof sealing>
-
-/** Its name in the meta table. */
-export const sealingKey = 'sealing'
-
 /**
  * The sealer of a store, open unless its key needs a passphrase or a keychain that does not answer. Throws `daemon.unsafe`
  * (key file that others can read or replace), `store.wrong-key` (key missing or not this store's), `store.corrupt`.
  */
-export async function openSealer(options: SealerOptions): Promise<Sealer> {
+export async function openSealer(options: KeyPlaces): Promise<Sealer> {
   const found = readSealing(options.store)
   const current = found ?? (await createKey(options))
   const sealer = new StoreSealer(options, current)
@@ -83,7 +57,7 @@ export async function openSealer(options: SealerOptions): Promise<Sealer> {
 }
 
 class StoreSealer implements Sealer {
-  readonly #options: SealerOptions
+  readonly #options: KeyPlaces
   #sealing: Sealing
   #keys: KeySet | undefined
   /** The current key, and those that `rekey` replaced while this process held rows it had read before. */
@@ -91,7 +65,7 @@ class StoreSealer implements Sealer {
   #sealingNow = new Set<Promise<string>>()
   #rekeying: Promise<void> | undefined
 
-  constructor(options: SealerOptions, current: Sealing) {
+  constructor(options: KeyPlaces, current: Sealing) {
     this.#options = options
     this.#sealing = current
   }
@@ -231,88 +205,11 @@ class StoreSealer implements Sealer {
   }
 }
 
-/** The first start: a new key, in the keychain when one is given and works, else in a file. */
-async function createKey(options: SealerOptions): Promise<Sealing> {
-  const { store } = options
-  if (store.secrets.names().length > 0) throw new JitError('store.corrupt', 'the store holds secrets but does not say where their key is')
-  const id = newKeyId()
-  // A key file without a row in the store is one whose daemon died right here, or whose store was moved aside: it is taken, never replaced.
-  const found = readKeyFile(keyFile(options))
-  const master = found ?? randomBytes(32)
-  const key = found === undefined && (await takenByKeychain(options, id, master)) ? 'keychain' : 'file'
-  if (key === 'file' && found === undefined) createKeyFile(keyFile(options), master)
-  const made: Sealing = { version: 1, key, id, check: (await deriveKeys(master, id)).check }
-  master.fill(0)
-  store.meta.set(sealingKey, JSON.stringify(made))
-  return made
-}
-
-/**
- * What `sealing` must have said, when the store has lost it: the key is in the key file of `stateFolder`, and `sealed` (any
- * sealed value of the store) opens with it. Undefined when that cannot be proved. Throws as `readKeyFile` does.
- */
-export async function sealingFromKeyFile(stateFolder: string, sealed: string, purpose: string): Promise<string | undefined> {
-  const id = keyIdOf(sealed)
-  const master = readKeyFile(join(stateFolder, 'key'))
-  if (master === undefined || id === undefined) return undefined
-  const keys = await deriveKeys(master, id)
-  master.fill(0)
-  const opened = await decrypt(new Map([[id, keys]]), sealed, purpose).catch(() => undefined)
-  if (opened === undefined) return undefined
-  opened.fill(0)
-  const made: Sealing = { version: 1, key: 'file', id, check: keys.check }
-  return JSON.stringify(made)
-}
-
-/** Whether this is what a store says about its key. */
-export function isSealing(text: string | undefined): boolean {
-  return text !== undefined && sealing.safeParse(parseJson(text)).success
-}
-
-async function takenByKeychain({ keychain, log }: SealerOptions, id: string, master: Uint8Array): Promise<boolean> {
-  if (keychain === undefined) return false
-  try {
-    await keychain.set(accountOf(id), new Secret(Buffer.from(master).toString('base64url')))
-    return true
-  } catch (error) {
-    log.warn('keychain does not take the key; a key file is used', { error: String(error) })
-    return false
-  }
-}
-
-function readSealing(store: Store): Sealing | undefined {
-  const text = store.meta.get(sealingKey)
-  if (text === undefined) return undefined
-  const read = sealing.safeParse(parseJson(text))
-  if (!read.success) throw new JitError('store.corrupt', 'what the store says about its key cannot be read', { cause: read.error })
-  return read.data
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 /** A crash between the last steps of `rekey` leaves the old file; it opens nothing any more. */
-function removeOldKeyFile(options: SealerOptions): void {
+function removeOldKeyFile(options: KeyPlaces): void {
   try {
     removeKeyFile(keyFile(options))
   } catch (error) {
     options.log.warn('the old key file could not be removed; it opens nothing in the store any more', { error: String(error) })
   }
-}
-
-function keyFile(options: SealerOptions): string {
-  return join(options.stateFolder, 'key')
-}
-
-function accountOf(id: string): string {
-  return `store-key-${id}`
-}
-
-function newKeyId(): string {
-  return randomBytes(8).toString('hex')
 }
