@@ -35,7 +35,7 @@ export class Cleaner {
   clean(line: string): string {
     const scrubber = this.#live.scrubber()
     const search = this.#live.split()
-    const plain = scrubber.scrubText(line)
+    const plain = scrubber.scrubText(line) === line ? line : withoutPlain(line, scrubber)
     if (search.isEmpty) return plain
     const first = this.#read(plain, search, scrubber)
     if (first.escaped.length === 0) return this.#finish(plain, first, search)
@@ -82,6 +82,21 @@ export class Cleaner {
     this.#ends = follower.ends()
     this.#history.add(line, last.list)
   }
+}
+
+/**
+ * The line without secrets that stand in its strings and numbers as they are. Not cut out of the line itself: one may read like JSON's
+ * own characters, go on from an escape (`\n`), or be a number.
+ */
+function withoutPlain(line: string, scrubber: Scrubber): string {
+  const edits: Edit[] = []
+  eachToken(line, (from, to, kind) => {
+    const raw = line.slice(from, to)
+    const clean = scrubber.scrubText(raw)
+    // What escapes hid is plain now, and not looked at again.
+    if (clean !== raw) edits.push({ from, to, quoted: kind !== 'number', said: scrubber.scrubText(textOf(clean, 0, clean.length)) })
+  })
+  return rewrite(line, edits)
 }
 
 function editsOf(line: string, found: Found, replacement: string): Edit[] {

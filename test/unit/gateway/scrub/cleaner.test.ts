@@ -242,6 +242,52 @@ it('a plain answer of 1 KB costs about as much to clean as to parse twice', () =
   expect(least(() => one.clean(line)) / least(() => JSON.parse(line))).toBeLessThan(8)
 })
 
+describe('a message that a secret fits into in more ways than one', () => {
+  const params = (json: string): string => `{"jsonrpc":"2.0","method":"notifications/message","params":{"data":${json}}}`
+  const cleanData = (secret: string, json: string): unknown => {
+    const { method, params: said } = JSON.parse(cleaner(search([new Secret(secret)])).clean(params(json))) as {
+      method: string
+      params: Record<string, unknown>
+    }
+    expect(method).toBe('notifications/message')
+    return said['data']
+  }
+
+  it.each([
+    ['goes on from an escape', 'nabcdefghij', String.raw`"x\nabcdefghij"`, 'x\\[redacted by jit]'],
+    ['is a number', '1234567890123', '1234567890123', '[redacted by jit]'],
+    ['is part of a number', '1234567890123', '-0.12345678901234', '-0.[redacted by jit]4'],
+    ['has a spelling that is a number', 'ppppppppp', '707070707070707070', '[redacted by jit]'],
+    ['goes on behind a string', 'abcdefgh","b', '["abcdefgh","b"]', ['[redacted by jit]', '[redacted by jit]']],
+    ['is all punctuation', '":{"":[","', '{"":[","]}', { '': [','] }],
+    [
+      'stands beside itself in escapes',
+      'ghs_abcdefgh',
+      String.raw`"ghs_abcdefgh \u0067hs_abcdefgh"`,
+      '[redacted by jit] [redacted by jit]',
+    ],
+  ])('is JSON still, with its envelope, when one %s', (_, secret, json, expected) => {
+    expect(cleanData(secret, json)).toEqual(expected)
+  })
+
+  it('is refused when one reads like its envelope', () => {
+    for (const secret of ['"jsonrpc":"2.0"', '"params":{"data"']) expect(() => cleanData(secret, '1')).toThrow(/the protocol needs/)
+  })
+
+  it('is JSON still, whatever the secret and the message', () => {
+    const odd = fc.string({ unit: fc.constantFrom(...'nu0a1b"\\,:{}[]- '), minLength: 8, maxLength: 14 })
+    fc.assert(
+      fc.property(odd, fc.array(fc.oneof(odd, fc.nat()), { maxLength: 5 }), fc.nat(2), (secret, values, how) => {
+        const parts = [...values, secret, `\n${secret}`]
+        const spelt = JSON.stringify(how === 0 ? parts : how === 1 ? { [secret]: parts } : [secret, `x${secret}`, [parts]])
+        const clean = JSON.stringify(cleanData(secret, spelt))
+        expect(clean).toBeDefined()
+      }),
+      { numRuns: cases(400) },
+    )
+  })
+})
+
 describe('a message with very many parts of credentials', () => {
   // A long secret beside it lets jit look far around each part.
   const live = search([...secrets, new Secret('long1234'.repeat(500))])
