@@ -1,5 +1,5 @@
 import type { OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
-import { JitError, Secret } from '../../src/provider/index.ts'
+import { JitError, Secret, unfitToken } from '../../src/provider/index.ts'
 import { nameOf } from './address.ts'
 import { type Client, proveClient } from './client.ts'
 import { type Discovery, readScopes } from './discovery.ts'
@@ -85,6 +85,8 @@ async function request(
   }
   if (tokens.token_type.toLowerCase() !== 'bearer')
     throw new JitError('provider.refused', `${nameOf(endpoint)} gives tokens that are bound to a key, which jit does not use`)
+  const unfit = unfitToken(tokens.access_token) ?? (tokens.refresh_token === undefined ? undefined : unfitToken(tokens.refresh_token))
+  if (unfit !== undefined) throw new JitError('provider.refused', `${nameOf(endpoint)} gave a token that ${unfit}`)
   const life = tokens.expires_in === undefined || !(tokens.expires_in > 0) ? undefined : tokens.expires_in * 1000
   return {
     accessToken: new Secret(tokens.access_token),

@@ -32,6 +32,14 @@ describe('failures', () => {
     await plain.close()
   })
 
+  it('a token that reads like ordinary text is nobody’s secret, and refused', async () => {
+    const answer = (token: string): string =>
+      JSON.stringify({ access_token: token, token_type: 'bearer', expires_in: 60, scope: 'issues:read' })
+    bench.ends.push(bench.front.twist({ path: '/token', status: 200, text: answer('typetext') }))
+    const failure = await failureOf(mint(bench.fresh(), readIssues))
+    expect(failure).toMatchObject({ code: 'provider.refused', message: expect.stringContaining('ordinary text') })
+  })
+
   it('brackets in a text are no nesting', async () => {
     const text = JSON.stringify({ error: 'access_denied', error_description: `\\"${'['.repeat(100)}` })
     bench.ends.push(bench.front.twist({ path: '/token', status: 400, text }))

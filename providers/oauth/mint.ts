@@ -12,6 +12,7 @@ import {
   redact,
   type RevokeOutcome,
   Secret,
+  unfitToken,
 } from '../../src/provider/index.ts'
 import { proveClient } from './client-authentication.ts'
 import type { OauthConfig } from './config.ts'
@@ -97,6 +98,8 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
       expiresAt: askedAt + life,
       granted: grantedBy(data, scope),
     }
+    const unfit = unfitToken(data.access_token) ?? (data.refresh_token === undefined ? undefined : unfitToken(data.refresh_token))
+    if (unfit !== undefined) return forget(credential, unfit)
     const reason = unusable(data, life) ?? widening(credential.granted, request.scope)
     return reason === undefined ? credential : refuse(credential, reason, data.access_token)
   }
@@ -129,6 +132,14 @@ export function openOauth(config: OauthConfig, host: ProviderHost): Provider {
     if (issued !== undefined && !usableTypes.has(issued)) return `the exchange gave a ${quote(issued, 80)}, not an access token`
     if (life > config.maxTtl) return `the token lives for ${life / 1000} s, and \`maxTtl\` allows ${config.maxTtl / 1000} s`
     return undefined
+  }
+
+  /** A token that cannot be hidden is no secret: nobody gets it, and nobody looks for it. */
+  const forget = async (credential: Credential, unfit: string): Promise<never> => {
+    const ended = await revoke(credential, AbortSignal.timeout(undoTimeout)).catch(() => undefined)
+    throw new JitError('provider.refused', `provider ${host.name} was given a token that ${unfit}`, {
+      details: { sent: ended?.outcome !== 'revoked' },
+    })
   }
 
   /**

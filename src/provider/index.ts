@@ -12,6 +12,7 @@ export { jitErrorBehind, noAnswer } from './no-answer.ts'
 export { nothingMinted } from './nothing-minted.ts'
 export { redact } from './redact.ts'
 export { retryDelay } from './retry-delay.ts'
+export { unfitToken } from './token-text.ts'
 export type {
   BrowserLogin,
   CallbackPlace,
