@@ -44,7 +44,7 @@ interface Part {
   readonly ranges: readonly Range[]
 }
 
-/** Where there is no index, the wall clock may have been set back by this much, in milliseconds, and a search by time is still right. */
+/** Where there is no index, the wall clock may have been set back by this much, in milliseconds, and a search by `since` is still right. */
 const clockSlack = 3_600_000
 /** A value of so many bytes is rare enough to be looked for by itself, which is faster than with its name before it. */
 const rareValue = 12
@@ -188,12 +188,12 @@ async function newestOf(
   return { ranges: kept.reverse(), found }
 }
 
-/** What a search by time has to read of a segment without an index: somewhat more than the time. */
-async function rangeOf(file: string, { since, until }: AuditFilter, end: number): Promise<Range> {
-  if (since === undefined && until === undefined) return { from: 0, end }
-  const first = await firstTime(file, end)
-  if (until !== undefined && first > until + clockSlack) return { from: 0, end: 0 }
-  if (since === undefined || !(first < since - clockSlack)) return { from: 0, end }
+/**
+ * What a search by time has to read of a segment without an index: somewhat more than the time. All of it for one that looks at each
+ * record; and for one with `until` alone, since a clock that was ahead when the segment began says nothing about what follows.
+ */
+async function rangeOf(file: string, { since, scan }: AuditFilter, end: number): Promise<Range> {
+  if (since === undefined || scan === true || !((await firstTime(file, end)) < since - clockSlack)) return { from: 0, end }
   for (const lines of batchesBackward(file, { end })) {
     const oldest = lines.at(-1)
     if (oldest !== undefined && timeOf(oldest.bytes) < since - clockSlack) return { from: oldest.start, end }
