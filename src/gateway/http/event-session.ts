@@ -47,7 +47,7 @@ export class EventSession implements ClientLink, ClientSession {
       if (parsed === undefined) this.connection?.receive(bytes)
       else this.connection?.receive(bytes, parsed)
       done()
-    })
+    }, done)
     response.writeHead(202).end()
   }
 
@@ -77,6 +77,7 @@ export class EventSession implements ClientLink, ClientSession {
   }
 
   finish(error: JitError): void {
+    this.#gate.close()
     for (const key of this.#waiting) {
       const id: Id | null = JSON.parse(key)
       this.message(JSON.stringify(errorAnswer(id, error)))

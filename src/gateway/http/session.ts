@@ -99,7 +99,7 @@ export class Session implements ClientLink, ClientSession {
     const isInitialize = parsed?.ok === true && parsed.message.kind === 'request' && parsed.message.method === 'initialize'
     if (isInitialize) this.#opening = ids[0] ?? ''
     if (ids.length === 0) {
-      this.#gate.pass(() => this.#receive(post))
+      this.#gate.pass(() => this.#receive(post), post.done)
       response.writeHead(202).end()
       return
     }
@@ -120,7 +120,7 @@ export class Session implements ClientLink, ClientSession {
       },
     })
     for (const id of ids) this.#exchanges.set(id, exchange)
-    this.#gate.pass(() => this.#receive(post, exchange))
+    this.#gate.pass(() => this.#receive(post, exchange), post.done)
   }
 
   /** A stream for what belongs to no request in flight, or for one that broke off. Throws when its events are not kept any more. */
@@ -190,13 +190,13 @@ export class Session implements ClientLink, ClientSession {
   finish(error: JitError): void {
     if (this.#ended) return
     this.#ended = true
+    this.#gate.close()
     for (const [key, exchange] of this.#exchanges.entries()) {
       const id: Id = JSON.parse(key)
       exchange.answer(key, JSON.stringify(errorAnswer(id, error)))
     }
     for (const channel of this.#channels.values()) channel.end()
     this.#general.end()
-    this.#gate.set(true)
     this.#replay.clear()
   }
 

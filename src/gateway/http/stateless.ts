@@ -83,7 +83,7 @@ export class Stateless implements ClientLink, ClientSession {
     if (message.kind === 'response') throw new JitError('message.malformed', 'in this revision a client answers nothing')
     if (message.kind === 'notification') {
       // A stream that closes is what cancels; an id says nothing where several clients choose theirs.
-      if (message.method !== 'notifications/cancelled') this.#gate.pass(() => this.#receive(message.value, post))
+      if (message.method !== 'notifications/cancelled') this.#gate.pass(() => this.#receive(message.value, post), post.done)
       else post.done()
       response.writeHead(202).end()
       return
@@ -136,8 +136,8 @@ export class Stateless implements ClientLink, ClientSession {
   finish(error: JitError): void {
     if (this.#ended) return
     this.#ended = true
+    this.#gate.close()
     for (const { key, own, exchange } of this.#asked.values()) exchange.answer(key, JSON.stringify(errorAnswer(own, error)))
-    this.#gate.set(true)
   }
 
   #ask(message: Request, response: ServerResponse, { post, accept }: Pick<StatelessPost, 'post' | 'accept'>): void {
@@ -166,7 +166,7 @@ export class Stateless implements ClientLink, ClientSession {
     this.#gate.pass(() => {
       if (this.#asked.has(key)) this.#receive(value, post)
       else post.done()
-    })
+    }, post.done)
   }
 
   /** The client closed the stream before its answer: that is how it cancels. */

@@ -38,7 +38,10 @@ describe('messages that wait for a server', () => {
     gate.set(false)
     for (let sent = 0; sent < 1024; sent += 1) {
       gate.check()
-      gate.pass(() => (ran += 1))
+      gate.pass(
+        () => (ran += 1),
+        () => undefined,
+      )
     }
     expect(() => gate.check()).toThrow('wait for the server already')
     gate.set(true)

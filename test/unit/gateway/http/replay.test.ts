@@ -37,22 +37,24 @@ describe('what is kept of a session', () => {
   })
 })
 
+const nothing = (): void => undefined
+
 describe('a gate', () => {
   it('lets messages through in their order, and none while it is closed', () => {
     const gate = new Gate()
     const passed: number[] = []
     gate.set(false)
-    gate.pass(() => passed.push(1))
+    gate.pass(() => passed.push(1), nothing)
     gate.pass(() => {
       passed.push(2)
       gate.set(false)
-    })
-    gate.pass(() => passed.push(3))
+    }, nothing)
+    gate.pass(() => passed.push(3), nothing)
     expect(passed).toEqual([])
     gate.set(true)
     expect(passed).toEqual([1, 2])
     gate.set(true)
-    gate.pass(() => passed.push(4))
+    gate.pass(() => passed.push(4), nothing)
     expect(passed).toEqual([1, 2, 3, 4])
   })
 })

@@ -1,6 +1,11 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import type { JitError } from '../../../../src/core/errors.ts'
+import { JitError } from '../../../../src/core/errors.ts'
+import type { ClientLink } from '../../../../src/gateway/client/link.ts'
+import { EventSession } from '../../../../src/gateway/http/event-session.ts'
 import { httpLimits } from '../../../../src/gateway/http/limits.ts'
+import { metaKeys, type Posted, readPost } from '../../../../src/gateway/http/post.ts'
 import type { Session } from '../../../../src/gateway/http/session.ts'
 import { HttpSessions } from '../../../../src/gateway/http/sessions.ts'
 import type { Token } from '../../../../src/gateway/http/tokens.ts'
@@ -13,11 +18,16 @@ const [ada, bob, eve] = [token('ada'), token('bob'), token('eve')]
 function open(limits = { sessionsOfServer: 2, sessions: 3, sessionsInAll: 5 }) {
   const clock = new FakeClock()
   const ended: string[] = []
+  const received: string[] = []
+  const links: ClientLink[] = []
   const sessions = new HttpSessions({
     clock,
     log: new MemoryLog(),
     limits: { ...httpLimits, ...limits },
-    open: () => Object.create(null),
+    open: (link) => {
+      links.push(link)
+      return Object.assign(Object.create(null), { receive: (bytes: Buffer) => void received.push(bytes.toString()) })
+    },
     leave: (_, reason: JitError) => void ended.push(reason.message),
     enter: () => ({
       principal: { human: 'ada', agent: { name: 'agent', pid: 0, startTime: 0, evidence: 'token' }, session: 'session_1' },
@@ -29,7 +39,35 @@ function open(limits = { sessionsOfServer: 2, sessions: 3, sessionsInAll: 5 }) {
     await clock.advance(10)
     return sessions.openSession(of, server)
   }
-  return { clock, sessions, ended, add }
+  return { clock, sessions, ended, received, links, add }
+}
+
+const response = (): ServerResponse => new ServerResponse(new IncomingMessage(new Socket()))
+const accept = { json: true, events: true }
+const meta = { [metaKeys.version]: '2026-07-28', [metaKeys.capabilities]: {} }
+
+/** Of each kind: how it is opened, and how a message is posted to it. */
+const kinds: Record<string, (door: ReturnType<typeof open>) => { hear(on: boolean): void; post(posted: Posted): void }> = {
+  'Streamable HTTP': ({ sessions }) => {
+    const session = sessions.openSession(ada, 'files')
+    return { hear: (on) => session.hear(on), post: (post) => session.post({ post, response: response(), accept, revision: undefined }) }
+  },
+  'HTTP+SSE': ({ sessions, links }) => {
+    sessions.openEvents(ada, 'files', response(), '/mcp/files/message')
+    const session = links.find((link) => link instanceof EventSession)
+    if (session === undefined) throw new Error('no session')
+    return { hear: (on) => session.hear(on), post: (post) => session.post(post, response()) }
+  },
+  '2026-07-28': ({ sessions }) => {
+    const shared = sessions.shared(ada, 'files', '2026-07-28')
+    return {
+      hear: (on) => shared.hear(on),
+      post: (post) => {
+        if (post.parsed?.ok !== true) throw new Error('no message')
+        shared.post({ post, message: post.parsed.message, response: response(), accept, headers: {} })
+      },
+    }
+  },
 }
 
 const keepBusy = (session: Session): Session => Object.defineProperty(session, 'busy', { value: true })
@@ -70,6 +108,29 @@ describe('sessions at the door for HTTP clients', () => {
     const { add } = open()
     for (const server of servers.slice(0, -1)) keepBusy(await add(ada, server))
     await expect(add(ada, servers.at(-1) ?? '')).rejects.toMatchObject({ code: 'daemon.busy', message })
+  })
+
+  it.each(Object.entries(kinds))('of %s that end let nothing in that waits for the server, and hold no room for it', (_, begin) => {
+    const door = open()
+    const { sessions, received } = door
+    const { hear, post } = begin(door)
+    const limits = { messageBytes: 10_000, depth: 64, keys: 1000 }
+    let held = 0
+    const send = (message: object): void => {
+      held += 1
+      const bytes = Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...message }))
+      post({ ...readPost(bytes, limits), done: () => void (held -= 1) })
+    }
+    const params = { _meta: meta }
+    send({ method: 'notifications/x', params })
+    expect([received.length, held]).toEqual([1, 0])
+    hear(false)
+    send({ method: 'notifications/x', params })
+    send({ method: 'notifications/y', params })
+    expect([received.length, held]).toEqual([1, 2])
+    sessions.endAll(new JitError('token.refused', 'the token is gone'), ada)
+    expect(held).toBe(0)
+    expect(received).toHaveLength(1)
   })
 
   it('that nobody uses end by themselves', async () => {
