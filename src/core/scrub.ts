@@ -61,9 +61,9 @@ export class LiveScrubber implements Scrubber {
     return this.#inText.replaceAll(text, this.#replacement)
   }
 
+  /** It looks for what is to be removed when a piece comes, not when it was made: a body may come for hours. */
   stream(): ScrubStream {
-    const search = this.#inBytes ?? this.#inText
-    return search.isEmpty ? unchanged : new Stream(search, this.#replacement)
+    return new Stream(() => this.#inBytes ?? this.#inText, this.#replacement)
   }
 
   #learn(secret: Secret): void {
@@ -90,42 +90,41 @@ export function gone<T>(secrets: readonly Secret[], known: ReadonlyMap<Secret, T
   return [...known].filter(([secret]) => !live.has(secret))
 }
 
-const nothing = Buffer.alloc(0)
-const unchanged: ScrubStream = { push: (chunk) => chunk, end: () => nothing }
-
 /** Keeps in `#held` what came last and may be the start of a spelling. */
 class Stream implements ScrubStream {
-  readonly #search: PatternSearch
+  readonly #search: () => PatternSearch
   readonly #replacement: string
   #held = ''
 
-  constructor(search: PatternSearch, replacement: string) {
+  constructor(search: () => PatternSearch, replacement: string) {
     this.#search = search
     this.#replacement = replacement
   }
 
   push(chunk: Buffer): Buffer {
+    const search = this.#search()
+    if (search.isEmpty && this.#held === '') return chunk
     const text = this.#held + chunk.toString('latin1')
     let clean = ''
     let from = 0
-    for (let at = this.#search.find(text, 0); at !== -1; at = this.#search.find(text, from)) {
+    for (let at = search.find(text, 0); at !== -1; at = search.find(text, from)) {
       // A longer spelling may begin here or earlier: wait for what follows.
-      const hold = this.#search.possibleStart(text, from)
+      const hold = search.possibleStart(text, from)
       if (hold <= at) {
         this.#held = text.slice(hold)
         return Buffer.from(clean + text.slice(from, hold), 'latin1')
       }
       clean += text.slice(from, at) + this.#replacement
-      from = at + this.#search.lengthAt(text, at)
+      from = at + search.lengthAt(text, at)
     }
-    const hold = this.#search.possibleStart(text, from)
+    const hold = search.possibleStart(text, from)
     if (from === 0 && hold === text.length && this.#held === '') return chunk
     this.#held = text.slice(hold)
     return Buffer.from(clean + text.slice(from, hold), 'latin1')
   }
 
   end(): Buffer {
-    const rest = this.#search.replaceAll(this.#held, this.#replacement)
+    const rest = this.#search().replaceAll(this.#held, this.#replacement)
     this.#held = ''
     return Buffer.from(rest, 'latin1')
   }

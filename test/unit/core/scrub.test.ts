@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createScrubber } from '../../../src/core/scrub.ts'
+import { createScrubber, LiveScrubber } from '../../../src/core/scrub.ts'
 import { Secret } from '../../../src/core/secret.ts'
 import { cases } from '../../support/cases.ts'
 
@@ -97,6 +97,22 @@ describe('a scrubber', () => {
     const bytes = Buffer.from(`${token}${awsKey}-${password} ${token}`)
     const all = [token, awsKey, password].map((value) => new Secret(value))
     expect(streamed(all, bytes, [...bytes.keys()])).toBe('[redacted by jit][redacted by jit]-[redacted by jit] [redacted by jit]')
+  })
+
+  it.each([
+    ['there was none', [], [token]],
+    ['there were others', [awsKey], [awsKey, token]],
+    ['all others were ASCII', [token], [token, password]],
+  ])('removes a secret that is learnt while the body comes, when before it %s', (_, before, after) => {
+    const scrubber = new LiveScrubber()
+    scrubber.update(before.map((value) => new Secret(value)))
+    const stream = scrubber.stream()
+    const first = stream.push(Buffer.from('first '))
+    scrubber.update(after.map((value) => new Secret(value)))
+    const last = Buffer.from(`${after.join(' ')} last`)
+    const rest = [...last.keys()].map((index) => stream.push(last.subarray(index, index + 1)))
+    const clean = Buffer.concat([first, ...rest, stream.end()]).toString()
+    expect(clean).toBe(`first ${after.map(() => '[redacted by jit]').join(' ')} last`)
   })
 
   it('leaves every other byte as it was, whatever the cuts', () => {
