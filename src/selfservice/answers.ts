@@ -23,7 +23,7 @@ export function createAnswers(deps: SelfServiceDeps): Answers {
     },
 
     explain_call(args) {
-      const { server, tool, args: given } = inputs.explain_call.parse(args)
+      const { server, tool, arguments: given } = inputs.explain_call.parse(args)
       knownServer(deps, server)
       if (!knowsTool(deps, server, tool)) throw noTool(server)
       // They came as JSON: this copy, which is then frozen, is the same.

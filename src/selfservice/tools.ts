@@ -12,7 +12,7 @@ export interface SelfToolDefinition {
     readonly idempotentHint?: boolean
     readonly openWorldHint: false
   }
-  readonly input: z.ZodObject
+  readonly input: z.ZodType<object>
 }
 
 const reads = { readOnlyHint: true, openWorldHint: false } as const
@@ -22,11 +22,14 @@ const serverName = z.string().max(63).describe('Name of the server, as what_may_
 /** Arguments of the tools that only look. */
 export const inputs = {
   what_may_i_do: z.strictObject({ server: serverName.optional().describe('Only this server; all of them when absent') }),
-  explain_call: z.strictObject({
-    server: serverName,
-    tool: z.string().max(128).describe('Name of the tool'),
-    args: z.record(z.string(), z.unknown()).default({}).describe('The arguments that you would call it with'),
-  }),
+  explain_call: z.preprocess(
+    argsAsArguments,
+    z.strictObject({
+      server: serverName,
+      tool: z.string().max(128).describe('Name of the tool'),
+      arguments: z.record(z.string(), z.unknown()).default({}).describe('The arguments that you would call it with'),
+    }),
+  ),
   why_was_i_denied: z.strictObject({
     call: z.string().max(60).optional().describe('Id of one call (call_…); your last denials when absent'),
     limit: z.int().min(1).max(20).default(5).describe('How many of the last denials'),
@@ -73,4 +76,15 @@ export const tools: Readonly<Record<SelfTool, SelfToolDefinition>> = {
     annotations: reads,
     input: inputs.my_proposals,
   },
+}
+
+/** `args` is how conditions and `jit explain` name them, so models write it too. Beside `arguments` it stays, and is refused. */
+function argsAsArguments(given: unknown): unknown {
+  if (!isRecord(given) || !Object.hasOwn(given, 'args') || Object.hasOwn(given, 'arguments')) return given
+  const { args, ...rest } = given
+  return { ...rest, arguments: args }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

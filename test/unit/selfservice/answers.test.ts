@@ -131,11 +131,20 @@ describe('what an agent is told', () => {
 
   it('is what would become of a call', async () => {
     const ask = await connect(openService())
-    const explain = (tool: string, args: object): Promise<string> => ask('explain_call', { server: 'notes', tool, args })
+    const explain = (tool: string, args: object): Promise<string> => ask('explain_call', { server: 'notes', tool, arguments: args })
     expect(await explain('read', { folder: 'work' })).toContain('would be let through')
     expect(await explain('read', { folder: 'ho"me\u202e' })).toContain('folder "ho\\"me\\u{202e}" is not among work, team')
     expect(await explain('write', { folder: 'work', size: 3 })).toContain('A person would be asked')
     expect(await explain('write', { folder: 'work', size: 30 })).toContain('the condition "args.size < 10" does not hold')
+  })
+
+  it('is so with `args` for `arguments` too, but never with both, nor with what is no object', async () => {
+    const ask = await connect(openService())
+    const call = { server: 'notes', tool: 'read' }
+    expect(await ask('explain_call', { ...call, args: { folder: 'home' } })).toContain('folder "home" is not among')
+    expect(await ask('explain_call', { ...call, args: { folder: 'work' }, arguments: { folder: 'home' } })).toMatch(/error: .*"?args/s)
+    expect(await ask('explain_call', { ...call, args: 'folder' })).toContain('error: ')
+    expect(await ask('explain_call', { ...call, argument: {} })).toContain('error: ')
   })
 
   it('is the same of a tool that is denied and of one that does not exist', async () => {
@@ -214,7 +223,7 @@ describe('what an agent is told', () => {
     )
     expect(await mine('my_proposals')).toContain('waiting. {"server":"notes","argument":"folder","admit":["home"]}')
     expect(await other('my_proposals')).toContain('nothing')
-    expect(await mine('explain_call', { server: 'notes', tool: 'read', args: { folder: 'home' } })).toContain('would be denied')
+    expect(await mine('explain_call', { server: 'notes', tool: 'read', arguments: { folder: 'home' } })).toContain('would be denied')
     expect(service.proposals.all()).toMatchObject([{ state: 'waiting', session: 'session_a', change: { reason: 'a task' } }])
   })
 
@@ -234,7 +243,7 @@ describe('what an agent is told', () => {
   it('at the level read says nothing of proposals', async () => {
     const ask = await connect(openService(`${config}self: read\n`))
     expect(await ask('what_may_i_do')).not.toContain('propose')
-    expect(await ask('explain_call', { server: 'notes', tool: 'read', args: {} })).toContain('ask the person who runs jit')
+    expect(await ask('explain_call', { server: 'notes', tool: 'read', arguments: {} })).toContain('ask the person who runs jit')
   })
 })
 
@@ -268,5 +277,7 @@ describe('jit’s own server', () => {
       expect(description?.length).toBeGreaterThan(60)
       expect(inputSchema).toMatchObject({ type: 'object', additionalProperties: false })
     }
+    const explain = tools.find(({ name }) => name === 'explain_call')
+    expect(Object.keys(explain?.inputSchema.properties ?? {})).toEqual(['server', 'tool', 'arguments'])
   })
 })
