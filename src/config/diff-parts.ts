@@ -68,7 +68,7 @@ export function diffSet(
 }
 
 /** What is new or gone as a whole is shown without the lists and maps in it that say nothing. */
-function withoutEmpty(entry: unknown): unknown {
+export function withoutEmpty(entry: unknown): unknown {
   if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry
   return Object.fromEntries(Object.entries(entry).filter(([, value]) => !isEmpty(value)))
 }

@@ -1,9 +1,10 @@
-import { type Change, diffEntries, differing, diffNumber, diffRank, diffSet, show, showValue } from './diff-parts.ts'
+import { type Change, diffEntries, differing, diffNumber, diffRank, diffSet } from './diff-parts.ts'
+import { diffTools, diffWhere, type Judge } from './diff-tools.ts'
 import { formatDuration } from './duration.ts'
-import type { Config, RequestRuleConfig, ServerConfig, ToolCase } from './schema.ts'
+import type { Config, ServerConfig } from './schema.ts'
 
 /** Differences between two versions of one server. */
-export function diffServer(path: string, before: ServerConfig, after: ServerConfig, from: Config, to: Config): Change[] {
+export function diffServer(path: string, before: ServerConfig, after: ServerConfig, from: Config, to: Config, judge: Judge): Change[] {
   const program = (['run', 'url', 'cwd', 'env', 'provider', 'preset', 'inject', 'scope'] as const).flatMap((key) =>
     differing(`${path}.${key}`, before[key], after[key], 'wider'),
   )
@@ -13,8 +14,7 @@ export function diffServer(path: string, before: ServerConfig, after: ServerConf
     ...program,
     ...diffEffects(path, before, after),
     ...diffWhere(`${path}.where`, before.where, after.where),
-    // With or without a row of its own, a tool falls back on the preset's: which of the two is wider cannot be told.
-    ...diffEntries(`${path}.tools`, before.tools, after.tools, diffRow, { added: 'wider', removed: 'wider' }),
+    ...diffTools(`${path}.tools`, before, after, judge),
     ...(['pass', 'resources', 'prompts', 'open', 'readable', 'writable', 'methods'] as const).flatMap((key) =>
       diffSet(`${path}.${key}`, before[key], after[key], 'wider'),
     ),
@@ -22,7 +22,7 @@ export function diffServer(path: string, before: ServerConfig, after: ServerConf
       diffRank(`${path}.${key}`, ['deny', 'allow'], before[key], after[key]),
     ),
     ...(ownTtl ? diffNumber(`${path}.ttl`, before.ttl ?? from.ttl, after.ttl ?? to.ttl, formatDuration) : []),
-    ...(ownLifetime ? diffRank(`${path}.lifetime`, ['call', 'ttl'], before.lifetime ?? from.lifetime, after.lifetime ?? to.lifetime) : []),
+    ...(ownLifetime ? diffRank(`${path}.lifetime`, ['call', 'ttl'], lifetimeOf(before, from), lifetimeOf(after, to)) : []),
     ...diffNumber(`${path}.lanes`, before.lanes, after.lanes, String),
     ...diffRank(`${path}.isolation`, ['partition', 'none'], before.isolation, after.isolation),
     ...diffRank(`${path}.sandbox`, ['on', 'auto', 'off'], before.sandbox, after.sandbox),
@@ -56,59 +56,11 @@ function effectOf(server: ServerConfig, tool: string): ToolEffect {
   return server.allow.includes(tool) ? 'allow' : 'unlisted'
 }
 
-/** A constraint that goes, or admits more values, is wider. */
-function diffWhere(path: string, before: ServerConfig['where'], after: ServerConfig['where']): Change[] {
-  return diffEntries(path, before, after, (keyPath, from, to) => diffSet(keyPath, list(from), list(to), 'wider', showValue), {
-    added: 'narrower',
-    removed: 'wider',
-  })
-}
-
-function diffRow(path: string, before: ServerConfig['tools'][string], after: ServerConfig['tools'][string]): Change[] {
-  const [from, to] = [list(before), list(after)]
-  if (from.length !== to.length) return differing(path, before, after, 'wider')
-  return from.flatMap((old, index) => {
-    const now = to[index]
-    return now === undefined ? [] : diffCase(from.length === 1 ? path : `${path}[${index}]`, old, now)
-  })
-}
-
-function diffCase(path: string, before: ToolCase, after: ToolCase): Change[] {
-  return [
-    ...differing(`${path}.when`, before.when, after.when, 'wider'),
-    ...diffRowWhere(`${path}.where`, before.where, after.where),
-    ...differing(`${path}.credential`, before.credential, after.credential, 'wider'),
-    ...differing(`${path}.scope`, before.scope, after.scope, 'wider'),
-    ...diffSet(`${path}.requests`, requests(before.requests), requests(after.requests), 'wider'),
-    ...diffOptional(`${path}.ttl`, before.ttl, after.ttl),
-    ...differing(`${path}.lifetime`, before.lifetime, after.lifetime, after.lifetime === 'call' ? 'narrower' : 'wider'),
-    ...differing(`${path}.resource`, before.resource, after.resource, 'other'),
-    ...differing(`${path}.arguments`, before.arguments, after.arguments, 'other'),
-  ]
-}
-
-function diffRowWhere(path: string, before: ToolCase['where'], after: ToolCase['where']): Change[] {
-  if (before === 'none' || after === 'none') return differing(path, before, after, after === 'none' ? 'wider' : 'narrower')
-  return diffWhere(path, before ?? {}, after ?? {})
-}
-
-function diffOptional(path: string, before: number | undefined, after: number | undefined): Change[] {
-  if (before === undefined || after === undefined) return differing(path, before, after, 'wider')
-  return diffNumber(path, before, after, formatDuration)
-}
-
-function requests(rules: readonly RequestRuleConfig[] | undefined): string[] {
-  return (rules ?? []).map(show)
-}
-
 function startupEntry(server: ServerConfig): Record<string, unknown> {
   return server.startup === undefined ? {} : { startup: server.startup }
 }
 
-function list<T>(value: T | readonly T[]): readonly T[] {
-  return isList(value) ? value : [value]
-}
-
-function isList<T>(value: T | readonly T[]): value is readonly T[] {
-  return Array.isArray(value)
+/** What its leases live for by default: a token in a child's environment lives for one call unless the server says otherwise. */
+function lifetimeOf({ lifetime, inject }: ServerConfig, { lifetime: common }: Config): Config['lifetime'] {
+  return lifetime ?? (inject.mode === 'env' ? 'call' : common)
 }

@@ -1,14 +1,17 @@
 import { type Change, diffEntries, differing, diffNumber, diffRank, diffSet } from './diff-parts.ts'
 import { diffServer } from './diff-server.ts'
+import type { Judge } from './diff-tools.ts'
 import { formatDuration } from './duration.ts'
 import type { Config } from './schema.ts'
 
 /** Every difference in meaning. A direction that cannot be told counts as `wider`. */
-export function diffConfig(before: Config | undefined, after: Config): Change[] {
+export function diffConfig(before: Config | undefined, after: Config, judge: Judge): Change[] {
   const old: Partial<Config> = before ?? {}
   return [
     ...diffEntries('providers', old.providers ?? {}, after.providers, (path, from, to) => differing(path, from, to, 'wider')),
-    ...diffEntries('servers', old.servers ?? {}, after.servers, (path, from, to) => diffServer(path, from, to, before ?? after, after)),
+    ...diffEntries('servers', old.servers ?? {}, after.servers, (path, from, to) =>
+      diffServer(path, from, to, before ?? after, after, judge),
+    ),
     ...(before === undefined ? [] : diffSettings(before, after)),
   ]
 }

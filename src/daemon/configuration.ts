@@ -3,11 +3,12 @@ import type { Change } from '../config/diff-parts.ts'
 import { diffConfig } from '../config/diff.ts'
 import { type ConfigEdit, editConfig } from '../config/edit.ts'
 import type { Config } from '../config/schema.ts'
-import type { ConfigProblem, LoadedConfig } from '../config/types.ts'
+import type { ConfigProblem, LoadedConfig, PresetSource } from '../config/types.ts'
 import type { Clock } from '../core/clock.ts'
 import { JitError, toJitError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Logger } from '../core/types.ts'
+import { addedCondition } from '../policy/added-condition.ts'
 import type { CompiledPolicy } from '../policy/types.ts'
 import type { Store } from '../store/store.ts'
 import type { Build, FreshSecrets } from './builder.ts'
@@ -65,6 +66,7 @@ export interface ConfigurationDeps {
   readonly audit: Pick<AuditSink, 'append'>
   readonly clock: Clock
   readonly log: Logger
+  readonly presets: PresetSource
   /** Parses and checks a text. Throws `config.invalid`. */
   load(text: string): LoadedConfig
   /** Builds all that runs by a config. Throws `config.invalid`. With `unreachable`, nothing is reached upstream, for this reason. */
@@ -179,7 +181,8 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
     }
   }
 
-  const changesTo = (next: LoadedConfig): Change[] => diffConfig(broken === undefined ? current.loaded.config : undefined, next.config)
+  const changesTo = (next: LoadedConfig): Change[] =>
+    diffConfig(broken === undefined ? current.loaded.config : undefined, next.config, { presets: deps.presets, addedCondition })
   const isPending = (): boolean => {
     try {
       return digestOfText(readText(deps.file)) !== current.loaded.digest

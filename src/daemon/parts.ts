@@ -88,6 +88,7 @@ export async function composeParts({ plugins, ...ground }: PartsDeps): Promise<P
     file: paths.configFile,
     store,
     audit,
+    presets,
     clock,
     log,
     load: (text) => loadConfig(paths.configFile, text, check),

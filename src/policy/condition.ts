@@ -22,7 +22,7 @@ const budgets: readonly Budget[] = [
 /** Characters times pattern steps that `matches` may spend in one evaluation: a worst case of some 100 ms. */
 const matchingFuel = 2_000_000
 
-const limits = { maxAstNodes: 1000, maxDepth: 50, maxListElements: 500, maxMapEntries: 100, maxCallArguments: 16 }
+export const conditionLimits = { maxAstNodes: 1000, maxDepth: 50, maxListElements: 500, maxMapEntries: 100, maxCallArguments: 16 }
 
 /**
  * Compiles CEL over `args`. The library's own `matches` runs on a backtracking engine (28 characters kept `^(a+)+$` busy for
@@ -31,7 +31,7 @@ const limits = { maxAstNodes: 1000, maxDepth: 50, maxListElements: 500, maxMapEn
 export function createConditions(): (source: string) => Condition {
   const patterns = new Map<string, Pattern>()
   let fuel = 0
-  const environment = new Environment({ limits })
+  const environment = new Environment({ limits: conditionLimits })
     .registerVariable('args', 'map')
     .registerFunction('string.matchesLinearly(string): bool', (text: unknown, pattern: unknown) => {
       const compiled = patterns.get(String(pattern))

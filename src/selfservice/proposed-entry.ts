@@ -41,15 +41,21 @@ function withEffect(entry: JsonObject, tool: string, effect: (typeof effects)[nu
 /** Every case of the tool gets the condition beside its own, so that none lets more through than before. */
 function withCondition(entry: JsonObject, tool: string, when: string, { server, rows }: Surrounding): JsonObject {
   const found = rows(tool)
-  if (found.length === 0 && server.provider !== undefined)
+  if (found.length === 0 && server.provider !== undefined && server.scope === undefined)
     throw new JitError('conflict', `the tool ${quote(tool)} has no row that a condition could stand in`)
-  const narrowed = (found.length === 0 ? [{}] : found).map((one: ToolCase) => ({
+  const narrowed = (found.length === 0 ? [firstRow(server)] : found).map((one: ToolCase) => ({
     ...asJson(one),
     when: one.when === undefined ? when : `(${one.when}) && (${when})`,
   }))
   const [only, ...others] = narrowed
   const row: Json = only !== undefined && others.length === 0 ? only : narrowed
   return { ...entry, tools: { ...objectIn(entry['tools']), [tool]: row } }
+}
+
+/** A row says which arguments its tool has, or those that `where` binds would be missing in it. */
+function firstRow({ where }: ServerConfig): ToolCase {
+  const bound = [...new Set(Object.keys(where).map((key) => key.replace(/\..*$/, '')))]
+  return bound.length === 0 ? {} : { arguments: bound }
 }
 
 /** The values that the server's `where` lets through. */

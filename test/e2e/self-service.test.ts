@@ -80,6 +80,21 @@ describe('jit connect jit', () => {
     expect(await must({ home }, ['audit', '--all'])).toContain('proposal.accepted by command line of this account')
   })
 
+  it('one that only adds a condition makes nothing wider, and is accepted without a question', async () => {
+    const id = await propose({ tool: 'big', when: 'args.size < 10' })
+    const shown = await must({ home }, ['proposals', 'show', id])
+    expect(shown).toMatch(/servers\.notes\.tools\.big\.when +narrower +added: args\.size < 10/)
+    expect(shown).not.toContain('wider')
+    await must({ home }, ['proposals', 'accept', id])
+    expect(answer.parse(await notes.callTool({ name: 'big', arguments: { size: 4 } })).isError).not.toBe(true)
+    const more = await propose({ tool: 'big', when: 'args.size > 3' })
+    expect(await must({ home }, ['proposals', 'show', more])).toMatch(
+      /narrower +args\.size < 10 → \(args\.size < 10\) && \(args\.size > 3\)/,
+    )
+    await must({ home }, ['proposals', 'accept', more])
+    expect(answer.parse(await notes.callTool({ name: 'big', arguments: { size: 3 } })).isError).toBe(true)
+  })
+
   it('one that is rejected changes nothing, and is decided once', async () => {
     const id = await propose({ tool: 'misbehave', effect: 'allow' })
     expect(await must({ home }, ['proposals', 'show', id])).toContain('misbehave: deny → misbehave: allow')

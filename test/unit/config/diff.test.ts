@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { diffConfig } from '../../../src/config/diff.ts'
 import { parseConfig } from '../../../src/config/parse.ts'
-import type { Config } from '../../../src/config/schema.ts'
+import { type Config, presetSchema } from '../../../src/config/schema.ts'
+import { addedCondition } from '../../../src/policy/added-condition.ts'
 
 const base = `version: 1
 providers:
@@ -21,13 +22,22 @@ servers:
     startup: { scope: { metadata: true }, requests: [GET /] }
 `
 
+const preset = presetSchema.parse({
+  preset: 'tracker',
+  description: 'x',
+  provider: 'github-app',
+  source: 'x',
+  tools: { close: { scope: { permissions: { issues: 'write' } }, requests: ['PATCH /a'], ttl: '90s' } },
+})
+const judge = { presets: (name: string) => (name === 'tracker' ? preset : undefined), addedCondition }
+
 function config(text: string): Config {
   return parseConfig('jit.yaml', text).config
 }
 
 function changed(from: string, to: string): string[] {
   expect(base).toContain(from)
-  return diffConfig(config(base), config(base.replace(from, to))).map(
+  return diffConfig(config(base), config(base.replace(from, to)), judge).map(
     (change) => `${change.effect} ${change.path}: ${change.before} → ${change.after}`,
   )
 }
@@ -35,19 +45,19 @@ function changed(from: string, to: string): string[] {
 describe('what changes between two configs', () => {
   it('is nothing between equal ones, however they are written', () => {
     expect(
-      diffConfig(config(base), config(base.replace('{ owner: acme, repo: [web, api] }', '{ repo: [api, web], owner: [acme] }'))),
+      diffConfig(config(base), config(base.replace('{ owner: acme, repo: [web, api] }', '{ repo: [api, web], owner: [acme] }')), judge),
     ).toEqual([])
   })
 
   it('is wider for everything when there was nothing', () => {
-    expect(diffConfig(undefined, config(base)).map((change) => [change.effect, change.path])).toEqual([
+    expect(diffConfig(undefined, config(base), judge).map((change) => [change.effect, change.path])).toEqual([
       ['wider', 'providers.acme'],
       ['wider', 'servers.github'],
     ])
   })
 
   it('shows what is new without what is empty in it', () => {
-    const [, server] = diffConfig(undefined, config(base))
+    const [, server] = diffConfig(undefined, config(base), judge)
     expect(server?.after).toContain('"allow":["get_issue"]')
     expect(server?.after).not.toMatch(/\[\]|\{\}/)
   })
@@ -144,7 +154,93 @@ describe('what changes between two configs', () => {
     expect(changed(from, to)).toEqual(change === '' ? [] : [change])
   })
 
-  it('calls a row that comes or goes wider: which of it and the preset’s admits more cannot be told', () => {
+  /** The row of one tool, before and after, of a server without a provider. */
+  const rowChanges = (before: string, after: string, more = ''): string[] => {
+    const withRow = (row: string): Config =>
+      config(`version: 1\nservers:\n  notes:\n    run: [x]\n    allow: [read]\n    tools: { ${row} }\n${more}`)
+    return diffConfig(withRow(before), withRow(after), judge).map(
+      (change) => `${change.effect} ${change.path.replace('servers.notes.tools.', '')}: ${change.before} → ${change.after}`,
+    )
+  }
+
+  it.each<[name: string, before: string, after: string, effects: string[]]>([
+    ['a first condition', 'read: { arguments: [a] }', 'read: { arguments: [a], when: args.a }', ['narrower']],
+    ['a condition more', 'read: { when: args.a }', 'read: { when: args.a && args.b }', ['narrower']],
+    ['a condition more, in front', 'read: { when: args.a }', 'read: { when: (args.b) && (args.a) }', ['narrower']],
+    [
+      'a condition that is an alternative by itself',
+      'read: { when: args.a }',
+      'read: { when: (args.a) && (args.b || args.c) }',
+      ['narrower'],
+    ],
+    ['an alternative', 'read: { when: args.a }', 'read: { when: args.a || args.b }', ['wider']],
+    ['an alternative in the clothes of a condition', 'read: { when: args.a }', 'read: { when: (args.a) && (true) || (true) }', ['wider']],
+    [
+      'an alternative within a part',
+      'read: { when: args.a && args.b }',
+      'read: { when: args.a && (args.b || args.c) && args.d }',
+      ['wider'],
+    ],
+    [
+      'a comment that swallows a condition',
+      'read: { when: args.a && args.b }',
+      'read: { when: "args.a // && args.b && args.c" }',
+      ['wider'],
+    ],
+    ['a condition less', 'read: { when: args.a && args.b }', 'read: { when: args.b }', ['wider']],
+    ['a condition that is gone', 'read: { when: args.a }', 'read: {}', ['wider']],
+    ['another value', 'read: { when: args.a == 1 }', 'read: { when: args.a == 1.0 && args.b }', ['wider']],
+    ['another order of searches', 'read: { when: args.a && args.b }', 'read: { when: args.b && args.a }', ['wider']],
+    ['a condition that is written in another way', 'read: { when: args.a }', 'read: { when: "( args.a )" }', ['other']],
+    ['a condition for a tool that had no row', '', 'read: { when: args.a }', ['narrower']],
+    ['a tool without a row again', 'read: { when: args.a }', '', ['wider']],
+    [
+      'a condition on the first of two cases: its calls fall through to the other',
+      'read: [{ when: args.a }, { where: none }]',
+      'read: [{ when: args.a && args.b }, { where: none }]',
+      ['wider'],
+    ],
+    ['a condition on the last case', 'read: [{ when: args.a }, {}]', 'read: [{ when: args.a }, { when: args.b }]', ['narrower']],
+    [
+      'the same condition on every case',
+      'read: [{ when: args.a }, { where: none }]',
+      'read: [{ when: (args.a) && (args.b) }, { where: none, when: args.b }]',
+      ['narrower', 'narrower'],
+    ],
+    [
+      'different conditions on the cases',
+      'read: [{ when: args.a }, {}]',
+      'read: [{ when: (args.a) && (args.b) }, { when: args.c }]',
+      ['wider', 'wider'],
+    ],
+    ['a case less', 'read: [{ when: args.a }, {}]', 'read: [{ when: args.a }]', ['wider']],
+  ])('tells what %s means', (_, before, after, effects) => {
+    expect(rowChanges(before, after).map((line) => line.split(' ')[0])).toEqual(effects)
+  })
+
+  it('compares a row that takes the place of a preset’s with that', () => {
+    const row = 'scope: { permissions: { issues: write } }, requests: [PATCH /a], ttl: 90s'
+    expect(rowChanges('', `close: { ${row}, when: args.a }`, '    preset: tracker')).toEqual([
+      'narrower close.when:  → args.a',
+      'other close: row of preset tracker → row in this file',
+    ])
+    expect(rowChanges('', `close: { ${row.replace('PATCH', 'DELETE')} }`, '    preset: tracker')[0]).toBe(
+      'wider close.requests:  → DELETE /a',
+    )
+    expect(rowChanges(`close: { ${row}, when: args.a }`, '', '    preset: tracker')[0]).toBe('wider close.when: args.a → ')
+  })
+
+  it('knows that a token in an environment lives for one call where nothing else is said', () => {
+    const mode = '\n    inject: { mode: env, env: X }'
+    const changes = diffConfig(
+      config(base.replace('ttl: 5m', `ttl: 5m${mode}`)),
+      config(base.replace('ttl: 5m', `ttl: 5m${mode}\n    lifetime: ttl`)),
+      judge,
+    )
+    expect(changes).toEqual([{ path: 'servers.github.lifetime', before: 'call', after: 'ttl', effect: 'wider' }])
+  })
+
+  it('calls a row that comes or goes wider where nothing is there to compare it with', () => {
     const row = base.slice(base.indexOf('    tools:'), base.indexOf('    startup:'))
     expect(changed(row, '').map((line) => line.slice(0, 38))).toEqual(['wider servers.github.tools.get_issue: '])
     expect(changed('lifetime: call }', 'lifetime: call }\n      x: {}').map((line) => line.slice(0, 30))).toEqual([

@@ -41,7 +41,7 @@ describe('a proposal in the entry of its server', () => {
     [
       'a condition is the first of a tool without a row',
       { tool: 'read', when: 'args.a' },
-      { tools: { list: { when: 'args.page > 0' }, read: { when: 'args.a' } } },
+      { tools: { list: { when: 'args.page > 0' }, read: { arguments: ['owner', 'repo'], when: 'args.a' } } },
     ],
     [
       'a condition narrows every case',
@@ -76,6 +76,9 @@ describe('a proposal in the entry of its server', () => {
     expect(() => apply({ argument: 'repo', refuse: ['web', 'api'] })).toThrow('no value of "repo" would be left')
     expect(() => apply({ argument: 'state', refuse: ['open'] })).toThrow('says nothing about "state"')
     expect(() => apply({ tool: 'read', when: 'args.a' }, { ...entry, provider: 'acme' })).toThrow('has no row')
+    // The scope of a remote server is that of its tools without a row.
+    const remote = { url: 'https://mcp.acme.dev/mcp', provider: 'acme', scope: { metadata: true } }
+    expect(apply({ tool: 'read', when: 'args.a' }, remote)).toEqual({ ...remote, tools: { read: { when: 'args.a' } } })
   })
 
   it.each<[string, Wish, string]>([
