@@ -201,7 +201,10 @@ export async function runDaemon(options: { providers: readonly ProviderPlugin[];
   if (options.foreground) process.stderr.write(`jit daemon runs (pid ${process.pid}); Ctrl-C stops it\n`)
 
   // One timer that keeps the process: where there is none, Node tells the event loop so with each short one that comes and goes.
-  const tick = setInterval(() => void signing.ensure().then(() => audit.checkpoint()), checkpointEvery)
+  const tick = setInterval(() => {
+    proposals.sweep()
+    void signing.ensure().then(() => audit.checkpoint())
+  }, checkpointEvery)
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => stopping.abort())
   await new Promise<void>((settle) => stopping.signal.addEventListener('abort', () => settle(), { once: true }))
 

@@ -34,6 +34,8 @@ export interface Proposals {
    * and then calls `done`. Throws `not-found`, or `conflict` when it was decided before.
    */
   decide(id: string, state: 'accepted' | 'rejected', by: string): { readonly record: AuditEvent; write(): void; done(): void }
+  /** Records those whose time is over, though nobody looks. Never throws. */
+  sweep(): void
 }
 
 export interface ProposalDeps extends Surroundings {
@@ -59,9 +61,32 @@ export function createProposals(deps: ProposalDeps): Proposals {
 
   const current = (): readonly Proposal[] => {
     const limit = deps.clock.now() - longestWait
-    if (list.some(({ state, at }) => state === 'waiting' && at < limit))
-      list = list.map((one) => (one.state === 'waiting' && one.at < limit ? { ...one, state: 'expired' } : one))
-    return list
+    const isOver = (one: Proposal): boolean => one.state === 'waiting' && one.at < limit
+    if (!list.some(isOver)) return list
+    const recorded = list.filter(isOver).filter(recordExpiry)
+    if (recorded.length > 0) {
+      list = list.map((one) => (recorded.includes(one) ? { ...one, state: 'expired' } : one))
+      keep(list)
+    }
+    // What the trail did not take is over all the same, and recorded when it does.
+    return list.map((one) => (isOver(one) ? { ...one, state: 'expired' } : one))
+  }
+  const recordExpiry = ({ id, session, change: { server } }: Proposal): boolean => {
+    try {
+      deps.audit.append({ type: 'proposal.expired', detail: { id, session, server } })
+      return true
+    } catch (error) {
+      deps.log.warn('end of a proposal not recorded', { error: String(error) })
+      return false
+    }
+  }
+  /** To look at proposals needs no store that takes writes. */
+  const keep = (next: readonly Proposal[]): void => {
+    try {
+      write(next)
+    } catch (error) {
+      deps.log.warn('end of a proposal not stored', { error: String(error) })
+    }
   }
   const waitingOf = (session?: string): readonly Proposal[] =>
     current().filter((one) => one.state === 'waiting' && (session === undefined || one.session === session))
@@ -82,6 +107,10 @@ export function createProposals(deps: ProposalDeps): Proposals {
         if (isFrom(same, of.session) || same.others.length >= othersCap) return same
         const joined = { ...same, others: [...same.others, of.session] }
         const next = list.map((one) => (one === same ? joined : one))
+        deps.audit.append({
+          type: 'proposal.joined',
+          detail: { ...of, id: same.id, server: change.server, first: same.session, reason: change.reason },
+        })
         write(next)
         list = next
         return joined
@@ -111,6 +140,7 @@ export function createProposals(deps: ProposalDeps): Proposals {
         done: () => void (list = next),
       }
     },
+    sweep: () => void current(),
   }
 }
 

@@ -61,7 +61,12 @@ describe('proposals', () => {
     const first = proposals.add(ada, wish('read'))
     expect(proposals.add(bob, { ...wish('read'), reason: 'another task' }).id).toBe(first.id)
     expect(proposals.add(bob, wish('write')).id).not.toBe(first.id)
-    expect(audit.events).toHaveLength(2)
+    expect(audit.events.map(({ type }) => type)).toEqual(['proposal.made', 'proposal.joined', 'proposal.made'])
+    expect(audit.ofType('proposal.joined')).toMatchObject([
+      { detail: { id: first.id, session: 'session_b', first: 'session_a', server: 'github', agent: 'agent', reason: 'another task' } },
+    ])
+    proposals.add(bob, wish('read'))
+    expect(audit.events).toHaveLength(3)
     const [, kept] = open(values).proposals.all()
     expect(kept).toMatchObject({ id: first.id, session: 'session_a', others: ['session_b'], change: { reason: 'a task' } })
     expect(kept === undefined ? [] : ['session_a', 'session_b', 'session_c'].map((session) => isFrom(kept, session))).toEqual([
@@ -81,6 +86,34 @@ describe('proposals', () => {
     expect(proposals.get(id).state).toBe('expired')
     expect(() => proposals.decide(id, 'accepted', 'a person')).toThrow('more than 14 days')
     expect(proposals.add(ada, wish('tool_0')).id).not.toBe(id)
+  })
+
+  it('that end stand in the trail once, whether somebody looks or not', async () => {
+    const { proposals, audit, values, clock } = open()
+    const { id } = proposals.add(ada, wish('read'))
+    const other = proposals.add(ada, wish('write'))
+    proposals.decide(other.id, 'rejected', 'a person').done()
+    await clock.advance(14 * 86_400_000)
+    proposals.sweep()
+    expect(audit.ofType('proposal.expired')).toEqual([])
+    await clock.advance(1)
+    for (let times = 0; times < 2; times += 1) proposals.sweep()
+    expect(audit.ofType('proposal.expired')).toMatchObject([{ detail: { id, session: 'session_a', server: 'github' } }])
+    const later = open(values, clock)
+    expect(later.proposals.get(id).state).toBe('expired')
+    expect(later.audit.events).toEqual([])
+  })
+
+  it('that end while the trail cannot be written have ended, and stand in it later', async () => {
+    const { proposals, audit, clock } = open()
+    const { id } = proposals.add(ada, wish('read'))
+    await clock.advance(14 * 86_400_000 + 1)
+    audit.fail()
+    expect(proposals.get(id).state).toBe('expired')
+    expect(() => proposals.decide(id, 'accepted', 'a person')).toThrow('more than 14 days')
+    audit.heal()
+    proposals.sweep()
+    expect(audit.ofType('proposal.expired')).toMatchObject([{ detail: { id } }])
   })
 
   it('of one session are five at the most, and of all fifty, until a person has looked', () => {
