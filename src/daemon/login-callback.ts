@@ -61,7 +61,7 @@ export async function listenForLogin(place: CallbackPlace, clock: Clock): Promis
     if (used.has(state)) return 'used'
     if (isOver()) {
       end()
-      return 'unknown'
+      return 'expired'
     }
     if (waiting === undefined || !isEqual(state, waiting.state)) return 'unknown'
     used.add(state)

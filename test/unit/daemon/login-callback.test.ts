@@ -115,7 +115,7 @@ describe('the way back from the browser', () => {
     for (const [turn, jump] of jumps.entries()) {
       clock.jumpWall(jump)
       const asked = get(`${callback.redirectUri}?state=${state}&code=late`)
-      if (turn === 0) expect(await asked).toMatchObject({ status: 404 })
+      if (turn === 0) expect(await asked).toMatchObject({ status: 404, body: expect.stringContaining('took too long') })
       else await expect(asked).rejects.toThrow('ECONNREFUSED')
     }
     await ended
