@@ -116,9 +116,13 @@ export const registryVariables = [
   'no_proxy',
 ] as const
 const registryEnvironment = z.partialRecord(z.enum(registryVariables), z.string().max(4096)).default({})
+/** One entry of `network.hosts`: `localhost:3000` → `127.0.0.1:3000`. */
+export const dialled = z.strictObject({ name: z.string().max(300), address: z.string().max(300) })
 export const addServer = z.strictObject({
   name: z.string(),
   entry: jsonObject,
+  /** What a person agreed to that jit dials from now on; only the address of the server itself, where that is this machine. */
+  dial: dialled.optional(),
   replace: z.boolean().default(false),
   registry: registryEnvironment,
 })

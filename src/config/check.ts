@@ -1,4 +1,5 @@
 import { quote } from '../core/errors.ts'
+import { hostsLine, localAddress } from '../core/local-address.ts'
 import { explainIssues } from './explain-issues.ts'
 import type { ConfigCheck } from './types.ts'
 import { nearest } from './nearest.ts'
@@ -74,11 +75,18 @@ function checkRemote(name: string, server: ServerConfig, { network }: Config, pr
     )
   if (hash !== '') problems.add(place('url'), 'the part behind "#" goes to no server: leave it out')
   const dialled = `${hostname}:${port === '' ? '80' : port}`
-  if (protocol === 'http:' && ![dialled, hostname].some((known) => Object.hasOwn(network.hosts, known)))
-    problems.add(
-      place('url'),
-      `clear text goes only to loopback addresses that \`network.hosts\` lists: use https, or write \`network: { hosts: { ${quote(dialled)}: "127.0.0.1:${port === '' ? '80' : port}" } }\` into the config file first, and run \`jit config apply\``,
-    )
+  if (protocol === 'http:' && !isListed(dialled, hostname, network.hosts))
+    problems.add(place('url'), `clear text goes only to loopback addresses that \`network.hosts\` lists: ${instead(server.url, dialled)}`)
+}
+
+function isListed(dialled: string, hostname: string, hosts: Config['network']['hosts']): boolean {
+  return [dialled, hostname].some((known) => Object.hasOwn(hosts, known))
+}
+
+function instead(url: string, dialled: string): string {
+  const local = localAddress(url)
+  const line = hostsLine(local ?? { name: dialled, address: dialled.replace(/^.*:/, '127.0.0.1:') })
+  return `use https, or${local === undefined ? `, where ${quote(dialled)} is this machine,` : ''} write \`${line}\` into the config file first, and run \`jit config apply\``
 }
 
 function checkReferences(name: string, server: ServerConfig, config: Config, check: ConfigCheck, problems: ProblemList): void {

@@ -2,6 +2,7 @@ import { type Document, isCollection, isMap, isScalar, isSeq, type Node, parseDo
 import { JitError, quote } from '../core/errors.ts'
 import { type Json, type JsonObject, canonicalJson } from '../core/json.ts'
 import { reconcileMap } from './reconcile.ts'
+import type { Dialled } from '../core/local-address.ts'
 import { instanceName } from './schema.ts'
 import { readYaml } from './yaml-source.ts'
 
@@ -13,6 +14,8 @@ export type ConfigEdit =
       readonly entry: JsonObject
       /** Of an entry that is there already, what does not change stays as it is written, with its comments. */
       readonly keep?: true
+      /** An entry of `network.hosts` that comes with it. */
+      readonly dial?: Dialled
     }
   | { readonly remove: 'providers' | 'servers'; readonly name: string }
 
@@ -41,6 +44,7 @@ export function editConfig(text: string, change: ConfigEdit): string {
     if (change.keep === true && isMap(present))
       reconcileMap(present, change.entry, { document, make: (value) => compact(document.createNode(value), 'inner') })
     else document.setIn([section, change.name], compact(document.createNode(change.entry)))
+    if (change.dial !== undefined) setHost(document, change.dial)
   } else {
     if (!document.hasIn([section, change.name]))
       throw new JitError('not-found', `the config has no ${section.slice(0, -1)} named ${quote(change.name)}`)
@@ -49,6 +53,12 @@ export function editConfig(text: string, change: ConfigEdit): string {
   const after = print(document)
   checkOnlyChange(value, readYaml('jit.yaml', after).value, section, change)
   return after
+}
+
+function setHost(document: Document, { name, address }: Dialled): void {
+  const hosts = ['network', 'hosts']
+  for (const path of [['network'], hosts]) if (!isMap(document.getIn(path))) document.setIn(path, document.createNode({}))
+  document.setIn([...hosts, name], address)
 }
 
 function print(document: Document): string {
@@ -77,23 +87,31 @@ function hasMapValue(pair: unknown): boolean {
   return typeof pair === 'object' && pair !== null && 'value' in pair && isMap(pair.value)
 }
 
-/** The rewritten text must mean what the old one did, but for the one entry: else it is not written. */
+/** The rewritten text must mean what the old one did, but for the one entry, and the host that comes with it: else it is not written. */
 function checkOnlyChange(before: unknown, after: unknown, section: string, change: ConfigEdit): void {
+  const dial = 'set' in change ? change.dial : undefined
   const without = (value: unknown): Json => {
     const root = plain(value)
     const { [section]: entries, ...rest } = root
     const { [change.name]: _, ...others } = plain(entries ?? {})
-    return { ...rest, [section]: others }
+    return { ...rest, [section]: others, ...(dial === undefined ? {} : { network: withoutHost(rest['network'], dial.name) }) }
   }
   const kept = canonicalJson(without(before)) === canonicalJson(without(after))
   const entry = plain(plain(after)[section] ?? {})[change.name]
   const wanted = 'set' in change ? canonicalJson(change.entry) : undefined
   const found = entry === undefined ? undefined : canonicalJson(entry)
-  if (!kept || wanted !== found)
+  const dialled = dial === undefined || plain(plain(plain(after)['network'] ?? {})['hosts'] ?? {})[dial.name] === dial.address
+  if (!kept || !dialled || wanted !== found)
     throw new JitError(
       'config.invalid',
       `${section}.${change.name} cannot be edited without changing more than that (a YAML alias?); the file was left alone`,
     )
+}
+
+function withoutHost(network: Json | undefined, name: string): JsonObject {
+  const { hosts, ...rest } = plain(network ?? {})
+  const { [name]: _, ...others } = plain(hosts ?? {})
+  return { ...rest, hosts: others }
 }
 
 function plain(value: unknown): Record<string, Json> {

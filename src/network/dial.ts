@@ -3,6 +3,7 @@ import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'n
 import { checkServerIdentity, connect as connectTls, type ConnectionOptions, type SecureContext } from 'node:tls'
 import type { Clock } from '../core/clock.ts'
 import { JitError, quote } from '../core/errors.ts'
+import { type Dialled, hostsLine, localAddress } from '../core/local-address.ts'
 import type { Logger } from '../core/types.ts'
 import { isLoopback, refuseAddress } from './address.ts'
 import type { Hosts } from './hosts.ts'
@@ -55,7 +56,9 @@ async function findTarget(deps: DialDeps, name: string, port: number, tls: boole
       name,
       port,
       'clear text goes only to loopback addresses that network.hosts lists',
-      `List it: \`network.hosts: { "${name}:${port}": "127.0.0.1:${port}" }\`, or use https.`,
+      isIP(name) !== 0 && !isLoopback(name)
+        ? 'Use https.'
+        : `If it is meant, network.hosts has to say so: \`${hostsLine(entryFor(name, port, `127.0.0.1:${port}`))}\`. Else use https.`,
     )
   }
   if (listed !== undefined) return { addresses: [listed.address], port: listed.port ?? port }
@@ -70,7 +73,7 @@ async function findTarget(deps: DialDeps, name: string, port: number, tls: boole
       name,
       port,
       `it is not dialled: ${refusals.find((refusal) => refusal !== undefined) ?? 'the name has no address'}`,
-      `If it is meant, list its address under \`network.hosts: { ${JSON.stringify(name)}: "…" }\`.`,
+      `If it is meant, network.hosts has to say so: write \`${hostsLine(entryFor(name, port, 'ADDRESS'))}\` into the config file, and run \`jit config apply\`.`,
     )
   }
   return { addresses, port }
@@ -129,6 +132,16 @@ function connect(deps: DialDeps, name: string, target: Target, tls: boolean, sig
       socket.once('secureConnect', done)
     })
   })
+}
+
+/**
+ * What a person would write so that this is dialled. Where a name leads is theirs to say (`otherwise`): what it resolved to may be
+ * somebody else's word.
+ */
+function entryFor(name: string, port: number, otherwise: string): Dialled {
+  const bracketed = isIP(name) === 6 ? `[${name}]` : name
+  const own = isIP(name) === 0 ? otherwise : name
+  return localAddress(`https://${bracketed}:${port}`) ?? { name: `${bracketed}:${port}`, address: own }
 }
 
 /** Answers the connection's own lookup with the addresses that were checked. */

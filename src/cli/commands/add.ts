@@ -3,6 +3,7 @@ import { applyView, routes, serverView } from '../../api/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { action, collect, command, type Options } from '../context.ts'
 import { clientBlock } from '../client-block.ts'
+import { agreeToDial, askerAtTerminal } from '../dial-question.ts'
 import { problemText } from '../output/failure.ts'
 import { card } from '../output/layout.ts'
 import { registryEnvironment } from '../registry.ts'
@@ -51,12 +52,16 @@ export function addCommand(): Command {
     .action(
       action(async ({ client, json, args: [name = '', ...run], options }) => {
         const body = { name, entry: entryOf(run, options), replace: options.flag('replace'), registry: registryEnvironment() }
-        const answer = await withProgress(
-          run.length === 0 ? `adding ${plain(name)}` : `pinning ${plain(name)}; a package is installed first`,
-          client.call(routes.addServer, { body, deadline }),
-        ).catch((error: unknown) => {
-          throw withoutLines(error, name)
-        })
+        const send = (more: object): Promise<unknown> =>
+          withProgress(
+            run.length === 0 ? `adding ${plain(name)}` : `pinning ${plain(name)}; a package is installed first`,
+            client.call(routes.addServer, { body: { ...body, ...more }, deadline }),
+          )
+        const answer = await send({})
+          .catch(async (error: unknown) => send({ dial: await agreeToDial(error, askerAtTerminal(json)) }))
+          .catch((error: unknown) => {
+            throw withoutLines(error, name)
+          })
         const block = clientBlock(name)
         const view = serverView.parse(answer)
         if (json) return printJson({ ...view, client: block })

@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs'
 import { addServer, type ExplainView, explainRequest, type ServerView, updateServer } from '../../api/schema.ts'
 import type { ServerConfig } from '../../config/schema.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
+import { type Dialled, hostsLine, localAddress } from '../../core/local-address.ts'
 import type { Decision } from '../../core/types.ts'
+import { readHosts } from '../../network/hosts.ts'
 import { makeOperation } from '../../policy/operation.ts'
 import { withRemoteDefaults } from '../remote-defaults.ts'
 import { byCommandLine, nameIn, type Routes } from './route.ts'
@@ -39,8 +42,9 @@ export function serverRoutes(daemon: Daemon): Routes {
     addServer: async (request) => {
       const asked = addServer.parse(request.body)
       const entry = withRemoteDefaults(asked.entry, daemon.registry)
-      const set = { set: 'servers', name: asked.name, entry } as const
       refuseSecond(asked)
+      const dial = dialOf(daemon, entry, asked.dial)
+      const set = { set: 'servers', name: asked.name, entry, ...(dial === undefined ? {} : { dial }) } as const
       const server = configuration.draft(set).servers[asked.name]
       if (server === undefined) throw new JitError('internal', `the server ${quote(asked.name)} is not in the config that names it`)
       const pinning = await launcher.prepare(asked.name, server, asked.registry)
@@ -93,6 +97,40 @@ export function serverRoutes(daemon: Daemon): Routes {
       return explain(daemon, server, tool, args as JsonObject)
     },
   }
+}
+
+/**
+ * What `network.hosts` has to get so that the server is reached. What listens on this machine often asks nobody who they are: so that
+ * it is dialled is a person's word, for just the address that they were shown.
+ */
+function dialOf({ configuration, paths }: Daemon, { url }: JsonObject, accepted: Dialled | undefined): Dialled | undefined {
+  const local = typeof url === 'string' ? localAddress(url) : undefined
+  const { hosts } = configuration.current.loaded.config.network
+  if (local !== undefined && readHosts(hosts).find(...splitHost(local.name)) !== undefined) return undefined
+  if (accepted !== undefined && (accepted.name !== local?.name || accepted.address !== local.address))
+    throw new JitError('usage', `${quote(accepted.name)} → ${quote(accepted.address)} is not what this server needs`)
+  if (local === undefined || accepted !== undefined) return local
+  throw new JitError(
+    'usage',
+    `${quote(local.name)} is on this machine, and jit dials what is on it only where \`network.hosts\` says so; nothing was added`,
+    {
+      hint: `${toWrite(local, configuration.current.loaded.text, paths.configFile)}, run \`jit config apply\`, and give this command again; at a terminal it asks.`,
+      details: { dial: { ...local } },
+    },
+  )
+}
+
+/** The line for the config file, whatever stands there already. */
+function toWrite(local: Dialled, text: string, file: string): string {
+  if (/^network:/m.test(text))
+    return `Add \`${JSON.stringify(local.name)}: ${JSON.stringify(local.address)}\` to \`network.hosts\` in ${file}`
+  const first = existsSync(file) ? '' : '`version: 1` and, below it, '
+  return `Write ${first}\`${hostsLine(local)}\` into ${file}`
+}
+
+function splitHost(name: string): [name: string, port: number] {
+  const at = name.lastIndexOf(':')
+  return [name.slice(0, at).replace(/^\[|\]$/g, ''), Number(name.slice(at + 1))]
 }
 
 function sentTo({ configuration }: Daemon, name: string): { sent?: { header: string; origin: string } } {

@@ -94,6 +94,13 @@ const cases: Record<Exclude<RouteName, 'stop'>, Case> = {
       { body: { name: 'three', entry: { ...entry, provider: 'nobody' } }, code: 'config.invalid' },
       { body: { name: 'three', entry: { ...entry, run: ['node', '/nowhere/x.js'] } }, code: 'server.start' },
       { body: { name: 'three', entry: { ...entry, run: ['no-such-program-here'] } }, code: 'server.start' },
+      ...['http://127.0.0.1:9/', 'https://localhost/', 'http://[::1]:9/'].map((url) => ({
+        body: { name: 'three', entry: { url } },
+        ...usage,
+      })),
+      { body: { name: 'three', entry: { url: 'http://127.0.0.1:9/' }, dial: { name: '127.0.0.1:9', address: '127.0.0.1:10' } }, ...usage },
+      { body: { name: 'three', entry: { url: 'https://a.dev/' }, dial: { name: 'a.dev:443', address: '127.0.0.1:10' } }, ...usage },
+      { body: { name: 'three', entry, dial: { name: '127.0.0.1:9', address: '127.0.0.1:9' } }, ...usage },
     ],
   },
   updateServer: {

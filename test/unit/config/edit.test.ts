@@ -50,6 +50,20 @@ describe('editing the config file', () => {
     expect(parse(edited)).toEqual({ ...parse(text), servers: { ...parse(text).servers, github: entry } })
   })
 
+  it.each([
+    ['no `network`', '', { hosts: { 'localhost:1': '127.0.0.1:1' } }],
+    ['hosts', 'network:\n  hosts: { a.dev: 10.0.0.1 } # ours\n', { hosts: { 'a.dev': '10.0.0.1', 'localhost:1': '127.0.0.1:1' } }],
+    ['other settings', 'network: { timeout: 9s }\n', { timeout: '9s', hosts: { 'localhost:1': '127.0.0.1:1' } }],
+    ['another address for it', 'network: { hosts: { "localhost:1": "127.0.0.1:2" } }\n', { hosts: { 'localhost:1': '127.0.0.1:1' } }],
+  ])('adds the address of a server on this machine beside %s', (_, before, network) => {
+    const dial = { name: 'localhost:1', address: '127.0.0.1:1' }
+    const edited = editConfig(text + before, { set: 'servers', name: 'notes', entry: { url: 'http://localhost:1/' }, dial })
+    const { servers } = parse(text)
+    expect(parse(edited)).toEqual({ ...parse(text), servers: { ...servers, notes: { url: 'http://localhost:1/' } }, network })
+    expect(edited).toContain('# reads issues')
+    if (before.includes('#')) expect(edited).toContain('# ours')
+  })
+
   it('replaces and removes entries', () => {
     const replaced = editConfig(text, { set: 'servers', name: 'tracker', entry: { run: ['x'] } })
     expect(parse(replaced).servers).toEqual({ tracker: { run: ['x'] } })

@@ -176,6 +176,21 @@ describe('dialling', () => {
     expect(log.warn).toHaveBeenCalledWith('upstream not dialled', expect.objectContaining({ name: 'metadata.test' }))
   })
 
+  it.each<[name: string, port: number, tls: boolean, line: string]>([
+    ['127.0.0.1', 9, true, '`network: { hosts: { "127.0.0.1:9": "127.0.0.1:9" } }`'],
+    ['127.0.0.1', 9, false, '`network: { hosts: { "127.0.0.1:9": "127.0.0.1:9" } }`'],
+    ['::1', 9, false, '`network: { hosts: { "[::1]:9": "[::1]:9" } }`'],
+    ['localhost', 9, true, '`network: { hosts: { "localhost:9": "127.0.0.1:9" } }`'],
+    ['10.0.0.1', 443, true, '`network: { hosts: { "10.0.0.1:443": "10.0.0.1" } }`'],
+    ['vault.test', 80, false, '`network: { hosts: { "vault.test:80": "127.0.0.1:80" } }`'],
+    ['meta.test', 443, true, '`network: { hosts: { "meta.test:443": "ADDRESS" } }`'],
+    ['10.0.0.1', 80, false, 'Use https.'],
+  ])('says what to write so that %s:%d is dialled (TLS: %s), and not where a stranger’s name leads', async (name, port, tls, line) => {
+    const resolve = async (asked: string): Promise<string[]> => [asked === 'localhost' ? '127.0.0.1' : asked.replace(/^meta.*/, '10.9.9.9')]
+    const dial = createDial({ hosts: readHosts({}), trust, timeout: 1000, clock: systemClock, log, resolve })
+    await expect(dial(name, port, tls)).rejects.toMatchObject({ hint: expect.stringContaining(line) })
+  })
+
   it('a name without an address is an error that names it', async () => {
     const dial = createDial({
       hosts: readHosts({}),
