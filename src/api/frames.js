@@ -7,7 +7,10 @@
 export const CONTROL = 0
 /** One JSON-RPC message without its newline. */
 export const MESSAGE = 1
-/** One JSON-RPC response that ends a request of the client: 2-byte length of the id's JSON, the id's JSON, the message. */
+/**
+ * One JSON-RPC response that ends a request of the client: 2-byte length of the id's JSON, the id's JSON, the message. The answer
+ * to a message whose id cannot be read says in the id's place which message of the connection that was (`namelessId`).
+ */
 export const RESPONSE = 2
 
 /** Over the largest message either side may send (64 MiB) plus its header. */
@@ -53,6 +56,23 @@ export function responseFrame(idJson, message) {
 export function readResponse(payload) {
   const idSize = payload.readUInt16BE(0)
   return { id: payload.toString('utf8', 2, 2 + idSize), message: payload.subarray(2 + idSize) }
+}
+
+/**
+ * What stands for the id of a message that shows none: a batch that was refused as a whole, for one.
+ * @param {number} message the how manieth MESSAGE of the connection it was, from 1
+ */
+export function namelessId(message) {
+  return `null:${message}`
+}
+
+/**
+ * @param {string} id as `readResponse` gave it
+ * @returns {number | undefined} which message is answered; undefined when it has an id
+ */
+export function readNameless(id) {
+  const match = /^null:(\d{1,15})$/.exec(id)
+  return match === null ? undefined : Number(match[1])
 }
 
 /**

@@ -94,8 +94,7 @@ class Session {
    * @param {import('./conversation.js').Sight} sight
    */
   #send(line, sight) {
-    this.#talk.sent(sight)
-    this.#link?.send(line)
+    this.#talk.sent(sight, this.#link?.send(line) ?? 0)
     this.#flow()
   }
 

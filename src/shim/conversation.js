@@ -1,3 +1,5 @@
+import { readNameless } from '../api/frames.js'
+
 /**
  * What the shim knows of a client's line.
  * @typedef {object} Sight
@@ -68,7 +70,7 @@ export class Conversation {
   #done = /** @type {Buffer | undefined} */ (undefined)
   /** @type {Map<string, number>} id → how many requests of that id were sent and not answered */
   #inFlight = new Map()
-  /** @type {string[][]} ids of the requests of each batch that was sent and not answered, in order */
+  /** @type {{ ids: string[], number: number }[]} each batch that was sent and not answered, in order: ids of its requests, its number */
   #batches = []
   #revision = ''
 
@@ -107,20 +109,29 @@ export class Conversation {
   /**
    * A line has left for the daemon.
    * @param {Sight} sight
+   * @param {number} number the how manieth message of the connection it is
    */
-  sent({ kind, id, ids = [] }) {
+  sent({ kind, id, ids = [] }, number) {
     if (kind === 'request') this.#inFlight.set(id, (this.#inFlight.get(id) ?? 0) + 1)
-    else if (kind === 'batch' && ids.length > 0 && this.hasBatches) this.#batches.push(ids)
+    else if (kind === 'batch' && ids.length > 0 && this.hasBatches) this.#batches.push({ ids, number })
   }
 
   /**
-   * The client got its answer, or needs none any more. A batch has one answer, under the id of one of its requests.
-   * @param {string} id
+   * The client got its answer, or needs none any more. A batch has one answer, under the id of one of its requests, or under its
+   * number when it was refused as a whole.
+   * @param {string} name of the frame: an id, or a number of `namelessId`
    * @param {Buffer} message
    */
-  answered(id, message) {
+  answered(name, message) {
     const isList = message[0] === openingBracket
-    const batch = isList || !this.#inFlight.has(id) ? this.#batches.findIndex((ids) => ids.includes(id)) : -1
+    const nameless = readNameless(name)
+    const id = nameless === undefined ? name : 'null'
+    const batch =
+      nameless !== undefined
+        ? this.#batches.findIndex(({ number }) => number === nameless)
+        : isList || !this.#inFlight.has(id)
+          ? this.#batches.findIndex(({ ids }) => ids.includes(id))
+          : -1
     if (batch !== -1) this.#batches.splice(batch, 1)
     if (batch !== -1 || isList) return
     const count = this.#inFlight.get(id) ?? 0
@@ -144,7 +155,7 @@ export class Conversation {
     const open = handshake !== undefined && !handshake.answered && this.#inFlight.has(handshake.id) ? handshake : undefined
     const lost = [...this.#inFlight].flatMap(([id, count]) => Array.from({ length: count - (id === open?.id ? 1 : 0) }, () => id))
     this.#inFlight.clear()
-    const batches = this.#batches
+    const batches = this.#batches.map(({ ids }) => ids)
     this.#batches = []
     if (open === undefined) return { again: [], lost, batches }
     return { again: this.#done === undefined ? [open.line] : [open.line, this.#done], lost, batches }

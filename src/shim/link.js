@@ -32,6 +32,8 @@ export class Link {
   #socket
   #outlet
   #closed = false
+  /** Messages of this connection so far. */
+  #sent = 0
   /** @type {() => Handshake} */
   #handshake = () => undefined
   #replayId = ''
@@ -81,9 +83,14 @@ export class Link {
     return this.#outlet.pending > fullAt
   }
 
-  /** @param {Buffer} message */
+  /**
+   * @param {Buffer} message
+   * @returns the how manieth it is of this connection, from 1
+   */
   send(message) {
     this.#outlet.send(frame(MESSAGE, message))
+    this.#sent += 1
+    return this.#sent
   }
 
   pause() {

@@ -13,13 +13,17 @@ export function acceptConnection(
   host: ConnectionHost & { onClose(connection: Connection): void },
   onOpen: (connection: Connection) => void,
 ): void {
+  const link = new ShimLink(socket)
   let connection: Connection | undefined
   let leave = (): void => undefined
   const refuse = (error: JitError): void => {
     socket.end(frame(CONTROL, JSON.stringify({ error: shown(error) })))
   }
   const read = frameReader((kind, payload) => {
-    if (kind === MESSAGE && connection !== undefined) return connection.receive(payload)
+    if (kind === MESSAGE && connection !== undefined) {
+      link.heard()
+      return connection.receive(payload)
+    }
     if (kind !== CONTROL || connection !== undefined) return void socket.destroy()
     try {
       const hello = helloFrame.parse(JSON.parse(payload.toString('utf8')))
@@ -35,7 +39,7 @@ export function acceptConnection(
         )
       const identified = deps.identify(socket, hello)
       leave = identified.leave
-      connection = new Connection(deps, new ShimLink(socket), { server: hello.server, principal: identified.principal }, host)
+      connection = new Connection(deps, link, { server: hello.server, principal: identified.principal }, host)
       onOpen(connection)
       socket.write(frame(CONTROL, JSON.stringify({ welcome: 1, daemon: process.pid })))
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { CONTROL, frame, MESSAGE, responseFrame } from '../../api/frames.js'
+import { CONTROL, frame, MESSAGE, namelessId, responseFrame } from '../../api/frames.js'
 import { Outlet } from '../../api/outlet.js'
 import type { JitError } from '../../core/errors.ts'
 
@@ -36,6 +36,7 @@ const probe = frame(CONTROL, '{}')
 export class ShimLink implements ClientLink {
   readonly #socket: Socket
   readonly #outlet: Outlet
+  #heard = 0
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -46,8 +47,13 @@ export class ShimLink implements ClientLink {
     return this.#socket.writable
   }
 
+  /** A message of the client is about to be taken. What cannot be read is answered at once, and so by its number. */
+  heard(): void {
+    this.#heard += 1
+  }
+
   answer(id: string, line: string): boolean {
-    return this.#outlet.send(responseFrame(id, line))
+    return this.#outlet.send(responseFrame(id === 'null' ? namelessId(this.#heard) : id, line))
   }
 
   message(line: string): boolean {

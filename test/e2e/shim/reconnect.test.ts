@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { namelessId, responseFrame } from '../../../src/api/frames.js'
 import { errorTable } from '../../../src/core/errors.ts'
 import { echo, FakeDaemon, type Visit } from './fake-daemon.ts'
 import { createInstallation, type Installation } from './installation.ts'
@@ -88,6 +89,21 @@ describe.each(nodes)('a daemon that goes away, on %s', (node) => {
       ])
       await daemon.start()
       expect(await shim.close()).toBe(0)
+    })
+
+    it('is let go at once when all of its batches were refused as a whole', async () => {
+      const first = await visit(0)
+      await shim.until(() => first.heard.find(({ method }) => method === 'notifications/initialized'), 'initialized')
+      shim.send(batch(1, 2))
+      await shim.until(() => (first.heard.length === 3 ? true : undefined), 'the batch')
+      const refusal = { jsonrpc: '2.0', id: null, error: { code: -32600, message: 'too many' } }
+      first.socket.write(responseFrame(namelessId(3), JSON.stringify(refusal)))
+      await shim.answerTo(null)
+      const asked = Date.now()
+      expect(await shim.close()).toBe(0)
+      // It waits five seconds for what is under way.
+      expect(Date.now() - asked).toBeLessThan(4000)
+      expect(lists()).toEqual([])
     })
 
     it('has batches that no daemon took answered too', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { MESSAGE, RESPONSE, frameReader, readResponse } from '../../../src/api/frames.js'
+import { MESSAGE, namelessId, RESPONSE, frameReader, readResponse } from '../../../src/api/frames.js'
 import { type Bench, type Client, openBench } from './support.ts'
 
 let bench: Bench
@@ -95,6 +95,14 @@ describe('a batch of 2025-03-26', () => {
   ])('%s is refused', async (_, batch, answer) => {
     expect(await send(batch)).toEqual(answer)
     expect(await seen()).not.toMatch(/ping|"x"/)
+  })
+
+  it('that is refused as a whole is named by its number, for the shim to know which one it was', async () => {
+    const long = Array.from({ length: 1001 }, (_, index) => say(index, 'x'))
+    const deep: unknown = JSON.parse(`${'['.repeat(300)}${']'.repeat(300)}`)
+    for (const batch of [long, [say(1, 'x'), deep], [{ id: 1, method: 'ping' }]]) await send(batch)
+    // `initialize` and what follows it came before.
+    expect(answers.map(({ id }) => id)).toEqual([3, 4, 5].map(namelessId))
   })
 
   it('with one id twice has the first answered and the second refused', async () => {

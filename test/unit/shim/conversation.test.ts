@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { namelessId } from '../../../src/api/frames.js'
 import { Conversation, idNear, look } from '../../../src/shim/conversation.js'
 
 const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
@@ -8,11 +9,15 @@ const initialized = bytes({ jsonrpc: '2.0', method: 'notifications/initialized' 
 const result = bytes({ jsonrpc: '2.0', id: 0, result: {} })
 const refusal = bytes({ jsonrpc: '2.0', id: 0, error: { code: 1, message: 'no' } })
 
+const counts = new WeakMap<Conversation, number>()
+
 function say(talk: Conversation, ...lines: Buffer[]): void {
   for (const line of lines) {
     const sight = look(line)
+    const number = (counts.get(talk) ?? 0) + 1
+    counts.set(talk, number)
     talk.heard(sight, line)
-    talk.sent(sight)
+    talk.sent(sight, number)
   }
 }
 
@@ -143,6 +148,19 @@ describe('what was promised to a client', () => {
       const talk = agreed('2025-03-26')
       say(talk, batch(1, 2))
       talk.answered('2', answer)
+      expect(talk.waiting).toBe(false)
+    })
+
+    it('knows by its number the one that was refused as a whole, and no other', () => {
+      const talk = agreed('2025-03-26')
+      // `initialize` was the first.
+      say(talk, batch(1, 2), batch(3), bytes({ id: null, method: 'x' }))
+      talk.answered(namelessId(3), bytes({ id: null, error: {} }))
+      expect(talk.waiting).toBe(true)
+      talk.answered(namelessId(4), bytes({ id: null, error: {} }))
+      expect(talk.lose()).toEqual({ again: [], lost: [], batches: [['1', '2']] })
+      say(talk, batch(5))
+      talk.answered(namelessId(5), bytes([{ id: null, error: {} }]))
       expect(talk.waiting).toBe(false)
     })
 
