@@ -109,6 +109,7 @@ export class Connection {
       isProgressOfTask: (lane, token) => tasks.hasProgress(lane, token),
       ofTask: (lane, message) => newsOfTask(this.#context, lane, message, (news, about) => this.#flow.message(news, about)),
       closed: (id) => this.#passing.closed(id),
+      ofSubscription: (id, method, line) => this.#passing.ofSubscription(id, method, line),
       write: (line, about) => this.#flow.message(line, about),
     })
     this.#context = {
@@ -218,12 +219,14 @@ export class Connection {
 
   /** Ends what runs; the client stays, looks at its lists again, and its next request starts the server anew. */
   async restart(reason: JitError): Promise<void> {
-    this.abortAll(reason)
+    // Subscriptions go on in the lanes that come.
+    for (const [id, ending] of this.#inFlight.entries()) if (!this.#passing.isListening(id)) ending.end(reason)
+    this.#context.tasks.endAll(reason)
     this.#passing.forget()
     this.#context.tasks.forget()
     await this.lanes.restart(reason)
     if (this.#closed) return
-    for (const line of this.#passing.newsOfLists) this.#flow.message(line)
+    for (const { line, about } of this.#passing.newsOfLists) this.#flow.message(line, about)
   }
 
   abortAll(reason: JitError): void {

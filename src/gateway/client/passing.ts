@@ -3,14 +3,16 @@ import { isJsonObject, type JsonObject, scalarJson } from '../../core/json.ts'
 import type { CompiledServer } from '../../policy/types.ts'
 import type { CallContext } from '../call/context.ts'
 import { Ending } from '../ending.ts'
-import { errorAnswer, type Message } from '../protocol/jsonrpc.ts'
+import { errorAnswer, type Id, type Message } from '../protocol/jsonrpc.ts'
 import type { Lane } from '../lane/lane.ts'
+import { isForRoom } from '../lane/lanes.ts'
 import type { Handshake } from '../lane/settings.ts'
 import { listening } from '../lane/listening.ts'
 import { filterList, isList, shortestTtl } from '../protocol/lists.ts'
 import { inSession } from '../upstream/lost-session.ts'
 import { Pages } from '../protocol/pages.ts'
 import { changingLists } from './changing-lists.ts'
+import { type News, Subscriptions } from './subscriptions.ts'
 import { askForAddresses } from '../call/rounds.ts'
 import { specialOf } from '../call/special.ts'
 
@@ -24,8 +26,7 @@ export class Passing {
   /** Tool → digest of its definition as last listed. */
   readonly #definitions = new Map<string, string>()
   readonly #pages = new Pages()
-  /** Subscriptions under way (2026-07-28), by their id as JSON. */
-  readonly #listening = new Map<string, Ending>()
+  readonly #subscriptions: Subscriptions
   /** What tells the client that a list may have changed, of those of which the server said that they may. */
   #news: readonly string[] = []
 
@@ -33,6 +34,7 @@ export class Passing {
     this.#context = context
     this.#handshake = handshake
     this.#refused = refused
+    this.#subscriptions = new Subscriptions(() => context.deps.config().servers[context.server])
   }
 
   definition(tool: string): string {
@@ -43,22 +45,52 @@ export class Passing {
     return this.#pages.toolOf(uri, (tool) => this.#policy?.visible(tool) === true)
   }
 
-  /** Travels byte for byte; lists are filtered on their way back. `lane`: the first, unless given. */
-  async pass(message: Request, bytes: Buffer, lane?: Lane, ending = new Ending()): Promise<void> {
-    const { id, method } = message
-    const { lanes } = this.#context
+  /** Travels byte for byte; lists are filtered on their way back. */
+  async pass(message: Request, bytes: Buffer): Promise<void> {
+    const ending = new Ending()
+    await this.#answering(message.id, ending, () => this.#ask(message, bytes, ending))
+  }
+
+  /** A subscription lasts until one end closes it. That jit ended the lane closes nothing: it goes on in the next one. */
+  async listen(message: Request, bytes: Buffer): Promise<void> {
+    const ending = new Ending()
+    const subscription = this.#subscriptions.begin(message.id, scalarJson(message.id), message.params, ending)
+    await this.#answering(message.id, ending, () => this.#hear(message, bytes, ending))
+    subscription.end()
+  }
+
+  /** The server closed a subscription and said so, without an answer; `id` as JSON. */
+  closed(id: string): void {
+    this.#subscriptions.get(id)?.ending.end(new JitError('cancelled', 'the server closed the subscription'))
+  }
+
+  /** Whether the request of this id (as JSON) is a subscription that is open. */
+  isListening(id: string): boolean {
+    return this.#subscriptions.get(id) !== undefined
+  }
+
+  /** What a server says of the subscription of this id (as JSON), as its client gets it; undefined when it gets nothing. */
+  ofSubscription(id: string, method: string, line: string): string | undefined {
+    return this.#subscriptions.passing(id, method, line)
+  }
+
+  /** Policy changed, which decides what stands in lists: what a client that has one is to be told. */
+  get newsOfLists(): readonly News[] {
+    const unasked = this.#handshake.initialized ? this.#news.map((line) => ({ line, about: undefined })) : []
+    return [...unasked, ...this.#subscriptions.news]
+  }
+
+  /** The servers are gone. */
+  forget(): void {
+    this.#definitions.clear()
+    this.#pages.clear()
+  }
+
+  /** Whatever comes of the work is the answer to the request. */
+  async #answering(id: Id, ending: Ending, work: () => Promise<string>): Promise<void> {
     const untrack = this.#context.track(id, ending)
-    if (method === 'initialize') this.#handshake.initialize = undefined
     try {
-      const { chosen, answer } = await inSession(async () => {
-        const chosen = lane ?? (await lanes.primary(ending))
-        return { chosen, answer: await chosen.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending) }
-      })
-      this.#checkKind(method, answer.value, chosen)
-      if (method === 'initialize') this.#agree(message.value, answer.value)
-      if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)
-      const plain = 'error' in answer.value ? JSON.stringify(answer.value) : answer.line
-      const line = isList(method) ? this.#filtered(method, answer.value) : plain
+      const line = await work()
       untrack()
       this.#context.answer(id, this.#context.clean(line))
     } catch (thrown) {
@@ -69,35 +101,40 @@ export class Passing {
     }
   }
 
-  /** A subscription lasts until one end closes it. */
-  async listen(message: Request, bytes: Buffer): Promise<void> {
-    const { lanes, tasks } = this.#context
-    const { params, lane } = listening(message.params, {
-      first: lanes.all.find((known) => lanes.isPrimary(known)),
-      resourceVisible: (uri) => this.#policy?.resourceVisible(uri) === true,
-      laneOf: (task) => tasks.laneOf(task),
+  /** `lane`: the first, unless given. */
+  async #ask(message: Request, bytes: Buffer, ending: Ending, lane?: Lane): Promise<string> {
+    const { id, method } = message
+    const { lanes } = this.#context
+    if (method === 'initialize') this.#handshake.initialize = undefined
+    const { chosen, answer } = await inSession(async () => {
+      const chosen = lane ?? (await lanes.primary(ending))
+      return { chosen, answer: await chosen.request(id, method === 'initialize' ? JSON.stringify(message.value) : bytes, ending) }
     })
-    const ending = new Ending()
-    const id = scalarJson(message.id)
-    this.#listening.set(id, ending)
-    await this.pass(message, params === message.params ? bytes : Buffer.from(JSON.stringify({ ...message.value, params })), lane, ending)
-    if (this.#listening.get(id) === ending) this.#listening.delete(id)
+    this.#checkKind(method, answer.value, chosen)
+    if (method === 'initialize') this.#agree(message.value, answer.value)
+    if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)
+    const plain = 'error' in answer.value ? JSON.stringify(answer.value) : answer.line
+    return isList(method) ? this.#filtered(method, answer.value) : plain
   }
 
-  /** The server closed a subscription and said so, without an answer; `id` as JSON. */
-  closed(id: string): void {
-    this.#listening.get(id)?.end(new JitError('cancelled', 'the server closed the subscription'))
-  }
-
-  /** Policy changed, which decides what stands in lists: what a client that has one is to be told. */
-  get newsOfLists(): readonly string[] {
-    return this.#handshake.initialized ? this.#news : []
-  }
-
-  /** The servers are gone. */
-  forget(): void {
-    this.#definitions.clear()
-    this.#pages.clear()
+  /** Each lane is asked for what policy admits by then. A lane that is asked for its own tasks alone has no other after it. */
+  async #hear(message: Request, bytes: Buffer, ending: Ending): Promise<string> {
+    const { lanes, tasks } = this.#context
+    for (;;) {
+      const { params, lane } = listening(message.params, {
+        first: lanes.all.find((known) => lanes.isPrimary(known)),
+        resourceVisible: (uri) => this.#policy?.resourceVisible(uri) === true,
+        laneOf: (task) => tasks.laneOf(task),
+      })
+      const asked = params === message.params ? bytes : Buffer.from(JSON.stringify({ ...message.value, params }))
+      try {
+        return await this.#ask(message, asked, ending, lane)
+      } catch (thrown) {
+        const error = toJitError(thrown)
+        const isOurs = error.code === 'policy.changed' || isForRoom(error)
+        if (!isOurs || lane !== undefined || ending.reason !== undefined) throw error
+      }
+    }
   }
 
   get #policy(): CompiledServer | undefined {

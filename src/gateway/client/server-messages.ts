@@ -1,9 +1,11 @@
 import { JitError, quote, toJitError } from '../../core/errors.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import { errorAnswer, type Message } from '../protocol/jsonrpc.ts'
 import type { Lane } from '../lane/lane.ts'
 import { fromServer, unknownMethod } from '../protocol/methods.ts'
+import { metaOf, paramsOf, parseLine, withParams } from '../protocol/params.ts'
 import type { Questions } from '../lane/questions.ts'
+import { subscriptionKey } from './subscriptions.ts'
 
 type Request = Message & { readonly kind: 'request' }
 type Notification = Message & { readonly kind: 'notification' }
@@ -31,13 +33,14 @@ export interface ServerMessagesOptions {
   ofTask(lane: Lane, message: Notification): boolean
   /** The server will not answer this request of the client (its id as JSON), if it is one that may end so. */
   closed(id: string): void
+  /** News of that subscription (its id as JSON) as its client gets it; undefined when it gets nothing. */
+  ofSubscription(id: string, method: string, line: string): string | undefined
   /** To the client; `about`: the id (as JSON) of its request that it belongs to, as far as can be told. */
   write(line: string, about: string | undefined): void
 }
 
 /** What a lane may say to the client whatever it is there for; everything else unasked comes from the first lane alone. */
 const fromAnyLane = new Set(['notifications/message', 'notifications/elicitation/complete'])
-const subscriptionKey = 'io.modelcontextprotocol/subscriptionId'
 
 /**
  * What a server says unasked, and what the client says to that. Ids and progress tokens that a server chose mean something in
@@ -63,12 +66,12 @@ export class ServerMessages {
       if (!this.#options.ofTask(lane, message)) this.#foreign(`news of a task that it was not given came from server`)
       return
     }
-    const subscription = metaOf(message.value)[subscriptionKey]
+    const subscription = metaOf(message.value['params'])[subscriptionKey]
     if (subscription !== undefined) {
       const id = JSON.stringify(subscription)
-      return lane.serves(id)
-        ? this.#options.write(line, id)
-        : this.#foreign('a message for a subscription that nobody has came from server')
+      if (!lane.serves(id)) return this.#foreign('a message for a subscription that nobody has came from server')
+      const news = this.#options.ofSubscription(id, method, line)
+      return news === undefined ? undefined : this.#options.write(news, id)
     }
     if (this.#options.isPrimary(lane) || (fromAnyLane.has(method) && about !== undefined)) this.#options.write(line, about)
   }
@@ -113,7 +116,7 @@ export class ServerMessages {
     if (asked !== undefined) {
       lane.asked.delete(id)
       if (asked.question !== undefined) this.#options.questions.answered(asked.question, undefined)
-      this.#options.write(withParams(parse(line), { requestId: nameOf(lane, id) }), about)
+      this.#options.write(withParams(parseLine(line), { requestId: nameOf(lane, id) }), about)
     } else if (lane.serves(id)) {
       this.#options.write(line, id)
       this.#options.closed(id)
@@ -131,15 +134,15 @@ export class ServerMessages {
       return refuse(lane, message, new JitError('server.busy', `more than ${askedCap} questions to the client are open`))
     const id = JSON.stringify(message.id)
     if (lane.asked.has(id)) return refuse(lane, message, new JitError('message.malformed', `the id ${quote(message.id)} is in use already`))
-    if (JSON.stringify(metaOf(message.value)['progressToken'] ?? null).length > tokenCap)
+    if (JSON.stringify(metaOf(message.value['params'])['progressToken'] ?? null).length > tokenCap)
       return refuse(lane, message, new JitError('message.malformed', `a progress token of more than ${tokenCap} characters`))
-    const value = { ...parse(line), id: nameOf(lane, id) }
+    const value: JsonObject = { ...parseLine(line), id: nameOf(lane, id) }
     try {
       lane.clientTasks.check(method, params)
       const question = this.#options.questions.governs(method)
         ? this.#options.questions.ask({ method, params: paramsOf(value), way: 'request', lane: lane.id })
         : undefined
-      const meta = metaOf(value)
+      const meta = metaOf(value['params'])
       const token = JSON.stringify(meta['progressToken'] ?? null)
       const named = token === 'null' ? JSON.stringify(value) : withParams(value, { _meta: { ...meta, progressToken: nameOf(lane, token) } })
       lane.asked.set(id, { method, token, question, makesTask: isJsonObject(params['task']) })
@@ -170,24 +173,5 @@ function refuse(lane: Lane, message: Request, error: JitError): void {
 
 /** The method comes from the scrubbed text: the error stands in the trail. */
 function unknown(line: string): JitError {
-  return unknownMethod(String(parse(line)['method']))
-}
-
-/** What was scrubbed is JSON still. */
-function parse(line: string): JsonObject {
-  const value: unknown = JSON.parse(line)
-  return isJsonObject(value) ? value : {}
-}
-
-function paramsOf({ params }: JsonObject): JsonObject {
-  return isJsonObject(params) ? params : {}
-}
-
-function metaOf(value: JsonObject): JsonObject {
-  const meta = paramsOf(value)['_meta']
-  return isJsonObject(meta) ? meta : {}
-}
-
-function withParams(value: JsonObject, params: Readonly<Record<string, Json>>): string {
-  return JSON.stringify({ ...value, params: { ...paramsOf(value), ...params } })
+  return unknownMethod(String(parseLine(line)['method']))
 }

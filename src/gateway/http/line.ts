@@ -1,4 +1,5 @@
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { isJsonObject } from '../../core/json.ts'
+import { parseLine } from '../protocol/params.ts'
 import { outermostKeys } from '../protocol/scan.ts'
 
 /** Above this no error of a server is looked for: it would be a result. */
@@ -48,21 +49,4 @@ function placeOfId(line: string): { start: number; end: number } | undefined {
     return { start: end - value[1].length, end }
   }
   return undefined
-}
-
-/** The line with other values of some of its `params`. */
-export function withParams(value: JsonObject, change: Readonly<Record<string, Json>>): string {
-  const params = isJsonObject(value['params']) ? value['params'] : {}
-  return JSON.stringify({ ...value, params: { ...params, ...change } })
-}
-
-/** A line that jit wrote or has read before. */
-export function parseLine(line: string): JsonObject {
-  const value: unknown = JSON.parse(line)
-  return isJsonObject(value) ? value : {}
-}
-
-export function metaOf(holder: Json | undefined): JsonObject {
-  const meta = isJsonObject(holder) ? holder['_meta'] : undefined
-  return isJsonObject(meta) ? meta : {}
 }

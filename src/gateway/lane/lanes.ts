@@ -22,6 +22,13 @@ interface Entry {
   starting: Promise<void> | undefined
 }
 
+const madeRoom = 'madeRoom'
+
+/** The request was under way in a lane that jit ended for want of room; the server did nothing wrong. */
+export function isForRoom(error: JitError): boolean {
+  return error.details[madeRoom] === true
+}
+
 /** The lanes of one connection: at most `lanes`, one for each partition; the idle one least used makes room. */
 export class LanePool {
   readonly #deps: GatewayDeps
@@ -135,7 +142,9 @@ export class LanePool {
         .sort((left, right) => left.lane.pending - right.lane.pending || left.lane.lastUsed - right.lane.lastUsed)[0]
       if (idle === undefined) return undefined
       this.#lanes.splice(this.#lanes.indexOf(idle), 1)
-      void idle.lane.close(new JitError('server.unavailable', 'the lane made room for another partition'))
+      void idle.lane.close(
+        new JitError('server.unavailable', 'the lane made room for another partition', { details: { [madeRoom]: true } }),
+      )
     }
     return this.#open(key, lease)
   }

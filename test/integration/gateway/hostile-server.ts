@@ -48,7 +48,7 @@ const options: Behaviour = JSON.parse(process.argv[2] ?? '{}')
 const journal: string[] = []
 let listed = (): void => undefined
 let description = 'asks the upstream'
-let answers: Record<string, object | null> = {}
+let answers: Record<string, object | null> = options.holdListens === true ? { 'subscriptions/listen': null } : {}
 let path = ''
 let pages = [['say', 'fetch', 'raw', 'journal', 'self', 'describe', 'hidden']]
 

@@ -123,6 +123,23 @@ describe('a remote server of 2026-07-28', () => {
     expect(await say()).toBe('web')
   })
 
+  it('is listened to again when its config changed, on the subscription that its client has', async () => {
+    await opened(remoteConfig(), { keepAliveMs: 0 })
+    const about = { _meta: { 'io.modelcontextprotocol/subscriptionId': 'own' } }
+    const changed = { method: 'notifications/tools/list_changed', params: about }
+    client.request('subscriptions/listen', { notifications: { toolsListChanged: true }, _meta }, 'own')
+    await client.until(() => client.messages.length === 1)
+    expect(client.messages).toMatchObject([{ method: 'notifications/subscriptions/acknowledged', params: about }])
+    await bench.gateway.restart('remote', new JitError('policy.changed', 'its config changed'))
+    await client.until(() => client.messages.length === 2)
+    await eventually(() => sent('subscriptions/listen').length === 2)
+    // It has answered, and its acknowledgement went no further.
+    await client.request('tools/list', { _meta }).answer
+    server.handler.notify.toolsChanged()
+    await client.until(() => client.messages.length === 3)
+    expect(client.messages.slice(1)).toMatchObject([changed, changed])
+  })
+
   it('hears of a cancelled call by the end of its stream, and by nothing else', async () => {
     await opened(remoteConfig(), { responseMode: 'sse' })
     await ask('tools/list').answer

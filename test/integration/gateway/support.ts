@@ -33,6 +33,8 @@ export interface Behaviour {
   readonly onInitialize?: 'die' | 'refuse' | 'silent'
   /** Written when `initialize` arrives, before its answer. */
   readonly atInitialize?: string
+  /** `subscriptions/listen` is not answered. */
+  readonly holdListens?: boolean
   readonly ignoreTerm?: boolean
   readonly ignoreEnd?: boolean
   /** Path that is asked for before anything is read. */
