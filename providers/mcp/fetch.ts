@@ -1,6 +1,17 @@
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { z } from 'zod'
-import { isJsonObject, JitError, noAnswer, type ProviderHost, quote, retryDelay, type Secret } from '../../src/provider/index.ts'
+import {
+  answerObject,
+  answerText,
+  isDeep,
+  JitError,
+  noAnswer,
+  type ProviderHost,
+  quote,
+  redact,
+  retryDelay,
+  type Secret,
+} from '../../src/provider/index.ts'
 import { checkAddress, nameOf } from './address.ts'
 
 export interface Ask {
@@ -11,10 +22,6 @@ export interface Ask {
   /** What requests carry, and no message may repeat. */
   readonly carried?: readonly Secret[]
 }
-
-/** Bytes; metadata of large servers have some 10 KiB. */
-const answerCap = 256 * 1024
-const maxDepth = 32
 
 /**
  * The fetch that the SDK's OAuth functions are given. It reads answers to their end within bounds, and turns every failure into a
@@ -56,7 +63,7 @@ export async function send(host: ProviderHost, url: URL, init: RequestInit, sign
       redirect: 'manual',
       signal,
     })
-    return { status: response.status, headers: response.headers, text: await readText(response) }
+    return { status: response.status, headers: response.headers, text: await answerText(response) }
   } catch (error) {
     throw noAnswer(`no proper answer from ${nameOf(url.href)}`, error)
   }
@@ -66,32 +73,6 @@ function bodyText(body: unknown): string {
   if (typeof body === 'string') return body
   if (body instanceof URLSearchParams) return body.toString()
   throw new JitError('internal', 'a request of the OAuth client has a body that is no text')
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > answerCap) throw new Error(`the answer has more than ${answerCap} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-/** Before anything walks through it. Brackets in texts do not count. One pass: the text is a stranger's. */
-function isDeep(text: string): boolean {
-  let depth = 0
-  let quoted = false
-  for (let index = 0; index < text.length; index += 1) {
-    const character = text[index]
-    if (character === '"') quoted = !quoted
-    else if (quoted) index += character === '\\' ? 1 : 0
-    else if (character === '[' || character === '{') depth += 1
-    else if (character === ']' || character === '}') depth -= 1
-    if (depth > maxDepth) return true
-  }
-  return false
 }
 
 const oauthError = z.object({ error: z.string(), error_description: z.string().optional() })
@@ -105,9 +86,9 @@ interface Asked {
 
 /** What an answer that is no success means. */
 export function failureOf({ status, headers, text }: Answer, { url, host, server, carried }: Asked): JitError {
-  const said = oauthError.safeParse(parse(text)).data
+  const said = oauthError.safeParse(answerObject(text)).data
   const code = said?.error ?? ''
-  const words = said === undefined ? '' : `: ${quote(without(carried, `${code} ${said.error_description ?? ''}`.trim()))}`
+  const words = said === undefined ? '' : `: ${quote(redact(`${code} ${said.error_description ?? ''}`.trim(), carried))}`
   const where = `${nameOf(url)} answered ${status}${words}`
   const again = `Log in again: \`jit login mcp ${server} ${host.name} --replace\`.`
   if (status === 429 || status >= 500 || code === 'temporarily_unavailable' || code === 'server_error') {
@@ -130,18 +111,4 @@ const hints: Readonly<Record<string, string>> = {
   invalid_client_metadata: 'It does not register clients like this one: register one by hand, and give its `--client-id`.',
   invalid_redirect_uri: 'It wants a registered address of return: give `--redirect-port`, and register http://127.0.0.1:PORT/callback.',
   unauthorized_client: 'This client may not log in like this: register another, and give its `--client-id`.',
-}
-
-export function without(secrets: readonly Secret[], text: string): string {
-  return secrets.reduce((rest, secret) => (secret.length === 0 ? rest : rest.replaceAll(secret.reveal(), '[redacted by jit]')), text)
-}
-
-function parse(text: string): unknown {
-  if (isDeep(text)) return undefined
-  try {
-    const value: unknown = JSON.parse(text)
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
 }

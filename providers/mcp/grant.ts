@@ -1,9 +1,9 @@
 import type { OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
-import { JitError, Secret, unfitToken } from '../../src/provider/index.ts'
+import { JitError, redact, Secret, unfitToken } from '../../src/provider/index.ts'
 import { nameOf } from './address.ts'
 import { type Client, proveClient } from './client.ts'
 import { type Discovery, readScopes } from './discovery.ts'
-import { type Ask, guardedFetch, without } from './fetch.ts'
+import { type Ask, guardedFetch } from './fetch.ts'
 import { sdk } from './sdk.ts'
 
 /** Tokens as they came. */
@@ -80,7 +80,7 @@ async function request(
   } catch (error) {
     if (error instanceof JitError) throw error
     throw new JitError('provider.unavailable', `the answer of ${nameOf(endpoint)} has another form than documented`, {
-      cause: without(hidden, error instanceof Error ? error.name : String(error)),
+      cause: redact(error instanceof Error ? error.name : String(error), hidden),
     })
   }
   if (tokens.token_type.toLowerCase() !== 'bearer')

@@ -1,5 +1,6 @@
 import {
-  isJsonObject,
+  answerObject,
+  answerText,
   JitError,
   type JsonObject,
   noAnswer,
@@ -25,10 +26,6 @@ export interface Form {
   readonly secrets: readonly Secret[]
 }
 
-/** Bytes; metadata of large servers have some 10 KiB, tokens in an answer up to as much. */
-const answerCap = 256 * 1024
-const maxDepth = 32
-
 /** One request. Throws `provider.unavailable` when no answer came, or one that is too large. */
 export async function send(host: ProviderHost, endpoint: string, form: Form | undefined, signal: AbortSignal): Promise<Answer> {
   const init: RequestInit =
@@ -41,7 +38,7 @@ export async function send(host: ProviderHost, endpoint: string, form: Form | un
         }
   try {
     const response = await host.fetch(endpoint, { ...init, redirect: 'manual', signal })
-    return { status: response.status, headers: response.headers, body: parse(await readText(response)) }
+    return { status: response.status, headers: response.headers, body: answerObject(await answerText(response)) }
   } catch (error) {
     throw noAnswer(`no proper answer from ${nameOf(endpoint)}`, error, form?.secrets)
   }
@@ -51,42 +48,6 @@ function encodeForm(parameters: Form['parameters']): string {
   const form = new URLSearchParams()
   for (const [name, value] of parameters) form.append(name, value)
   return form.toString()
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length
-    if (size > answerCap) throw new Error(`the answer has more than ${answerCap} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function parse(text: string): JsonObject | undefined {
-  if (isDeep(text)) return undefined
-  try {
-    const value: unknown = JSON.parse(text)
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** Before anything walks through it. Brackets in texts do not count. One pass: the text is a stranger's. */
-function isDeep(text: string): boolean {
-  let depth = 0
-  let quoted = false
-  for (let index = 0; index < text.length; index += 1) {
-    const character = text[index] ?? ''
-    if (character === '"') quoted = !quoted
-    else if (quoted) index += character === '\\' ? 1 : 0
-    else if (character === '[' || character === '{') depth += 1
-    else if (character === ']' || character === '}') depth -= 1
-    if (depth > maxDepth) return true
-  }
-  return false
 }
 
 /** Addresses that moved: nothing was done there. */

@@ -1,9 +1,10 @@
 import type { ToolCase } from '../config/schema.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Grant, Lifetime, RuleReference } from '../core/types.ts'
-import { printScalar, readArgument, refuseMetacharacters, topOf } from './argument.ts'
+import { refuseMetacharacters, topOf } from './argument.ts'
 import { type Condition } from './condition.ts'
 import { collect, formatRead } from './condition-reads.ts'
+import { fillText, requirePlain } from './fill.ts'
 import type { Steps } from './reads.ts'
 import { Refusal, RuleError, within } from './refusal.ts'
 import { compileRequests, type RequestTemplate } from './request-rule.ts'
@@ -139,25 +140,14 @@ function compileResource(template: string | undefined): {
   const parts = parseTemplate(template)
   const fixed = constantText(parts)
   if (fixed !== undefined) return { names: [], fill: () => fixed }
-  for (const part of parts)
-    if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain'))
-      throw new RuleError('a resource takes ${args.NAME} only')
+  requirePlain(parts, 'a resource')
   return { names: namesIn(parts), fill: (args) => fillResource(parts, args) }
 }
 
 function fillResource(parts: ReturnType<typeof parseTemplate>, args: JsonObject): string | undefined {
   try {
-    let text = ''
-    for (const part of parts) {
-      if (part.kind === 'text') text += part.text
-      if (part.kind !== 'argument') continue
-      const value = readArgument(args, part.name)
-      if (value === undefined || value === null) return undefined
-      const printed = printScalar(value, part.name, 'resource')
-      refuseMetacharacters(printed, part.name, 'resource')
-      text += printed
-    }
-    return shortened(text)
+    const text = fillText(parts, args, 'resource', (printed, name) => refuseMetacharacters(printed, name, 'resource'))
+    return text === undefined ? undefined : shortened(text)
   } catch (error) {
     if (error instanceof Refusal) return undefined
     throw error

@@ -1,7 +1,8 @@
 import { quote } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { QueryParameter } from '../core/types.ts'
-import { maxArgumentLength, printScalar, readArgument, refuseMetacharacters } from './argument.ts'
+import { maxArgumentLength, refuseMetacharacters } from './argument.ts'
+import { fillText, requirePlain } from './fill.ts'
 import { RuleError, within } from './refusal.ts'
 import { constantText, parseTemplate, namesIn } from './template.ts'
 import type { ProviderFacts } from './types.ts'
@@ -37,24 +38,14 @@ function compileField(
   for (const name of namesIn(parts)) names.add(name)
   const fixed = constantText(parts)
   if (fixed !== undefined) return () => ({ name, value: fixed })
-  for (const part of parts) {
-    if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain'))
-      throw new RuleError('a field of a form takes ${args.NAME} only')
-  }
+  requirePlain(parts, 'a field of a form')
   const whole = parts.length === 1
   return (args, used) => {
-    let text = ''
-    for (const part of parts) {
-      if (part.kind === 'text') text += part.text
-      if (part.kind !== 'argument') continue
-      const value = readArgument(args, part.name)
-      if (value === undefined || value === null) return undefined
-      const printed = printScalar(value, part.name, 'requests')
+    const text = fillText(parts, args, 'requests', (printed, argument, value) => {
       // Alone it is compared as data, like a value in a JSON body; beside other text it could take the place of two.
-      if (!whole) refuseMetacharacters(printed, part.name, 'requests')
-      if (printed.length <= maxArgumentLength) used[part.name.text] = value
-      text += printed
-    }
-    return { name, value: text }
+      if (!whole) refuseMetacharacters(printed, argument, 'requests')
+      if (printed.length <= maxArgumentLength) used[argument.text] = value
+    })
+    return text === undefined ? undefined : { name, value: text }
   }
 }

@@ -1,7 +1,8 @@
 import { quote } from '../core/errors.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { QueryParameter } from '../core/types.ts'
-import { printScalar, readArgument, refuseMetacharacters } from './argument.ts'
+import { refuseMetacharacters } from './argument.ts'
+import { fillText, requirePlain } from './fill.ts'
 import { Refusal, RuleError } from './refusal.ts'
 import { constantText, parseTemplate, namesIn } from './template.ts'
 
@@ -38,22 +39,13 @@ function compileParameter(
     if (/[%+#*\s]/.test(fixed)) throw new RuleError(`${quote(fixed)}: write query values decoded, without "%", "+", "#", "*" or spaces`)
     return () => ({ name, value: fixed })
   }
-  for (const part of parts) {
-    if (part.kind === 'seen' || (part.kind === 'argument' && part.form !== 'plain'))
-      throw new RuleError('a query value takes ${args.NAME} only')
-  }
+  requirePlain(parts, 'a query value')
   return (args, used) => {
-    let text = ''
-    for (const part of parts) {
-      if (part.kind === 'text') text += part.text
-      if (part.kind !== 'argument') continue
-      const value = readArgument(args, part.name)
-      if (value === undefined || value === null) return undefined
-      const printed = printScalar(value, part.name, 'requests')
-      refuseMetacharacters(printed, part.name, 'requests')
-      used[part.name.text] = value
-      text += printed
-    }
+    const text = fillText(parts, args, 'requests', (printed, argument, value) => {
+      refuseMetacharacters(printed, argument, 'requests')
+      used[argument.text] = value
+    })
+    if (text === undefined) return undefined
     if (text.length > 8192) throw new Refusal(`the query parameter ${name} would be too long`, 'requests')
     return { name, value: text }
   }
