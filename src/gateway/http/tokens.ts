@@ -19,6 +19,8 @@ interface Known extends Token {
 /** What `jit token add` makes: 256 random bits behind a name that scanners find. */
 export const tokenShape = /^jit_mcp_[A-Za-z0-9_-]{43}$/
 const tokensCap = 256
+/** Milliseconds: timers stand still while the machine sleeps, and what came with a token must not outlive it by as much. */
+const watchEvery = 5 * 60_000
 
 export interface TokensDeps extends Surroundings {
   readonly store: Pick<Store, 'tokens' | 'atomically'>
@@ -31,6 +33,8 @@ export class Tokens {
   readonly #deps: TokensDeps
   readonly #known = new Map<string, Known>()
   readonly #cancel = new Map<string, () => void>()
+  /** Their time was over once: a clock that is set back does not bring them back. */
+  readonly #over = new WeakSet<Token>()
 
   /** Throws what the store throws. */
   constructor(deps: TokensDeps) {
@@ -89,17 +93,17 @@ export class Tokens {
     return known
   }
 
-  /** Ends what came with it in time. A timer may come early: it does not reach further than about 25 days. */
+  /** Ends what came with it in time. */
   #watch(known: Known): void {
     if (known.expiresAt === 0) return
-    const left = known.expiresAt - this.#deps.clock.now()
-    this.#cancel.set(
-      known.name,
-      this.#deps.clock.after(Math.max(0, left), () => (this.#isOver(known) ? this.#deps.onEnd(known) : this.#watch(known))),
-    )
+    const left = Math.max(0, known.expiresAt - this.#deps.clock.now())
+    const look = (): void => (this.#isOver(known) ? this.#deps.onEnd(known) : this.#watch(known))
+    this.#cancel.set(known.name, this.#deps.clock.after(Math.min(left, watchEvery), look))
   }
 
-  #isOver({ expiresAt }: Token): boolean {
-    return expiresAt !== 0 && this.#deps.clock.now() >= expiresAt
+  #isOver(token: Token): boolean {
+    const { expiresAt } = token
+    if (expiresAt !== 0 && this.#deps.clock.now() >= expiresAt) this.#over.add(token)
+    return this.#over.has(token)
   }
 }

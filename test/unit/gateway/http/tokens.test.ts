@@ -58,6 +58,17 @@ describe('tokens', () => {
     expect(tokens.find(`Bearer ${text('a')}`)).toBeUndefined()
   })
 
+  it('end minutes after a sleep in which their time ran out, and stay so when the clock is set back', async () => {
+    const { tokens, clock, ended, add } = open()
+    const token = add('a', 'a', day / 2)
+    clock.jumpWall(day)
+    await clock.advance(5 * 60_000)
+    expect(ended).toEqual(['a'])
+    clock.jumpWall(-day)
+    expect(tokens.find(`Bearer ${text('a')}`)).toBeUndefined()
+    expect(tokens.isGone(token)).toBe(true)
+  })
+
   it('are refused at once when they are removed, even when the disk does not take it', () => {
     const { tokens, store, ended, add } = open()
     add('a', 'a')
