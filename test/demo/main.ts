@@ -1,5 +1,5 @@
 import { runHostile } from './hostile/main.ts'
-import { createNarrator } from './narrate.ts'
+import { createNarrator, fold } from './narrate.ts'
 import { openStage } from '../support/stage.ts'
 import { registerApp } from './steps/register.ts'
 import { addServers, listTools } from './steps/tools.ts'
@@ -18,8 +18,8 @@ if (process.argv.includes('--hostile')) process.exit(await runHostile(json))
 const started = performance.now()
 const narrator = createNarrator(json)
 if (!json) {
-  console.log('jit gives an MCP server a credential for one call, and only for what that call is about.')
-  console.log('Here: npm’s @modelcontextprotocol/server-github, unmodified, against a stand-in for api.github.com.')
+  console.log(fold('', 'jit gives an MCP server a credential for one call, and only for what that call is about.'))
+  console.log(fold('', 'Here: npm’s @modelcontextprotocol/server-github, unmodified, against a stand-in for api.github.com.'))
 }
 
 const stage = await openStage()

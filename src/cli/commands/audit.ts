@@ -9,6 +9,7 @@ import { JitError, quote } from '../../core/errors.ts'
 import { programFile } from '../../shim/launch.js'
 import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
+import { card } from '../output/layout.ts'
 import { endWithReader } from '../output/reader.ts'
 import { colours, note, print, printJson } from '../output/terminal.ts'
 import { count, plain, plainJson } from '../output/text.ts'
@@ -58,12 +59,16 @@ export function auditCommand(): Command {
           else if (trailLine(record, all) !== '' && kept.push(record) > newest) kept.shift()
         }
         for (const record of kept) shown += Number(show(record))
-        if (!json && shown === 0 && !options.flag('follow'))
-          note(all ? 'no record matches' : 'no call and no refusal matches; --all shows every record')
+        if (!json && shown === 0 && !options.flag('follow')) note(nothing(all, Object.keys(query).length > 0))
         if (options.flag('follow')) note('the daemon stopped, and the trail with it')
       }),
     )
   return audit.addCommand(verifyCommand()).addCommand(traceCommand())
+}
+
+function nothing(all: boolean, isNarrowed: boolean): string {
+  if (all) return 'no record matches'
+  return `${isNarrowed ? 'no call and no refusal matches' : 'no call yet, and no refusal'}; --all shows every record`
 }
 
 function verifyCommand(): Command {
@@ -167,11 +172,14 @@ function verdict({ ok, problems, records, segments, checkpoints, head, key }: Ve
       ...bad,
       `${colours.red('✗')} the trail is not what was written: ${count(problems.length, 'problem')} in ${count(records, 'record')}`,
     ].join('\n')
-  const signed = checkpoints === 0 ? 'no signed checkpoint yet' : `${count(checkpoints, 'signed checkpoint')}, key ${plain(key)}`
+  const signed = checkpoints === 0 ? 'no signed checkpoint yet' : count(checkpoints, 'signed checkpoint')
   return [
     ...bad,
     `${colours.green('✓')} ${count(records, 'record')} in ${count(segments, 'segment')}, each bound to the one before; ${signed}`,
-    `  head ${plain(head)}`,
+    card([
+      ['  key', checkpoints === 0 ? '' : plain(key)],
+      ['  head', plain(head)],
+    ]),
   ].join('\n')
 }
 

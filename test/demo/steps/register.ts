@@ -6,7 +6,7 @@ import type { Stage } from '../../support/stage.ts'
 
 export async function registerApp(stage: Stage, voice: Voice): Promise<void> {
   const command = ['login', 'github-app', 'acme', '--app-id', String(stage.appId), '--installation', 'acme', '--private-key', stage.keyFile]
-  voice.show('$', `jit ${command.slice(0, -1).join(' ')} app.private-key.pem`)
+  voice.command(`jit ${command.slice(0, -1).join(' ')} app.private-key.pem`)
   const before = stage.github.tokens().length
   const result = await runJit(stage.home, command)
   if (result.code !== 0) throw new Error(result.stderr.trim())

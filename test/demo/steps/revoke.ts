@@ -28,7 +28,7 @@ export async function revokeMidCall(stage: Stage, voice: Voice): Promise<void> {
   voice.say('a call waits for GitHub, which takes 20 s to answer')
   const token = stage.github.tokens().slice(seen).at(-1)
   voice.check(token?.alive === true, 'the token works before the command')
-  voice.show('$', 'jit revoke --all')
+  voice.command('jit revoke --all')
   const asked = performance.now()
   const { receipts } = answer.parse(await jitJson(stage.home, ['revoke', '--all']))
   const ended = await call

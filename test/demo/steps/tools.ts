@@ -48,7 +48,7 @@ export async function listTools(stage: Stage, voice: Voice): Promise<void> {
 }
 
 async function add(stage: Stage, voice: Voice, name: string, options: readonly string[], file: string): Promise<void> {
-  voice.show('$', `jit add ${name} ${[...rules.slice(0, 4), '…', ...options].join(' ')} -- node ${file}`)
+  voice.command(`jit add ${name} ${[...rules.slice(0, 4), '…', ...options].join(' ')} -- node ${file}`)
   const result = await runJit(stage.home, ['add', name, ...rules, ...options, '--', 'node', join(root, file)])
   if (result.code !== 0) throw new Error(result.stderr.trim())
   voice.say(`  ${result.stdout.split('\n')[0] ?? ''}`)

@@ -6,7 +6,7 @@ import type { Stage } from '../../support/stage.ts'
 import { readRecords } from '../trail.ts'
 
 export async function readTrail(stage: Stage, voice: Voice): Promise<void> {
-  voice.show('$', 'jit audit')
+  voice.command('jit audit')
   const printed = await runJit(stage.home, ['audit'])
   for (const line of printed.stdout.trimEnd().split('\n')) voice.say(`  ${line}`)
   const records = await readRecords(stage.home)
@@ -25,7 +25,7 @@ export async function readTrail(stage: Stage, voice: Voice): Promise<void> {
   const text = JSON.stringify(records)
   voice.check(!/ghs_[A-Za-z0-9._-]{36,}/.test(text), 'no token is in it')
 
-  voice.show('$', 'jit audit verify')
+  voice.command('jit audit verify')
   const proof = await runJit(stage.home, ['audit', 'verify'])
   voice.say(`  ${proof.stdout.trim().split('\n')[0] ?? ''}`)
   voice.check(proof.code === 0, 'the trail verifies')
