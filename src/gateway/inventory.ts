@@ -8,7 +8,7 @@ import type { Message } from './protocol/jsonrpc.ts'
 import { Lane } from './lane/lane.ts'
 import { Cleaner } from './scrub/cleaner.ts'
 import type { GatewayDeps } from './types.ts'
-import { ToolHeaders } from './upstream/http/tool-headers.ts'
+import { ToolHeaders } from './protocol/tool-headers.ts'
 
 const revision = '2025-11-25'
 const patience = 20_000

@@ -12,6 +12,7 @@ import { askForAddresses, askForInputs } from './rounds.ts'
 import { type Special, specialOf } from './special.ts'
 import { taskFormsOf } from './task-asking.ts'
 import type { Held, Task } from './tasks.ts'
+import { isToolNew, listFirst, noteMismatch } from './tool-lists.ts'
 
 /**
  * One governed request, from the client's message to its answer:
@@ -29,6 +30,7 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
     trail.decided(decision)
     if (decision.effect !== 'deny') context.rounds.enter(call.operation, request.params)
     const permission = decision.effect === 'allow' ? decision : await permit(context, call, decision)
+    if (isToolNew(context, call)) await listFirst(context, call)
     await trail.intend()
     const holding = new Holding(context.deps.broker, call, permission, trail)
     await holding.acquire()
@@ -38,6 +40,7 @@ export async function runCall(context: CallContext, request: GovernedRequest): P
       const sent = await send(context, call, permission, holding, trail)
       passage = sent.passage
       const { answer } = sent
+      noteMismatch(context, call, answer.value)
       const special = specialOf(answer.value, taskFormsOf(context, request.params))
       task =
         special === undefined

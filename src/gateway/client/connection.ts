@@ -25,6 +25,7 @@ import { ServerMessages } from './server-messages.ts'
 import { spellingOf } from '../protocol/spelling.ts'
 import { newsOfTask, runTaskLeg } from '../call/task-legs.ts'
 import { Tasks } from '../call/tasks.ts'
+import type { ToolHeaders } from '../protocol/tool-headers.ts'
 import type { GatewayDeps } from '../types.ts'
 
 const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
@@ -126,6 +127,9 @@ export class Connection {
       rounds: new Rounds(questions),
       tasks,
       revision: (params) => this.#revisionOf(params),
+      tools: () => host.tools.of(server),
+      learnTool: (tool, ending, list) => host.tools.learn(server, tool, ending, list),
+      unlearnTool: (tool) => host.tools.unlearn(server, tool),
       capabilities: () => {
         const params = this.#handshake.initialize?.['params']
         return isJsonObject(params) ? params['capabilities'] : undefined
@@ -153,6 +157,11 @@ export class Connection {
       refused: (error) => this.#refusals.note('client', error),
       cap: () => deps.config().limits.resultBytes,
     })
+  }
+
+  /** What the server's tools want repeated in headers, as far as they were listed to anybody. */
+  get toolHeaders(): ToolHeaders {
+    return this.#context.tools()
   }
 
   /** One message of the client; `parsed` where that was done. */

@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject, scalarJson } from '../../core/json.ts'
 import type { CompiledServer } from '../../policy/types.ts'
 import type { CallContext } from '../call/context.ts'
 import { Ending } from '../ending.ts'
-import { errorAnswer, type Id, type Message } from '../protocol/jsonrpc.ts'
+import { errorAnswer, type Id, isStateless, type Message } from '../protocol/jsonrpc.ts'
 import type { Lane } from '../lane/lane.ts'
 import { isForRoom } from '../lane/lanes.ts'
 import type { Handshake } from '../lane/settings.ts'
@@ -113,6 +113,8 @@ export class Passing {
     this.#checkKind(method, answer.value, chosen)
     if (method === 'initialize') this.#agree(message.value, answer.value)
     if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)
+    // Earlier revisions have no headers for arguments, and a server may list its tools to each as that has it.
+    if (method === 'tools/list' && isStateless(this.#context.revision(message.params))) this.#context.tools().learn(answer.value)
     const plain = 'error' in answer.value ? JSON.stringify(answer.value) : answer.line
     return isList(method) ? this.#filtered(method, answer.value) : plain
   }

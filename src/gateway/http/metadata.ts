@@ -3,19 +3,13 @@ import { quote } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Message } from '../protocol/jsonrpc.ts'
 import { nameKeyOf } from '../protocol/methods.ts'
+import type { ParameterHeader } from '../protocol/tool-headers.ts'
 import { metaKeys } from './post.ts'
 
 /** JSON-RPC error of the protocol itself, answered with HTTP status 400. */
 export interface Mismatch {
   readonly code: -32020 | -32602
   readonly message: string
-}
-
-/** Where an argument of a tool is to be seen in a header as well (`x-mcp-header` of its schema). */
-export interface MirroredArgument {
-  readonly path: readonly string[]
-  /** Lower case, with `mcp-param-`. */
-  readonly header: string
 }
 
 /**
@@ -25,7 +19,7 @@ export interface MirroredArgument {
 export function checkMetadata(
   { method, params }: Message & { readonly kind: 'request' },
   headers: IncomingHttpHeaders,
-  mirrored: readonly MirroredArgument[],
+  mirrored: readonly ParameterHeader[],
 ): Mismatch | undefined {
   const meta = isJsonObject(params['_meta']) ? params['_meta'] : {}
   const missing = [metaKeys.version, metaKeys.capabilities].filter((key) => meta[key] === undefined)
@@ -44,8 +38,9 @@ function checkName(method: string, params: JsonObject, headers: IncomingHttpHead
   return header === value ? undefined : disagree('Mcp-Name', headers['mcp-name'], value)
 }
 
-function checkArguments(args: Json | undefined, headers: IncomingHttpHeaders, mirrored: readonly MirroredArgument[]): Mismatch | undefined {
-  for (const { path, header } of mirrored) {
+function checkArguments(args: Json | undefined, headers: IncomingHttpHeaders, mirrored: readonly ParameterHeader[]): Mismatch | undefined {
+  for (const { path, name } of mirrored) {
+    const header = `mcp-param-${name.toLowerCase()}`
     const value = path.reduce<Json | undefined>((at, key) => (isJsonObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), args)
     if (value === undefined || value === null || typeof value === 'object') continue
     const shown = headers[header]
@@ -70,29 +65,6 @@ export function textOf(value: string | string[] | undefined): string | undefined
   } catch {
     return undefined
   }
-}
-
-/** The arguments that each tool of a list mirrors. What is not reached by `properties` alone is none: clients refuse such tools. */
-export function mirroredIn(tools: Json | undefined): Map<string, readonly MirroredArgument[]> {
-  const found = new Map<string, readonly MirroredArgument[]>()
-  for (const tool of Array.isArray(tools) ? tools : []) {
-    if (!isJsonObject(tool) || typeof tool['name'] !== 'string') continue
-    const mirrored = [...declarations(tool['inputSchema'], [])]
-    if (mirrored.length > 0) found.set(tool['name'], mirrored)
-  }
-  return found
-}
-
-const deepest = 16
-
-function* declarations(schema: Json | undefined, path: readonly string[]): Iterable<MirroredArgument> {
-  if (!isJsonObject(schema) || path.length > deepest) return
-  const name = schema['x-mcp-header']
-  if (typeof name === 'string' && path.length > 0 && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
-    yield { path, header: `mcp-param-${name.toLowerCase()}` }
-  const { properties } = schema
-  if (!isJsonObject(properties)) return
-  for (const [key, below] of Object.entries(properties)) yield* declarations(below, [...path, key])
 }
 
 function disagree(header: string, shown: string | string[] | undefined, body: Json | undefined): Mismatch {

@@ -5,11 +5,12 @@ import { ShortLivedMap } from '../../core/short-lived.ts'
 import type { Connection } from '../client/connection.ts'
 import { errorAnswer, type Id, type Message } from '../protocol/jsonrpc.ts'
 import { metaOf, parseLine, withParams } from '../protocol/params.ts'
+import { type ParameterHeader, ToolHeaders } from '../protocol/tool-headers.ts'
 import type { ClientLink } from '../client/link.ts'
 import { Exchange } from './exchange.ts'
 import { Gate } from './gate.ts'
 import { statusOf, withId } from './line.ts'
-import { checkMetadata, type MirroredArgument, mirroredIn } from './metadata.ts'
+import { checkMetadata } from './metadata.ts'
 import { metaKeys, type Posted } from './post.ts'
 import { Readers } from './readers.ts'
 import type { ClientSession, SessionDeps } from './session.ts'
@@ -57,8 +58,8 @@ export class Stateless implements ClientLink, ClientSession {
   readonly #gate = new Gate()
   /** By the id that it has here, as JSON. */
   readonly #asked = new ShortLivedMap<Asked>()
-  /** As the tools were last listed. */
-  #mirrored: ReadonlyMap<string, readonly MirroredArgument[]> = new Map()
+  /** As the tools were last listed here. */
+  readonly #tools = new ToolHeaders()
   #count = 0
   #ended = false
 
@@ -95,8 +96,8 @@ export class Stateless implements ClientLink, ClientSession {
       return answerPlainly(response, 404, { jsonrpc: '2.0', id: message.id, error })
     }
     const name = message.params['name']
-    const mirrored = message.method === 'tools/call' && typeof name === 'string' ? this.#mirrored.get(name) : undefined
-    const problem = checkMetadata(message, headers, mirrored ?? [])
+    const mirrored = message.method === 'tools/call' && typeof name === 'string' ? this.#mirroredBy(name) : []
+    const problem = checkMetadata(message, headers, mirrored)
     if (problem !== undefined) post.done()
     if (problem !== undefined) return answerPlainly(response, 400, { jsonrpc: '2.0', id: message.id, error: { ...problem } })
     this.#ask(message, response, { post, accept })
@@ -187,7 +188,7 @@ export class Stateless implements ClientLink, ClientSession {
   /** The answer as its client wants it; a list of tools is remembered for what it says about headers. */
   #restored({ key, own, method }: Asked, line: string): string {
     const ownJson = scalarJson(own)
-    if (method === 'tools/list') this.#learn(line)
+    if (method === 'tools/list') this.#tools.learn(parseLine(line))
     if (method !== 'subscriptions/listen') return withId(line, key, ownJson)
     const value = parseLine(line)
     const { result } = value
@@ -195,9 +196,12 @@ export class Stateless implements ClientLink, ClientSession {
     return JSON.stringify({ ...value, id: own, result: { ...result, _meta: { ...metaOf(result), [metaKeys.subscription]: own } } })
   }
 
-  #learn(line: string): void {
-    const { result } = parseLine(line)
-    if (isJsonObject(result)) this.#mirrored = new Map([...this.#mirrored, ...mirroredIn(result['tools'])])
+  /**
+   * Its own clients have read the list that they were sent, and keep to that, whatever the server tells others. Of a tool that it was
+   * not sent, what the server told another is the next best.
+   */
+  #mirroredBy(tool: string): readonly ParameterHeader[] {
+    return this.#tools.wantedBy(tool) ?? this.connection?.toolHeaders.wantedBy(tool) ?? []
   }
 
   /** The request that a notification names: by its subscription, its progress token or its id. */

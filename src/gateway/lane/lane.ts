@@ -20,6 +20,8 @@ export interface LaneOptions extends LaneSettings {
   onEnd(lane: Lane, error: JitError): void
 }
 
+/** Ids of requests by which jit learns of tools begin so: that they fail is no trouble of anybody's. */
+export const learningId = 'jit:tools:'
 const replayId = 'jit:initialize'
 const levelId = 'jit:level'
 const startupLinger = 5000
@@ -194,7 +196,8 @@ export class Lane {
       onFailed: (id, error) => {
         this.#requests.fail(id, error)
         // What is asked again at once is no trouble.
-        if (error.code.startsWith('server.') && !isCredentialNotTaken(error)) this.#options.onTrouble(error)
+        const isOwn = typeof id === 'string' && id.startsWith(learningId)
+        if (!isOwn && error.code.startsWith('server.') && !isCredentialNotTaken(error)) this.#options.onTrouble(error)
       },
       onEnd: (how, words) =>
         this.#end(

@@ -4,7 +4,7 @@ import type { InFlightCall } from '../../egress/types.ts'
 import type { Ending } from '../ending.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import type { GatewayDeps } from '../types.ts'
-import type { ToolHeaders } from '../upstream/http/tool-headers.ts'
+import type { ToolHeaders } from '../protocol/tool-headers.ts'
 
 export interface LanePoolOptions extends Omit<LaneOptions, 'lease' | 'toolHeaders' | 'onTrouble' | 'onEnd'> {
   readonly connection: string

@@ -2,7 +2,7 @@ import type { Lease } from '../../broker/types.ts'
 import type { JitError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Principal } from '../../core/types.ts'
-import type { ToolHeaders } from '../upstream/http/tool-headers.ts'
+import type { ToolHeaders } from '../protocol/tool-headers.ts'
 
 /** The client's handshake, kept for lanes that start later. */
 export interface Handshake {

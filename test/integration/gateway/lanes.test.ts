@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Ending } from '../../../src/gateway/ending.ts'
 import { LanePool } from '../../../src/gateway/lane/lanes.ts'
-import { ToolHeaders } from '../../../src/gateway/upstream/http/tool-headers.ts'
+import { ToolHeaders } from '../../../src/gateway/protocol/tool-headers.ts'
 import { JitError } from '../../../src/core/errors.ts'
 import { settle } from '../../support/fake-clock.ts'
 import { call, lease } from '../../unit/egress/support.ts'

@@ -9,7 +9,7 @@ import { Secret } from '../../../src/core/secret.ts'
 import type { Id } from '../../../src/gateway/protocol/jsonrpc.ts'
 import { Standing } from '../../../src/gateway/inject/standing.ts'
 import { Remote } from '../../../src/gateway/upstream/http/remote.ts'
-import { ToolHeaders } from '../../../src/gateway/upstream/http/tool-headers.ts'
+import { ToolHeaders } from '../../../src/gateway/protocol/tool-headers.ts'
 import { remoteConfig } from './remote.ts'
 import { type Bench, type Client, eventually, openBench } from './support.ts'
 
@@ -103,7 +103,7 @@ describe('a remote server of 2026-07-28', () => {
     expect(bench.upstream.journal.every(({ method, headers }) => method === 'POST' && headers['mcp-session-id'] === undefined)).toBe(true)
   })
 
-  it('gets these headers too from a client that knows the tool from elsewhere, until the config of the server changes', async () => {
+  it('gets these headers too from a client that knows the tool from elsewhere, from a list of this config', async () => {
     await opened()
     await ask('tools/list').answer
     client.leave()
@@ -115,12 +115,10 @@ describe('a remote server of 2026-07-28', () => {
     expect(await say()).toBe('web')
     bench.configure(`${remoteConfig()}  other: { run: [x] }\n`)
     expect(await say()).toBe('web')
+    expect(sent('tools/list')).toHaveLength(1)
     bench.configure(remoteConfig({ startup: true }))
-    // The server's own error: a client lists the tools anew.
-    expect(await say()).toBe(-32020)
-    const lister = await bench.client('remote')
-    await lister.request('tools/list', { _meta }).answer
     expect(await say()).toBe('web')
+    expect(sent('tools/list')).toHaveLength(2)
   })
 
   it('is listened to again when its config changed, on the subscription that its client has', async () => {
@@ -180,6 +178,120 @@ describe('a remote server of 2026-07-28', () => {
     expect(
       (await client.request('tools/list', { _meta: { 'io.modelcontextprotocol/protocolVersion': revision } }).answer).error,
     ).toMatchObject({ code: -32602 })
+  })
+})
+
+describe('a remote server of 2026-07-28 that has listed its tools to nobody', () => {
+  const say = (from: Client, repo = 'web') => from.request('tools/call', { name: 'say', arguments: { repo, text: 'hello' }, _meta })
+  const fine = { result: { content: [{ text: 'hello' }] } }
+  const mismatch = { error: { code: -32020 } }
+  /** Answers lists itself; everything else is the fixture's. */
+  const onLists = (answer: RequestListener): void => {
+    const { listener } = server
+    bench.upstream.answer = (request, response) => (request.headers['mcp-method'] === 'tools/list' ? answer : listener)(request, response)
+  }
+  const pages =
+    (page: (cursor: unknown) => object): RequestListener =>
+    (request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      request.once('end', () => {
+        const { id, params } = JSON.parse(body)
+        response.writeHead(200, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, result: page(params.cursor) }))
+      })
+    }
+  const annotated = (header: string) => ({
+    name: 'say',
+    inputSchema: { type: 'object', properties: { repo: { type: 'string', 'x-mcp-header': header } } },
+  })
+
+  it('is asked for them once before the first calls, with the credential for that, and answers each of these', async () => {
+    await opened(remoteConfig({ startup: true }))
+    const others = [await bench.client('remote'), await bench.client('remote')]
+    const answers = await Promise.all([client, client, ...others].map((one, index) => say(one, `repo-${index}`).answer))
+    expect(answers).toMatchObject([fine, fine, fine, fine])
+    expect(sent('tools/list')).toHaveLength(1)
+    expect(JSON.parse(sent('tools/list')[0]?.body ?? '').params).toEqual({ _meta })
+    const startup = bench.audit.ofType('call.intent').find(({ tool }) => tool === '$startup')
+    expect(startup).toBeDefined()
+    expect(sent('tools/list')[0]?.headers).toMatchObject({ authorization: bearer(0) })
+    expect(
+      sent('tools/call')
+        .map(({ headers }) => headers['mcp-param-repo'])
+        .sort(),
+    ).toEqual([0, 1, 2, 3].map((index) => `repo-${index}`))
+  })
+
+  it('is not asked for a call that policy denies, for one of an earlier revision, or where it lists the tool to a client first', async () => {
+    await opened()
+    expect((await client.request('tools/call', { name: 'hidden', arguments: {}, _meta }).answer).error?.message).toMatch(/Unknown tool/)
+    await client.call('say', { repo: 'web' })
+    expect(sent('tools/list')).toEqual([])
+    await ask('tools/list').answer
+    expect(await say(client).answer).toMatchObject(fine)
+    expect(sent('tools/list')).toHaveLength(1)
+  })
+
+  it('keeps no call waiting for longer than five seconds, and is not asked again with the next one', async () => {
+    await opened()
+    onLists(() => undefined)
+    const { answer } = say(client)
+    await eventually(() => sent('tools/list').length === 1)
+    expect(sent('tools/call')).toEqual([])
+    await bench.clock.advance(5000)
+    // As the server sees it: it lists its tools to nobody.
+    expect(await answer).toMatchObject(mismatch)
+    expect(await say(client).answer).toMatchObject(mismatch)
+    expect(sent('tools/list')).toHaveLength(1)
+    expect(bench.gateway.lastError('remote')).toBe('')
+    onLists(server.listener)
+    await bench.clock.advance(10_000)
+    expect(await say(client).answer).toMatchObject(fine)
+  })
+
+  it.each<[what: string, answer: RequestListener]>([
+    ['refuses', (_, response) => void response.writeHead(403).end()],
+    ['breaks off', (_, response) => void response.destroy()],
+    ['lists what is no list', pages(() => ({ tools: { say: annotated('Repo') }, nextCursor: 7 }))],
+  ])('has the call all the same when it %s', async (_, answer) => {
+    await opened()
+    onLists(answer)
+    expect(await say(client).answer).toMatchObject(mismatch)
+    expect(bench.gateway.lastError('remote')).toBe('')
+  })
+
+  it('is asked for twenty pages and no more', async () => {
+    await opened()
+    const tools = (cursor: unknown): object[] => (cursor === '18' ? [annotated('Repo')] : [])
+    onLists(pages((cursor) => ({ tools: tools(cursor), nextCursor: String(Number(cursor ?? 0) + 1) })))
+    expect(await say(client).answer).toMatchObject(fine)
+    expect(sent('tools/list')).toHaveLength(20)
+  })
+
+  it('is asked by the next one who waits when the first client leaves, and hears of no call that was cancelled meanwhile', async () => {
+    await opened()
+    onLists(() => undefined)
+    const cancelled = say(client)
+    await eventually(() => sent('tools/list').length === 1)
+    const other = await bench.client('remote')
+    const { answer } = say(other)
+    await other.request('ping').answer
+    onLists(server.listener)
+    client.notify('notifications/cancelled', { requestId: cancelled.id })
+    await expect(cancelled.answer).rejects.toThrow('forgotten')
+    expect(await answer).toMatchObject(fine)
+    expect(sent('tools/call')).toHaveLength(1)
+    expect(sent('tools/list')).toHaveLength(2)
+  })
+
+  it('is asked anew after it found other headers than it wants', async () => {
+    await opened()
+    onLists(pages(() => ({ tools: [annotated('Former-Name')] })))
+    await ask('tools/list').answer
+    onLists(server.listener)
+    expect(await say(client).answer).toMatchObject(mismatch)
+    expect(await say(client).answer).toMatchObject(fine)
   })
 })
 

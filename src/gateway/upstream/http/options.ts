@@ -4,7 +4,7 @@ import type { Logger } from '../../../core/types.ts'
 import type { UpstreamNetwork } from '../../../egress/upstream.ts'
 import type { Standing } from '../../inject/standing.ts'
 import type { UpstreamEvents } from '../upstream.ts'
-import type { ToolHeaders } from './tool-headers.ts'
+import type { ToolHeaders } from '../../protocol/tool-headers.ts'
 
 /** A remote server, and how it is reached. */
 export interface RemoteOptions extends UpstreamEvents {

@@ -1,6 +1,6 @@
 import { nameKeyOf } from '../../protocol/methods.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
-import type { ToolHeaders } from './tool-headers.ts'
+import type { ToolHeaders } from '../../protocol/tool-headers.ts'
 
 /** Names and values, in turn, of what stands beside a message of 2026-07-28 (basic/transports, SEP-2243). */
 export function messageHeaders({ method, params, revision = '' }: OutgoingMessage, tools: ToolHeaders): string[] {

@@ -122,9 +122,9 @@ export class Streamable implements Upstream, PostHost {
     this.#session = session
   }
 
-  heard({ method, request, revision }: OutgoingMessage, line: Buffer): boolean {
+  heard({ method, request }: OutgoingMessage, line: Buffer): boolean {
     // Before the lane hears it: what it sends next needs it.
-    if (method === 'initialize' || (method === 'tools/list' && revision !== undefined)) this.#learn(method, line)
+    if (method === 'initialize') this.#readVersion(line)
     return this.options.onLine(line, request === undefined ? undefined : scalarJson(request.id))
   }
 
@@ -200,10 +200,9 @@ export class Streamable implements Upstream, PostHost {
     for (const post of held) if (!this.#closed) post.send()
   }
 
-  #learn(method: string, line: Buffer): void {
+  #readVersion(line: Buffer): void {
     const message = readLine(line.toString())
     if (message?.kind !== 'response') return
-    if (method === 'tools/list') return this.options.tools.learn(message.value)
     const { result } = message.value
     const version = isJsonObject(result) ? result['protocolVersion'] : undefined
     if (typeof version === 'string' && /^[\w.-]{1,40}$/.test(version)) this.#version = version

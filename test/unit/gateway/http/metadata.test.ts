@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../../../src/core/json.ts'
-import { checkMetadata, mirroredIn, textOf } from '../../../../src/gateway/http/metadata.ts'
+import { checkMetadata, textOf } from '../../../../src/gateway/http/metadata.ts'
+import { ToolHeaders } from '../../../../src/gateway/protocol/tool-headers.ts'
 
 const meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
 const usual = { 'mcp-protocol-version': '2026-07-28' }
 
 function check(method: string, params: JsonObject, headers: Record<string, string>, schema: JsonObject = {}): number | undefined {
   const value = { jsonrpc: '2.0', id: 1, method, params }
-  const mirrored = mirroredIn([{ name: 'query', inputSchema: schema }]).get('query') ?? []
+  const tools = new ToolHeaders()
+  tools.learn({ result: { tools: [{ name: 'query', inputSchema: schema }] } })
+  const mirrored = tools.wantedBy('query') ?? []
   return checkMetadata({ kind: 'request', id: 1, method, params, value }, { ...usual, 'mcp-method': method, ...headers }, mirrored)?.code
 }
 

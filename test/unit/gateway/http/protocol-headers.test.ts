@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../../../src/core/json.ts'
 import { readOutgoing } from '../../../../src/gateway/upstream/http/outgoing-message.ts'
 import { fieldValue, messageHeaders } from '../../../../src/gateway/upstream/http/protocol-headers.ts'
-import { ToolHeaders } from '../../../../src/gateway/upstream/http/tool-headers.ts'
+import { ToolHeaders } from '../../../../src/gateway/protocol/tool-headers.ts'
 
 const revision = '2026-07-28'
 const message = (method: string, params: JsonObject) =>

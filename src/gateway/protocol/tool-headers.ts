@@ -1,6 +1,8 @@
-import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 
-interface ParameterHeader {
+/** An argument that is to be seen in a header as well. */
+export interface ParameterHeader {
+  /** As the schema spells it, without `Mcp-Param-`. */
   readonly name: string
   /** Keys from the arguments down to the value. */
   readonly path: readonly string[]
@@ -9,6 +11,8 @@ interface ParameterHeader {
 const annotation = 'x-mcp-header'
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}$/
 const toolCap = 10_000
+/** Characters of a tool's name; longer ones are not remembered. */
+const nameCap = 1024
 const headerCap = 64
 const depthCap = 32
 
@@ -17,18 +21,30 @@ const depthCap = 32
  * last, to whomever. They are for whoever stands between; the server compares them with the message, which alone counts.
  */
 export class ToolHeaders {
+  /** By the tool's name; empty for one that wants none. */
   readonly #tools = new Map<string, readonly ParameterHeader[]>()
 
-  /** Takes note of an answer to `tools/list`. */
+  /** Takes note of an answer to `tools/list`; of several entries with one name the first counts, as it does in what clients get. */
   learn(answer: JsonObject): void {
     const tools = isJsonObject(answer['result']) ? answer['result']['tools'] : undefined
     if (!Array.isArray(tools)) return
+    const seen = new Set<string>()
     for (const tool of tools) {
-      if (!isJsonObject(tool) || typeof tool['name'] !== 'string') continue
-      const found = headersIn(tool['inputSchema'])
-      this.#tools.delete(tool['name'])
-      if (found.length > 0 && this.#tools.size < toolCap) this.#tools.set(tool['name'], found)
+      const name = isJsonObject(tool) ? tool['name'] : undefined
+      if (!isJsonObject(tool) || typeof name !== 'string' || name.length > nameCap || seen.has(name)) continue
+      seen.add(name)
+      if (this.#tools.has(name) || this.#tools.size < toolCap) this.#tools.set(name, headersIn(tool['inputSchema']))
     }
+  }
+
+  /** What it is to be called with is not known any more. */
+  forget(tool: string): void {
+    this.#tools.delete(tool)
+  }
+
+  /** Of a tool that was listed; undefined when it was not. */
+  wantedBy(tool: string): readonly ParameterHeader[] | undefined {
+    return this.#tools.get(tool)
   }
 
   /** Names and values for a call; what it lacks, or what is no text, number or truth value, has none. */
