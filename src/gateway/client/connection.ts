@@ -1,14 +1,13 @@
 import { JitError, quote, toJitError } from '../../core/errors.ts'
 import { newId } from '../../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../../core/json.ts'
-import { ShortLivedMap } from '../../core/short-lived.ts'
 import type { Principal } from '../../core/types.ts'
 import { Batches } from './batches.ts'
 import type { GovernedRequest } from '../call/call.ts'
 import type { CallContext } from '../call/context.ts'
-import type { Ending } from '../ending.ts'
 import { batchRevision, errorAnswer, type Id, type Message, type Parsed, parseMessage } from '../protocol/jsonrpc.ts'
 import { Flow } from './flow.ts'
+import { InFlight } from './in-flight.ts'
 import type { KnownTools } from './known-tools.ts'
 import type { Handshake } from '../lane/settings.ts'
 import { LanePool } from '../lane/lanes.ts'
@@ -29,7 +28,6 @@ import type { ToolHeaders } from '../protocol/tool-headers.ts'
 import type { GatewayDeps } from '../types.ts'
 
 const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
-const inFlightCap = 1024
 
 export interface ConnectionEvents {
   onPin(server: string, pin: string): void
@@ -55,9 +53,7 @@ export class Connection {
   readonly #flow: Flow
   readonly #refusals: Refusals
   readonly #handshake: Handshake = { initialize: undefined, initialized: false, revision: '', level: undefined }
-  readonly #inFlight = new ShortLivedMap<Ending>()
-  /** Id of a request in flight → its progress token, both as JSON. */
-  readonly #progress = new Map<string, string>()
+  readonly #inFlight = new InFlight()
   readonly #context: CallContext
   readonly #serverMessages: ServerMessages
   readonly #batches: Batches
@@ -106,7 +102,7 @@ export class Connection {
       questions,
       passes: (message) => this.#passes('server', message),
       refused: (error) => this.#refusals.note('server', error),
-      progressOf: (token) => this.#inFlightWith(token),
+      progressOf: (token) => this.#inFlight.withProgress(token),
       isProgressOfTask: (lane, token) => tasks.hasProgress(lane, token),
       ofTask: (lane, message) => newsOfTask(this.#context, lane, message, (news, about) => this.#flow.message(news, about)),
       closed: (id) => this.#passing.closed(id),
@@ -136,16 +132,7 @@ export class Connection {
       },
       toolOfPage: (uri) => this.#passing.toolOfPage(uri),
       refused: (error, from) => this.#refusals.note(from, error),
-      track: (id, ending) => {
-        const key = scalarJson(id)
-        this.#inFlight.set(key, ending)
-        return () => {
-          // The id may be another request's by now.
-          if (this.#inFlight.get(key) !== ending) return
-          this.#inFlight.delete(key)
-          this.#progress.delete(key)
-        }
-      },
+      track: (id, ending) => this.#inFlight.track(id, ending),
       answer: (id, line) => this.#answer(id, line),
       forget: (id) => this.#answer(id, ''),
     }
@@ -194,15 +181,15 @@ export class Connection {
     }
     if (this.#inFlight.has(scalarJson(message.id)))
       return this.#fail(message.id, new JitError('message.malformed', `the id ${JSON.stringify(message.id)} is in flight already`))
-    if (this.#inFlight.size >= inFlightCap)
-      return this.#fail(message.id, new JitError('server.busy', `more than ${inFlightCap} requests in flight`))
+    if (this.#inFlight.isFull)
+      return this.#fail(message.id, new JitError('server.busy', 'as many requests in flight as one client may have'))
     const odd = fromClient.requests.has(message.method) ? spellingOf(message.params) : undefined
     if (odd !== undefined) {
       this.#refusals.note('client', odd)
       return this.#fail(message.id, odd)
     }
     if (isGoverned(message)) {
-      this.#noteProgress(message)
+      this.#inFlight.noteProgress(message.id, message.params)
       return void runCall(this.#context, { id: message.id, method: message.method, params: message.params })
     }
     if (!fromClient.requests.has(message.method) && !this.#passes('client', message)) {
@@ -212,7 +199,7 @@ export class Connection {
     }
     const refusal = refuseReference(message, this.#deps.policy().servers.get(this.server), this.#revisionOf(message.params))
     if (refusal !== undefined) return this.#answer(message.id, JSON.stringify(refusal))
-    this.#noteProgress(message)
+    this.#inFlight.noteProgress(message.id, message.params)
     if (message.method.startsWith('tasks/')) return void runTaskLeg(this.#context, message)
     if (message.method === 'subscriptions/listen') return void this.#passing.listen(message, bytes)
     void this.#passing.pass(message, bytes)
@@ -229,7 +216,7 @@ export class Connection {
   /** Ends what runs; the client stays, looks at its lists again, and its next request starts the server anew. */
   async restart(reason: JitError): Promise<void> {
     // Subscriptions go on in the lanes that come.
-    for (const [id, ending] of this.#inFlight.entries()) if (!this.#passing.isListening(id)) ending.end(reason)
+    this.#inFlight.endAll(reason, (id) => this.#passing.isListening(id))
     this.#context.tasks.endAll(reason)
     this.#passing.forget()
     this.#context.tasks.forget()
@@ -239,7 +226,7 @@ export class Connection {
   }
 
   abortAll(reason: JitError): void {
-    for (const ending of this.#inFlight.values()) ending.end(reason)
+    this.#inFlight.endAll(reason)
     this.#context.tasks.endAll(reason)
   }
 
@@ -253,20 +240,10 @@ export class Connection {
     return typeof named === 'string' ? named : this.#handshake.revision
   }
 
-  #noteProgress({ id, params }: Message & { kind: 'request' }): void {
-    const meta = params['_meta']
-    if (isJsonObject(meta) && meta['progressToken'] !== undefined)
-      this.#progress.set(JSON.stringify(id), JSON.stringify(meta['progressToken']))
-  }
-
-  *#inFlightWith(token: string): Iterable<string> {
-    for (const [id, own] of this.#progress) if (own === token) yield id
-  }
-
   #notify(message: Message & { kind: 'notification' }, bytes: Buffer): void {
     if (message.method === 'notifications/cancelled') {
       const id = message.params['requestId']
-      return this.#inFlight.get(JSON.stringify(id))?.end(new JitError('cancelled', 'the client cancelled the call'))
+      return this.#inFlight.end(JSON.stringify(id), new JitError('cancelled', 'the client cancelled the call'))
     }
     if (message.method === 'notifications/progress') return this.#serverMessages.progress(message)
     if (message.method === 'notifications/tasks/status') {
