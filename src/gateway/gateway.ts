@@ -4,7 +4,7 @@ import { type JitError, toJitError } from '../core/errors.ts'
 import { acceptConnection } from './client/accept.ts'
 import { type ClientIdentity, Connection, type ConnectionHost } from './client/connection.ts'
 import { listTools } from './inventory.ts'
-import { KnownTools } from './client/known-tools.ts'
+import { KnownTools } from './call/known-tools.ts'
 import type { ClientLink } from './client/link.ts'
 import type { GatewayDeps, LaneStatus } from './types.ts'
 

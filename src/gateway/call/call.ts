@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../../core/json.ts'
 import type { Operation, Principal } from '../../core/types.ts'
 import { makeOperation } from '../../policy/operation.ts'
 import { Ending } from '../ending.ts'
-import type { Id } from '../protocol/jsonrpc.ts'
+import type { Id, Message } from '../protocol/jsonrpc.ts'
 import type { GatewayDeps } from '../types.ts'
 
 /** A request that policy governs, as it came. */
@@ -11,6 +11,12 @@ export interface GovernedRequest {
   readonly id: Id
   readonly method: 'tools/call' | 'resources/read' | 'prompts/get'
   readonly params: JsonObject
+}
+
+const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
+
+export function isGoverned(message: Message & { kind: 'request' }): message is Message & { kind: 'request' } & GovernedRequest {
+  return governed.has(message.method)
 }
 
 /** The connection that a call came on, as far as the call itself knows it. */

@@ -1,12 +1,11 @@
 import type { JitError } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
 import type { Scrubber } from '../../core/scrub.ts'
-import type { Ending } from '../ending.ts'
 import type { LanePool } from '../lane/lanes.ts'
 import type { Questions } from '../lane/questions.ts'
 import type { Id } from '../protocol/jsonrpc.ts'
-import type { ToolHeaders } from '../protocol/tool-headers.ts'
 import type { Caller } from './call.ts'
+import type { KnownTools } from './known-tools.ts'
 import type { Rounds } from './rounds.ts'
 import type { Tasks } from './tasks.ts'
 
@@ -21,12 +20,7 @@ export interface CallContext extends Caller {
   readonly tasks: Tasks
   /** Revision of the protocol that a request is of: its own word, or else what was agreed on; empty before that. */
   revision(params: JsonObject): string
-  /** What the server's tools want repeated in headers, as far as they were listed to anybody. */
-  tools(): ToolHeaders
-  /** Runs `list`, unless the tool is known or the server was asked a moment ago; others wait for whoever asks. Never throws. */
-  learnTool(tool: string, ending: Ending, list: () => Promise<boolean>): Promise<void>
-  /** The server found other headers in a call of the tool than it wants. */
-  unlearnTool(tool: string): void
+  readonly tools: KnownTools
   /** What the client said in its handshake that it can do. */
   capabilities(): Json | undefined
   /** A tool that may be used and names this page of its own, `ui://…`. */

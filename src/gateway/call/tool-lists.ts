@@ -25,7 +25,7 @@ export function isToolNew({ deps, server, tools }: CallContext, { operation, req
   const config = deps.config().servers[server]
   if (operation.kind !== 'tool' || config?.url === undefined || config.transport === 'sse') return false
   const revision = metaOf(request.params)[`${metaPrefix}protocolVersion`]
-  return typeof revision === 'string' && isStateless(revision) && tools().wantedBy(operation.name) === undefined
+  return typeof revision === 'string' && isStateless(revision) && tools.of(server).wantedBy(operation.name) === undefined
 }
 
 /**
@@ -40,13 +40,13 @@ export async function listFirst(context: CallContext, { operation, request, endi
       return value === undefined ? [] : [[metaPrefix + name, value]]
     }),
   )
-  await context.learnTool(operation.name, ending, () => list(context, meta, ending))
+  await context.tools.learn(context.server, operation.name, ending, () => list(context, meta, ending))
   ending.throwIfEnded()
 }
 
 /** What was known of the tool was wrong, or is by now. */
-export function noteMismatch({ unlearnTool }: CallContext, { operation }: Call, { error }: JsonObject): void {
-  if (operation.kind === 'tool' && isJsonObject(error) && error['code'] === headerMismatch) unlearnTool(operation.name)
+export function noteMismatch({ server, tools }: CallContext, { operation }: Call, { error }: JsonObject): void {
+  if (operation.kind === 'tool' && isJsonObject(error) && error['code'] === headerMismatch) tools.unlearn(server, operation.name)
 }
 
 /** False when it was no fault of the server that nothing came of it: somebody else may ask. Never throws. */
@@ -63,7 +63,7 @@ async function list({ deps, server, lanes, tools }: CallContext, meta: JsonObjec
       const id = `${learningId}${randomUUID()}`
       const params = { ...(cursor === undefined ? {} : { cursor }), _meta: meta }
       const { value } = await lane.request(id, JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/list', params }), ending)
-      tools().learn(value)
+      tools.of(server).learn(value)
       cursor = isJsonObject(value['result']) ? value['result']['nextCursor'] : undefined
       if (typeof cursor !== 'string' || cursor.length > cursorCap) break
     }

@@ -3,18 +3,18 @@ import { newId } from '../../core/ids.ts'
 import { isJsonObject, type JsonObject, scalarJson } from '../../core/json.ts'
 import type { Principal } from '../../core/types.ts'
 import { Batches } from './batches.ts'
-import type { GovernedRequest } from '../call/call.ts'
+import { isGoverned } from '../call/call.ts'
 import type { CallContext } from '../call/context.ts'
 import { batchRevision, errorAnswer, type Id, type Message, type Parsed, parseMessage } from '../protocol/jsonrpc.ts'
 import { Flow } from './flow.ts'
 import { InFlight } from './in-flight.ts'
-import type { KnownTools } from './known-tools.ts'
 import type { Handshake } from '../lane/settings.ts'
 import { LanePool } from '../lane/lanes.ts'
 import type { ClientLink } from './link.ts'
 import { fromClient, fromServer, isVendor, unknownMethod } from '../protocol/methods.ts'
 import { Passing } from './passing.ts'
 import { Cleaner } from '../scrub/cleaner.ts'
+import type { KnownTools } from '../call/known-tools.ts'
 import { runCall } from '../call/pipeline.ts'
 import { Questions } from '../lane/questions.ts'
 import { refuseReference } from './reference.ts'
@@ -26,8 +26,6 @@ import { newsOfTask, runTaskLeg } from '../call/task-legs.ts'
 import { Tasks } from '../call/tasks.ts'
 import type { ToolHeaders } from '../protocol/tool-headers.ts'
 import type { GatewayDeps } from '../types.ts'
-
-const governed = new Set(['tools/call', 'resources/read', 'prompts/get'])
 
 export interface ConnectionEvents {
   onPin(server: string, pin: string): void
@@ -123,9 +121,7 @@ export class Connection {
       rounds: new Rounds(questions),
       tasks,
       revision: (params) => this.#revisionOf(params),
-      tools: () => host.tools.of(server),
-      learnTool: (tool, ending, list) => host.tools.learn(server, tool, ending, list),
-      unlearnTool: (tool) => host.tools.unlearn(server, tool),
+      tools: host.tools,
       capabilities: () => {
         const params = this.#handshake.initialize?.['params']
         return isJsonObject(params) ? params['capabilities'] : undefined
@@ -148,7 +144,7 @@ export class Connection {
 
   /** What the server's tools want repeated in headers, as far as they were listed to anybody. */
   get toolHeaders(): ToolHeaders {
-    return this.#context.tools()
+    return this.#context.tools.of(this.server)
   }
 
   /** One message of the client; `parsed` where that was done. */
@@ -280,8 +276,4 @@ export class Connection {
   #fail(id: Id, error: JitError): void {
     this.#answer(id, JSON.stringify(errorAnswer(id, error)))
   }
-}
-
-function isGoverned(message: Message & { kind: 'request' }): message is Message & { kind: 'request'; method: GovernedRequest['method'] } {
-  return governed.has(message.method)
 }

@@ -114,7 +114,8 @@ export class Passing {
     if (method === 'initialize') this.#agree(message.value, answer.value)
     if (method === 'logging/setLevel' && 'result' in answer.value) this.#setLevel(message.value, chosen)
     // Earlier revisions have no headers for arguments, and a server may list its tools to each as that has it.
-    if (method === 'tools/list' && isStateless(this.#context.revision(message.params))) this.#context.tools().learn(answer.value)
+    if (method === 'tools/list' && isStateless(this.#context.revision(message.params)))
+      this.#context.tools.of(this.#context.server).learn(answer.value)
     const plain = 'error' in answer.value ? JSON.stringify(answer.value) : answer.line
     return isList(method) ? this.#filtered(method, answer.value) : plain
   }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { JitError } from '../../../../src/core/errors.ts'
-import { KnownTools } from '../../../../src/gateway/client/known-tools.ts'
+import { KnownTools } from '../../../../src/gateway/call/known-tools.ts'
 import { Ending } from '../../../../src/gateway/ending.ts'
 import { FakeClock } from '../../../support/fake-clock.ts'
 
