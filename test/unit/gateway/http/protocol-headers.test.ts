@@ -94,6 +94,16 @@ describe('the headers of a message of 2026-07-28', () => {
     expect(tools.of('say', { a: 'x' })).toEqual([])
   })
 
+  it('come from the first entry of several with one name, as clients get it, and are none once forgotten', () => {
+    const tools = learned({ name: 'say', inputSchema: { properties: { region: text } } }, { name: 'say' }, { name: 'x'.repeat(1025) })
+    expect(tools.of('say', { region: 'eu' })).toEqual([['Region', 'eu']])
+    expect([tools.wantedBy('other'), tools.wantedBy('x'.repeat(1025))]).toEqual([undefined, undefined])
+    tools.learn({ result: { tools: [{ name: 'say' }] } })
+    expect(tools.wantedBy('say')).toEqual([])
+    tools.forget('say')
+    expect([tools.wantedBy('say'), tools.of('say', { region: 'eu' })]).toEqual([undefined, []])
+  })
+
   it('carry any text, and nothing that ends a header', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.constantFrom('', ' ', '=?base64?eA==?=')), (value) => {
