@@ -53,6 +53,12 @@ describe('a token that a stranger’s authorization server chose', () => {
     expect(unfitToken('x'.repeat(16 * 1024 + 1))).toMatch(/has 16385 characters/)
   })
 
+  it('is refused when a text may nearly hold it at each of its characters', () => {
+    for (const token of [`${'a'.repeat(8000)}b`, `${'a1b2c3d4e5f6'.repeat(500)}x`]) expect(unfitToken(token)).toBe('repeats itself')
+    const scopes = Array.from({ length: 30 }, (_, index) => `https://www.example.com/auth/scope-${index}`)
+    expect(unfitToken(`${Buffer.from(JSON.stringify({ scopes })).toString('base64url')}.c2lnbmF0dXJlMTIzNDU2Nzg5`)).toBeUndefined()
+  })
+
   it('is taken as usual authorization servers make it, and disturbs no message', () => {
     const bytes = fc.uint8Array({ minLength: 16, maxLength: 64 }).map((list) => Buffer.from(list))
     const token = fc.oneof(
