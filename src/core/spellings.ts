@@ -18,7 +18,8 @@ export function spellingsOf(secret: Secret): Spellings {
   if (known !== undefined) return known
   const value = secret.reveal()
   const ascii = asciiSpellings(value)
-  const literal = [value, JSON.stringify(value).slice(1, -1), JSON.stringify(value).slice(1, -1).replaceAll('/', '\\/')]
+  const json = JSON.stringify(value).slice(1, -1)
+  const literal = [value, json, json.replaceAll('/', '\\/'), ...strictJson(json)]
   const made = {
     text: withTrimmed([...literal, ...ascii]),
     bytes: withTrimmed([...literal.map((text) => Buffer.from(text).toString('latin1')), ...ascii]),
@@ -42,7 +43,7 @@ function asciiSpellings(value: string): string[] {
   const every = hex.replace(/../g, '%$&')
   // S3 repeats a request whose signature it does not understand in this way.
   const spaced = hex.replace(/..(?=.)/g, '$& ')
-  const unicode = Array.from({ length: value.length }, (_, at) => value.charCodeAt(at).toString(16).padStart(4, '0'))
+  const unicode = Array.from({ length: value.length }, (_, at) => hexOf(value, at))
   return [
     ...[percent, strict, percent.replaceAll('%20', '+'), strict.replaceAll('%20', '+')].flatMap((text) => [text, lowerEscapes(text)]),
     every,
@@ -55,6 +56,26 @@ function asciiSpellings(value: string): string[] {
     unicode.map((digits) => `\\u${digits.toUpperCase()}`).join(''),
     ...[0, 1, 2].flatMap((offset) => base64At(bytes, offset)),
   ]
+}
+
+/**
+ * As libraries write JSON that escape more than they must, where that JSON is a text within a message: Python's, PHP's, Go's, Gson's
+ * (Java) and that of .NET. The same as others for a secret without such characters.
+ */
+function strictJson(json: string): string[] {
+  const escaped = (characters: RegExp): string => json.replace(characters, (text) => `\\u${hexOf(text, text.length - 1)}`)
+  const beyondAscii = escaped(/[^\0-\x7f]/g)
+  return [
+    beyondAscii,
+    beyondAscii.replaceAll('/', '\\/'),
+    escaped(/[<>&\u2028\u2029]/g),
+    escaped(/[<>&='\u2028\u2029]/g),
+    escaped(/\\"|[^\0-\x7f]|[&'+<>`]/g).replace(/\\u[0-9a-f]{4}/g, (escape) => `\\u${escape.slice(2).toUpperCase()}`),
+  ]
+}
+
+function hexOf(text: string, index: number): string {
+  return text.charCodeAt(index).toString(16).padStart(4, '0')
 }
 
 function lowerEscapes(text: string): string {

@@ -93,6 +93,20 @@ describe('a scrubber', () => {
     }
   })
 
+  const strict = 'IQoJb3+/aé&<x>\'€"Zz=='
+  it.each([
+    ['Python', 'IQoJb3+/a\\u00e9&<x>\'\\u20ac\\"Zz=='],
+    ['PHP', 'IQoJb3+\\/a\\u00e9&<x>\'\\u20ac\\"Zz=='],
+    ['Go', 'IQoJb3+/aé\\u0026\\u003cx\\u003e\'€\\"Zz=='],
+    ['Gson', 'IQoJb3+/aé\\u0026\\u003cx\\u003e\\u0027€\\"Zz\\u003d\\u003d'],
+    ['.NET', 'IQoJb3\\u002B/a\\u00E9\\u0026\\u003Cx\\u003E\\u0027\\u20AC\\u0022Zz=='],
+  ])('removes what the JSON of %s makes of odd characters, also where that is a text within JSON', (_, spelling) => {
+    expect(JSON.parse(`"${spelling}"`)).toBe(strict)
+    const secrets = [new Secret(strict)]
+    expect(createScrubber(secrets).scrubText(`{"key":"${spelling}"}`)).toBe('{"key":"[redacted by jit]"}')
+    expect(streamed(secrets, Buffer.from(`{"key":"${spelling}"}`), [12])).toBe('{"key":"[redacted by jit]"}')
+  })
+
   it('removes a secret that comes byte by byte among others', () => {
     const bytes = Buffer.from(`${token}${awsKey}-${password} ${token}`)
     const all = [token, awsKey, password].map((value) => new Secret(value))
