@@ -1,15 +1,17 @@
-import { JitError } from '../../core/errors.ts'
 import { isSeparator } from '../../core/separators.ts'
 import type { Range, SplitSecrets } from '../../core/split-secrets.ts'
 import type { Entry, Said } from './history.ts'
 import { type Hit, isOf, type Reading } from './readings.ts'
+import { spread } from './spread.ts'
 import { eachToken, textOf, type Token } from './tokens.ts'
 
-/** A token, and what it says. */
+/** A token where it stands: there may be millions, so nothing is made of one before it is looked at. */
 interface Placed extends Token {
   /** Of the message at hand, not of an earlier one. */
   readonly isOwn: boolean
-  said(): string
+  /** What `from` and `to` count in: a line of JSON, or what an earlier token said. */
+  readonly text: string
+  readonly isJson: boolean
 }
 
 /** Part of a token, as it stands in the text that is searched. */
@@ -23,9 +25,10 @@ interface Part {
 /** Parts of secrets in a token of the message; they may overlap. */
 export type Found = ReadonlyMap<Token, readonly Range[]>
 
-/** Characters that are looked at for one message, and its strings and numbers; whoever needs more is playing games. */
+/** Characters that are looked at for one message; whoever needs more is playing games. */
 const workCap = 16 * 1024 * 1024
-const tokenCap = 256 * 1024
+/** Strings and numbers of such a message. */
+const tokenCap = 4 * 1024 * 1024
 /** Characters of a secret in the envelope, as an id or a method, from which on the others do not count as taken out without them. */
 const fixedCap = 4
 
@@ -68,14 +71,17 @@ function tokensOf(line: string, isOwn: boolean): Placed[] {
   const tokens: Placed[] = []
   eachToken(line, (from, to, kind, key, depth) => {
     if (tokens.length === tokenCap) throw spread('the beginning of a credential among more strings than jit can look at')
-    let said: string | undefined
-    tokens.push({ from, to, kind, key, depth, isOwn, said: () => (said ??= textOf(line, from, to)) })
+    tokens.push({ from, to, kind, key, depth, isOwn, text: line, isJson: true })
   })
   return tokens
 }
 
 function saidBefore({ kind, key, text }: Said): Placed {
-  return { from: 0, to: text.length, kind, key, depth: 0, isOwn: false, said: () => text }
+  return { from: 0, to: text.length, kind, key, depth: 0, isOwn: false, text, isJson: false }
+}
+
+function saidBy({ text, from, to, isJson }: Placed): string {
+  return isJson ? textOf(text, from, to) : text
 }
 
 /** The tokens of each reading, as far as they are asked for. */
@@ -155,7 +161,7 @@ class Look {
   }
 
   #first(token: Placed, count: number): Part {
-    const said = token.said()
+    const said = saidBy(token)
     const places: number[] = []
     let index = 0
     for (; index < said.length && places.length < count; index += 1) if (!isSeparator(said.charCodeAt(index))) places.push(index)
@@ -164,7 +170,7 @@ class Look {
   }
 
   #last(token: Placed, count: number): Part {
-    const said = token.said()
+    const said = saidBy(token)
     const places: number[] = []
     let index = said.length - 1
     for (; index >= 0 && places.length < count; index -= 1) if (!isSeparator(said.charCodeAt(index))) places.push(index)
@@ -212,8 +218,4 @@ function note(found: Map<Token, Range[]>, { token, places }: Part, range: Range)
   const ranges = found.get(token)
   if (ranges === undefined) found.set(token, [{ from: first, to: last + 1 }])
   else ranges.push({ from: first, to: last + 1 })
-}
-
-function spread(what: string): JitError {
-  return new JitError('message.credential', `a message of the server holds ${what}: it was not passed on`)
 }

@@ -1,5 +1,6 @@
 import { isSeparator } from '../../core/separators.ts'
 import { Gram, gramLength, type SplitSecrets } from '../../core/split-secrets.ts'
+import { spread } from './spread.ts'
 import type { Kind, Token } from './tokens.ts'
 
 /**
@@ -27,6 +28,9 @@ export interface Hit {
   /** Index of the token in its message. */
   readonly token: number
 }
+
+/** Chance makes some hundreds in the longest message of numbers. */
+const hitCap = 512 * 1024
 
 /** Keys of which the end of the last value is kept from one message to the next. */
 const keptKeys = 64
@@ -72,7 +76,10 @@ export class Follower {
     this.#keys = copyOf(before.keys)
   }
 
-  /** The token is `text` from `from` to `to`; `escaped`: each character behind a backslash counts as a separator. */
+  /**
+   * The token is `text` from `from` to `to`; `escaped`: each character behind a backslash counts as a separator. Throws JitError
+   * `message.credential` for a message whose hits would fill the memory.
+   */
   take(text: string, from: number, to: number, kind: Kind, key: string, escaped = false): void {
     this.#look(text, from, to, escaped)
     if (this.#goOn(this.#all)) this.#hit('all')
@@ -109,6 +116,7 @@ export class Follower {
   }
 
   #hit(reading: Reading): void {
+    if (this.hits.length === hitCap) throw spread('more beginnings of credentials than jit can note')
     this.hits.push({ reading, token: this.#token })
   }
 

@@ -292,20 +292,27 @@ describe('a message with very many parts of credentials', () => {
   // A long secret beside it lets jit look far around each part.
   const live = search([...secrets, new Secret('long1234'.repeat(500))])
 
-  it.each(['all', 'under a key of their own each'])('comes clean within a moment: %s', (how) => {
+  it.each(['all', 'under a key of their own each'])('comes clean: %s', (how) => {
     const letters = [...token.repeat(1000)]
     const line = answer({
       structuredContent: how === 'all' ? letters : letters.map((_, index) => ({ [`key${index}`]: [token.slice(0, 20), token.slice(20)] })),
     })
-    const started = performance.now()
+    // When each part was looked at by itself it took half a minute, and was refused in the end.
     const clean = cleaner(live).clean(line)
-    // It takes a tenth of that on a machine of two processors, and took minutes when each part was looked at by itself.
-    expect(performance.now() - started).toBeLessThan(10_000)
     expect(said(clean)).not.toContain(token)
     expect(said(clean)).not.toContain(said(`${token.slice(0, 20)}","${token.slice(20)}`))
   })
 
-  it('is refused when it has more strings than jit can look at', () => {
-    expect(() => cleaner(live).clean(answer({ structuredContent: [...token.repeat(8000)] }))).toThrow(/more strings/)
+  it('is refused when it has more of them than jit can note', () => {
+    const line = answer({ structuredContent: [...token.repeat(100_000)] })
+    // All those of the longest message would take gigabytes.
+    expect(() => cleaner(live).clean(line)).toThrow(/than jit can note/)
+  })
+
+  it('passes when chance alone made it look so: hundreds of thousands of numbers', () => {
+    let state = 7
+    const numbers = Array.from({ length: 400_000 }, () => (state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0))
+    const line = answer({ structuredContent: { numbers: [...numbers, 'ghs_ab12', 'CD34xx'] } })
+    expect(cleaner(live).clean(line) === line).toBe(true)
   })
 })
