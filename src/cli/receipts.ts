@@ -17,7 +17,7 @@ export function printReceipts(answer: unknown): void {
 /** One row for each lease: what the upstream really confirmed. */
 export function receiptTable(ended: readonly ReceiptView[]): string {
   const rows = ended.map((receipt) => [receipt.lease, receipt.server, scopeText(receipt.scope), span(receipt.lived), truth(receipt)])
-  return table(['lease', 'server', 'scope', 'lived', 'what the upstream confirmed'], rows)
+  return table(['lease', 'server', 'scope', 'lived', 'confirmed upstream'], rows)
 }
 
 /** `3 credentials cut here; 2 dead upstream, 1 may be accepted there until 14:03:22` */

@@ -26,8 +26,7 @@ export class Client {
     process.stdin.on('error', () => this.onEnd())
     process.stdin.on('end', () => this.onEnd())
     process.stdin.on('data', (chunk) => this.onChunk(chunk))
-    if (process.stdin.isTTY)
-      process.stderr.write('jit: MCP is spoken here; a client starts this command (`jit add` prints how). Ctrl-C ends it.\n')
+    if (process.stdin.isTTY) process.stderr.write('jit: MCP is spoken here; a client starts this command. Ctrl-C ends it.\n')
   }
 
   get isFull() {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { applyView, routes, serverView } from '../../api/schema.ts'
-import { JitError, quote } from '../../core/errors.ts'
+import { errorTable, JitError, quote } from '../../core/errors.ts'
 import { action, collect, command, type Options } from '../context.ts'
 import { clientBlock } from '../client-block.ts'
 import { agreeToDial, askerAtTerminal } from '../dial-question.ts'
@@ -8,7 +8,7 @@ import { problemText } from '../output/failure.ts'
 import { card } from '../output/layout.ts'
 import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
-import { colours, note, print, printJson } from '../output/terminal.ts'
+import { colours, note, print, printFolded, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 import { absolute } from '../server-command.ts'
 import { doubts, listTools, offer } from '../server-tools.ts'
@@ -80,7 +80,7 @@ export function addCommand(): Command {
         else for (const line of doubts(name, chosen, listed)) note(line)
         print('\nPut this into your MCP client’s configuration:\n')
         print(JSON.stringify({ mcpServers: { [name]: block } }, null, 2))
-        if (view.http !== '') print(`\nA client that speaks HTTP reaches it at ${view.http}; \`jit token add NAME\` makes its token.`)
+        if (view.http !== '') printFolded(`\nA client that speaks HTTP reaches it at ${view.http}; \`jit token add NAME\` makes its token.`)
       }),
     )
 }
@@ -165,8 +165,12 @@ function present<T>(entry: Readonly<Record<string, T | undefined>>): Record<stri
   return Object.fromEntries(Object.entries(entry).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])))
 }
 
-/** The file was never written, so its lines name nothing that a person can see: what is wrong is an option of the command. */
+const correct = 'Correct the command; nothing was changed.'
+
+/** Nothing was written: no line of the file, and no `run` in it, is anything that a person can see; the command is. */
 export function withoutLines(error: unknown, name: string): unknown {
+  if (error instanceof JitError && error.code === 'server.start' && error.hint === errorTable['server.start'].hint)
+    return new JitError(error.code, error.message, { details: error.details, hint: correct, cause: error })
   if (!(error instanceof JitError) || error.code !== 'config.invalid') return error
   const problems = applyView.shape.problems.safeParse(error.details['problems']).data ?? []
   const own = `servers.${name}`
@@ -176,7 +180,7 @@ export function withoutLines(error: unknown, name: string): unknown {
   if (first === undefined) return error
   return new JitError('config.invalid', problemText(first), {
     details: { problems: bare },
-    hint: 'Correct the command; nothing was changed.',
+    hint: correct,
     cause: error,
   })
 }

@@ -11,7 +11,7 @@ import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
 import { card } from '../output/layout.ts'
 import { endWithReader } from '../output/reader.ts'
-import { colours, note, print, printJson } from '../output/terminal.ts'
+import { colours, note, print, printFolded, printJson } from '../output/terminal.ts'
 import { count, plain, plainJson } from '../output/text.ts'
 import { calendarDay, parseSince } from '../output/time.ts'
 import { type TrailRecord, trailLine, trailRecord } from '../trail.ts'
@@ -84,7 +84,7 @@ function verifyCommand(): Command {
             : verifyCopy(folder)
         const report = signedBy(await withProgress('reading the trail', work), options.text('key'))
         if (json) printJson(report)
-        else print(verdict(report))
+        else printFolded(verdict(report), 2)
         if (!report.ok) process.exitCode = new JitError('audit.broken', '').exitCode
       }),
     )

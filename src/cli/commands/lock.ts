@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { receipts, routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { colours, print, printJson } from '../output/terminal.ts'
+import { colours, print, printFolded, printJson } from '../output/terminal.ts'
 import { receiptSummary, receiptTable } from '../receipts.ts'
 
 export function lockCommand(): Command {
@@ -11,7 +11,7 @@ export function lockCommand(): Command {
       if (json) return printJson(answer)
       const ended = receipts.parse(answer).receipts
       if (ended.length > 0) print(`${receiptTable(ended)}\n`)
-      print(`${colours.red('locked')}: every call is denied until \`jit unlock\`; ${receiptSummary(ended)}`)
+      printFolded(`${colours.red('locked')}: every call is denied until \`jit unlock\`; ${receiptSummary(ended)}`)
     }),
   )
 }

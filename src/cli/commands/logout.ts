@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { colours, print, printJson } from '../output/terminal.ts'
+import { colours, print, printFolded, printJson } from '../output/terminal.ts'
 import { plain } from '../output/text.ts'
 import { printReceipts } from '../receipts.ts'
 
@@ -19,7 +19,7 @@ export function logoutCommand(): Command {
         print(`${colours.green('✓')} ${plain(name)} is forgotten`)
         printReceipts(answer)
         const { login } = withLogin.parse(answer)
-        if (login !== undefined) print(`  ${loginText(login)}`)
+        if (login !== undefined) printFolded(`  ${loginText(login)}`, 2)
       }),
     )
 }

@@ -7,7 +7,7 @@ import type { Client } from '../client.ts'
 import { action, command } from '../context.ts'
 import { problemText } from '../output/failure.ts'
 import { card, table } from '../output/layout.ts'
-import { colours, errorColours, print, printJson } from '../output/terminal.ts'
+import { colours, errorColours, print, printFolded, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 import { since } from '../output/time.ts'
 import { bindsAll, proposalCard, wishes } from '../proposal-card.ts'
@@ -115,7 +115,7 @@ function show({ proposal, effect }: ProposalEffectView): void {
   if (effect.changes.length > 0) print(`\n${changeTable(effect)}`)
   else if (effect.problems.length === 0 && proposal.state === 'waiting') print('\nIt would change nothing: the config says so already.')
   else if (effect.problems.length > 0)
-    print(`\n${colours.red('It cannot be accepted:')}\n${effect.problems.map((problem) => plain(problemText(problem))).join('\n')}`)
+    printFolded(`\n${colours.red('It cannot be accepted:')}\n${effect.problems.map((problem) => plain(problemText(problem))).join('\n')}`)
 }
 
 /** The problems were shown with the proposal. */

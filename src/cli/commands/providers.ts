@@ -15,10 +15,10 @@ export function providersCommand(): Command {
         name,
         kind,
         origin,
-        truth(revocation),
         servers.join(', ') || '-',
+        truth(revocation),
       ])
-      print(table(['name', 'kind', 'upstream', 'can be revoked', 'used by'], rows))
+      print(table(['name', 'kind', 'upstream', 'used by', 'can be revoked'], rows))
     }),
   )
 }

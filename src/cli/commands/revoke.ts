@@ -5,7 +5,7 @@ import { JitError, quote } from '../../core/errors.ts'
 import type { Client } from '../client.ts'
 import { action, command, type Options } from '../context.ts'
 import { withProgress } from '../output/progress.ts'
-import { print, printJson } from '../output/terminal.ts'
+import { print, printFolded, printJson } from '../output/terminal.ts'
 import { receiptSummary, receiptTable } from '../receipts.ts'
 
 const selectors = ['server', 'provider', 'session'] as const
@@ -39,7 +39,7 @@ export function revokeCommand(): Command {
         if (answer.receipts.length === 0) await refuseUnknown(client, options)
         if (json) return printJson(answer)
         if (answer.receipts.length > 0) print(`${receiptTable(answer.receipts)}\n`)
-        print(receiptSummary(answer.receipts))
+        printFolded(receiptSummary(answer.receipts))
       }),
     )
 }

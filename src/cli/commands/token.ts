@@ -5,7 +5,7 @@ import { routes, serverView, type TokenView, tokenView } from '../../api/schema.
 import { JitError, quote } from '../../core/errors.ts'
 import { action, collect, command } from '../context.ts'
 import { table } from '../output/layout.ts'
-import { colours, note, print, printJson } from '../output/terminal.ts'
+import { colours, note, print, printFolded, printJson } from '../output/terminal.ts'
 import { plain } from '../output/text.ts'
 import { since, until } from '../output/time.ts'
 
@@ -71,7 +71,7 @@ function removeCommand(): Command {
       action(async ({ client, json, args: [name = ''] }) => {
         const answer = await client.call(routes.removeToken, { parameters: { name } })
         if (json) return printJson(answer)
-        print(`${colours.green('✓')} ${plain(name)} is refused from here on; its sessions and credentials are ended`)
+        printFolded(`${colours.green('✓')} ${plain(name)} is refused from here on; its sessions and credentials are ended`)
       }),
     )
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { routes, statusView } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
-import { colours, print, printJson } from '../output/terminal.ts'
+import { colours, printFolded, printJson } from '../output/terminal.ts'
 import { plain } from '../output/text.ts'
 import { readPassphrase } from '../passphrase.ts'
 
@@ -15,7 +15,7 @@ export function unsealCommand(): Command {
       const passphrase = store.state === 'sealed' && store.key === 'passphrase' ? await readPassphrase('Passphrase:', false) : undefined
       const answer = view.parse(await client.call(routes.unseal, { body: passphrase === undefined ? {} : { passphrase } }))
       if (json) printJson(answer)
-      else print(`${colours.green('✓')} the secret store is ${plain(answer.state)}; ${plain(answer.note)}`)
+      else printFolded(`${colours.green('✓')} the secret store is ${plain(answer.state)}; ${plain(answer.note)}`)
     }),
   )
 }

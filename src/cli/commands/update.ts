@@ -5,7 +5,7 @@ import { action, command } from '../context.ts'
 import { card } from '../output/layout.ts'
 import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
-import { colours, print, printJson } from '../output/terminal.ts'
+import { colours, print, printFolded, printJson } from '../output/terminal.ts'
 import { plain } from '../output/text.ts'
 
 const view = z.object({ name: z.string(), before: z.string(), pin: z.string() })
@@ -21,7 +21,7 @@ export function updateCommand(): Command {
         const { before, pin, ...rest } = view.parse(await withProgress(`installing and pinning ${plain(name)}`, work))
         if (json) return printJson({ ...rest, before, pin })
         if (before === pin) return print(`unchanged: ${plain(pin)}`)
-        print(`${colours.green('✓')} ${plain(name)} is pinned anew; what runs of it goes on until its client reconnects`)
+        printFolded(`${colours.green('✓')} ${plain(name)} is pinned anew; what runs of it goes on until its client reconnects`)
         print(
           card([
             ['was', plain(before)],

@@ -6,7 +6,7 @@ export type Cell = string | { readonly text: string; readonly paint: (text: stri
 
 const gap = 2
 /** Narrower than this, the last column is not wrapped: the others are cut first. */
-const narrowest = 24
+const narrowest = 20
 const same = (text: string): string => text
 
 /**

@@ -24,6 +24,20 @@ export function print(text = ''): void {
   process.stdout.write(`${text}\n`)
 }
 
+/** The same in lines that fit the terminal: a terminal itself would break them within words. What goes on is indented by `hanging`. */
+export function printFolded(text: string, hanging = 0, width = terminalWidth()): void {
+  print(foldLines(text, hanging, width))
+}
+
+export function foldLines(text: string, hanging: number, width: number | undefined): string {
+  if (width === undefined) return text
+  const room = Math.max(narrowest, width - hanging)
+  return text
+    .split('\n')
+    .map((line) => wrap(line, room).join(`\n${' '.repeat(hanging)}`))
+    .join('\n')
+}
+
 /** For people on a terminal indented, for programs on one line. */
 export function printJson(value: unknown): void {
   print(plainJson(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined)))

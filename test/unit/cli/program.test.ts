@@ -133,6 +133,11 @@ describe('an error', () => {
     ])
     // A line of what stands in the file already is one that a person can look at.
     expect(withoutLines(error, 'git')).toBe(error)
+    // The file has no `run` yet that somebody could look at; a hint of its own stays.
+    const start = toJitError(withoutLines(new JitError('server.start', 'there is no command "x"'), 'x'))
+    expect(start).toMatchObject({ code: 'server.start', hint: 'Correct the command; nothing was changed.' })
+    const hinted = new JitError('server.start', 'no', { hint: 'Write `npx -y PACKAGE …`.' })
+    expect(withoutLines(hinted, 'x')).toBe(hinted)
   })
 
   it('in a config says where and what was meant', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { card, table } from '../../../src/cli/output/layout.ts'
+import { foldLines } from '../../../src/cli/output/terminal.ts'
 import { count, cut, displayWidth, pad, plain, plainJson, wrap } from '../../../src/cli/output/text.ts'
 
 describe('what a stranger wrote', () => {
@@ -152,5 +153,22 @@ describe('a card', () => {
 
   it('wraps long values under themselves', () => {
     expect(card([['label', 'one two three four five six seven']], 36)).toBe('label  one two three four five six\n       seven')
+  })
+})
+
+describe('lines for people', () => {
+  it('fit the terminal without a broken word, and go on where they are told to', () => {
+    const text = '2 credentials cut here; none dead upstream, 2 of a key that stays valid there until it is rotated\nshort'
+    for (let width = 24; width < 100; width += 1) {
+      const folded = foldLines(text, 2, width)
+      expect(Math.max(...folded.split('\n').map(displayWidth))).toBeLessThanOrEqual(width)
+      expect(folded.replaceAll('\n  ', ' ')).toBe(text)
+    }
+    expect(foldLines(text, 2, undefined)).toBe(text)
+  })
+
+  it('leave a short column whole beside a long last one', () => {
+    const row = ['lease_02myvgextsaa7d0z', 'everything', 'about: metrics', '4 min', 'cut here; nothing can be revoked there']
+    expect(table(['lease', 'server', 'scope', 'lived', 'confirmed upstream'], [row], 80)).toContain('about: metrics')
   })
 })
