@@ -48,6 +48,7 @@ export function explanation(view: ExplainView): string {
     ['decision', verdict],
     ['because', plain(reason)],
     ['rule', plain(`${rule.path} (${rule.source})`)],
+    ['to change', isUnlisted(view) ? 'list it under `allow` or `ask` of the server in the config file, then run `jit config apply`' : ''],
     ['touches', plain(resource)],
     [
       'looked at',
@@ -57,6 +58,11 @@ export function explanation(view: ExplainView): string {
     ],
     ...(grant === undefined ? [] : credential(grant)),
   ])
+}
+
+/** No rule is the reason: what would be one is not said by it. */
+function isUnlisted({ effect, rule }: ExplainView): boolean {
+  return effect === 'deny' && rule.source === 'default' && rule.path.startsWith('servers.')
 }
 
 function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonly [string, string])[] {

@@ -216,6 +216,15 @@ describe('jit explain', () => {
     expect(text).not.toContain('credential')
   })
 
+  it('says what would let a tool through that no rule names, and nothing where a rule says no', () => {
+    const denied = { ...view, effect: 'deny', reason: 'no', resource: '', grant: undefined } as const
+    expect(explanation({ ...denied, rule: { source: 'default', path: 'servers.github' } })).toContain(
+      'to change  list it under `allow` or `ask` of the server in the config file, then run `jit config apply`',
+    )
+    expect(explanation({ ...denied, rule: { source: 'config', path: 'servers.github.deny[0]' } })).not.toContain('to change')
+    expect(explanation({ ...denied, rule: { source: 'default', path: 'policy' } })).not.toContain('to change')
+  })
+
   it('says when no request rule binds what the server does', () => {
     const { grant } = view
     if (grant === undefined) throw new TypeError('the view has a grant')
