@@ -31,6 +31,8 @@ export class PatternSearch {
   #count = 0
   /** Patterns in the runs whose group is gone. */
   #dead = 0
+  /** Looks into the runs since they were joined, or added to. */
+  #looks = 0
 
   /** Characters of the longest pattern. */
   get longest(): number {
@@ -86,6 +88,7 @@ export class PatternSearch {
   /** Length of the longest pattern that begins at `at`; 0 when none does. */
   lengthAt(text: string, at: number): number {
     if (this.#count === 0 || !this.#table.mayBegin(text, at)) return 0
+    if (this.#runs.length > 1 && (this.#looks += 1) > this.#count) this.#join()
     const rest = text.slice(at, at + this.#longest)
     let longest = 0
     for (const run of this.#runs) longest = Math.max(longest, longestAtStart(run, rest))
@@ -115,6 +118,7 @@ export class PatternSearch {
   }
 
   #push(run: Run): void {
+    this.#looks = 0
     let added = run
     for (let last = this.#runs.at(-1); last !== undefined; last = this.#runs.at(-1)) {
       if (last.patterns.length >= 2 * added.patterns.length) break
@@ -122,6 +126,13 @@ export class PatternSearch {
       added = merge(last, added)
     }
     this.#runs.push(added)
+  }
+
+  /** A text that is full of beginnings looks into each run again and again: then one is worth the time that it takes to make it. */
+  #join(): void {
+    const [first, ...others] = this.#runs
+    if (first !== undefined) this.#runs = [others.reduce(merge, first)]
+    this.#looks = 0
   }
 
   #makeTable(): void {
