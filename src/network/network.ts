@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { PassThrough } from 'node:stream'
-import { Agent, type buildConnector, fetch as undiciFetch, type RequestInit as UndiciRequestInit } from 'undici'
+import type { Agent as UndiciAgent, buildConnector, fetch as undiciFetch, RequestInit as UndiciRequestInit } from 'undici'
 import type { Config } from '../config/schema.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import type { Logger } from '../core/types.ts'
@@ -42,12 +42,7 @@ export function createNetwork(config: Config['network'], place: NetworkOptions |
   const { clock, log } = options
   const trust = createTrust(config.ca, options.baseFolder, options.systemCa ?? false)
   const dial = createDial({ hosts: readHosts(config.hosts), trust, timeout: Math.min(connectTimeout, config.timeout), clock, log })
-  const dispatcher = new Agent({
-    connect: connector(dial),
-    headersTimeout: config.timeout,
-    bodyTimeout: config.timeout,
-    maxResponseSize: answerCap,
-  })
+  let client: Promise<Client> | undefined
   const httpsAgent = dialing(new HttpsAgent(connections), dial, true)
   const httpAgent = dialing(new HttpAgent(connections), dial, false)
   return {
@@ -55,7 +50,9 @@ export function createNetwork(config: Config['network'], place: NetworkOptions |
       // `object`, since the platform's RequestInit and this package's differ in name only.
       const asked: object = { ...(input instanceof Request ? await readRequest(input) : {}), ...init }
       const target = input instanceof Request ? input.url : input
-      return undiciFetch(target, { ...asked, redirect: 'manual', dispatcher }).catch((error: unknown) => {
+      client ??= openClient(dial, config.timeout)
+      const { fetch, dispatcher } = await client
+      return fetch(target, { ...asked, redirect: 'manual', dispatcher }).catch((error: unknown) => {
         throw plainly(error)
       })
     },
@@ -64,11 +61,25 @@ export function createNetwork(config: Config['network'], place: NetworkOptions |
     timeout: config.timeout,
     async close() {
       for (const agent of [httpsAgent, httpAgent]) retire(agent)
+      if (client === undefined) return
+      const { dispatcher } = await client
       const cancel = clock.after(closeTimeout, () => void dispatcher.destroy())
       await dispatcher.close().catch(() => undefined)
       cancel()
     },
   }
+}
+
+interface Client {
+  readonly fetch: typeof undiciFetch
+  readonly dispatcher: UndiciAgent
+}
+
+/** Loaded with the first request: a daemon that asks no upstream for anything does not pay for it. */
+async function openClient(dial: Dial, timeout: number): Promise<Client> {
+  const { Agent, fetch } = await import('undici')
+  const limits = { headersTimeout: timeout, bodyTimeout: timeout, maxResponseSize: answerCap }
+  return { fetch, dispatcher: new Agent({ connect: connector(dial), ...limits }) }
 }
 
 /** The agent asks for a socket and gets one that was dialled here: connected, its address checked, its certificate verified. */
