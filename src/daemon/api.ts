@@ -21,9 +21,16 @@ import type { Daemon } from './types.ts'
 const bodyLimit = 8 * 1024 * 1024
 const hosts = new Set(['localhost', 'jit'])
 
+/** What a route takes is zod's to check (src/api/schema.ts): the JSON Schema compilers are not loaded, half a megabyte each. */
+const zodAlone = { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } }
+
+function noCompiler(): never {
+  throw new JitError('internal', 'a route of the API has a JSON Schema')
+}
+
 /** The HTTP API on `api.sock`: each route of src/api/schema.ts, from the file that is named for it. */
 export async function createApi(daemon: Daemon, limits: ApiLimits = apiLimits): Promise<FastifyInstance> {
-  const app = fastify({ bodyLimit, forceCloseConnections: true, ...serverOptions(limits) })
+  const app = fastify({ bodyLimit, forceCloseConnections: true, schemaController: zodAlone, ...serverOptions(limits) })
   limitConnections(app, limits)
   // A page in a browser cannot reach a unix socket; if something ever proxies one here, it is refused.
   app.addHook('onRequest', async (request, reply) => {
