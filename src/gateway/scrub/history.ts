@@ -1,10 +1,29 @@
+import { type Placed, placedIn } from './placed.ts'
 import { textOf, type Token } from './tokens.ts'
 
-/** A string or a number of an earlier message: of a long one, its end. */
-export type Said = Pick<Token, 'kind' | 'key'> & { readonly text: string }
+/** An earlier message, or of a long one what it said last. */
+export class Entry {
+  readonly #line: string
+  #tokens: readonly Placed[] | undefined
 
-/** An earlier message as its line, or of a long one what it said last. */
-export type Entry = string | readonly Said[]
+  constructor(line: string, tokens?: readonly Placed[]) {
+    this.#line = line
+    this.#tokens = tokens
+  }
+
+  /** Characters; a short line costs something too. */
+  get size(): number {
+    return (
+      64 + (this.#line === '' ? (this.#tokens ?? []).reduce((sum, { key, text }) => sum + key.length + text.length, 0) : this.#line.length)
+    )
+  }
+
+  /** In the order of the message. Read when they are asked for first, and kept: a server may have them asked for with each message. */
+  get tokens(): readonly Placed[] {
+    this.#tokens ??= placedIn(this.#line, false)
+    return this.#tokens
+  }
+}
 
 /** Characters that are kept of all messages together, and a line that is kept whole. */
 const keptTotal = 64 * 1024
@@ -24,13 +43,13 @@ export class History {
 
   /** `tokens`: those of the line, or the last of them. */
   add(line: string, tokens: readonly Token[]): void {
-    const entry = line.length <= keptWhole ? line : endOf(line, tokens)
+    const entry = line.length <= keptWhole ? new Entry(line) : endOf(line, tokens)
     this.#entries.push(entry)
-    this.#size += sizeOf(entry)
+    this.#size += entry.size
     while (this.#size > keptTotal) {
       const oldest = this.#entries.shift()
       if (oldest === undefined) return
-      this.#size -= sizeOf(oldest)
+      this.#size -= oldest.size
     }
   }
 }
@@ -56,11 +75,10 @@ export class LastTokens {
   }
 }
 
-function endOf(line: string, tokens: readonly Token[]): readonly Said[] {
-  return tokens.map(({ from, to, kind, key }) => ({ kind, key: key.slice(0, keptText), text: textOf(line, from, to).slice(-keptText) }))
-}
-
-/** A short line costs something too. */
-function sizeOf(entry: Entry): number {
-  return 64 + (typeof entry === 'string' ? entry.length : entry.reduce((sum, { key, text }) => sum + key.length + text.length, 0))
+function endOf(line: string, tokens: readonly Token[]): Entry {
+  const said = tokens.map(({ from, to, kind, key }): Placed => {
+    const text = textOf(line, from, to).slice(-keptText)
+    return { from: 0, to: text.length, kind, key: key.slice(0, keptText), depth: 0, isOwn: false, text, isJson: false }
+  })
+  return new Entry('', said)
 }

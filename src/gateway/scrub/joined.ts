@@ -1,18 +1,10 @@
 import { isSeparator } from '../../core/separators.ts'
 import type { Range, SplitSecrets } from '../../core/split-secrets.ts'
-import type { Entry, Said } from './history.ts'
+import type { Entry } from './history.ts'
+import { type Placed, placedIn, saidBy } from './placed.ts'
 import { type Hit, isOf, type Reading } from './readings.ts'
 import { spread } from './spread.ts'
-import { eachToken, textOf, type Token } from './tokens.ts'
-
-/** A token where it stands: there may be millions, so nothing is made of one before it is looked at. */
-interface Placed extends Token {
-  /** Of the message at hand, not of an earlier one. */
-  readonly isOwn: boolean
-  /** What `from` and `to` count in: a line of JSON, or what an earlier token said. */
-  readonly text: string
-  readonly isJson: boolean
-}
+import type { Token } from './tokens.ts'
 
 /** Part of a token, as it stands in the text that is searched. */
 interface Part {
@@ -27,8 +19,6 @@ export type Found = ReadonlyMap<Token, readonly Range[]>
 
 /** Characters that are looked at for one message; whoever needs more is playing games. */
 const workCap = 16 * 1024 * 1024
-/** Strings and numbers of such a message. */
-const tokenCap = 4 * 1024 * 1024
 /** Characters of a secret in the envelope, as an id or a method, from which on the others do not count as taken out without them. */
 const fixedCap = 4
 
@@ -38,18 +28,13 @@ const fixedCap = 4
  * reading is looked through once, however many hits it has: their number is the server's choice.
  */
 export function findParts(search: SplitSecrets, line: string, earlier: readonly Entry[], hits: readonly Hit[]): Found {
-  const own = tokensOf(line, true)
+  const own = placedIn(line, true)
   const sequences = new Sequences(own)
-  let before: Sequences | undefined
-  const tokensBefore = (reading: Reading): readonly Placed[] => {
-    before ??= new Sequences(earlier.flatMap((entry) => (typeof entry === 'string' ? tokensOf(entry, false) : entry.map(saidBefore))))
-    return before.of(reading)
-  }
   const found = new Map<Token, Range[]>()
   const look = new Look(search.longest)
   for (const [reading, tokens] of byReading(hits)) {
     const beginnings = new Set(tokens.flatMap((token) => own[token] ?? []))
-    for (const parts of look.windows(sequences.of(reading), beginnings, () => tokensBefore(reading))) take(search, parts, found)
+    for (const parts of look.windows(sequences.of(reading), beginnings, () => saidBefore(reading, earlier))) take(search, parts, found)
   }
   return found
 }
@@ -65,23 +50,6 @@ function byReading(hits: readonly Hit[]): [Reading, number[]][] {
     else keyed.set(reading.valuesOf, [reading, [token]])
   }
   return [...named, ...keyed.values()]
-}
-
-function tokensOf(line: string, isOwn: boolean): Placed[] {
-  const tokens: Placed[] = []
-  eachToken(line, (from, to, kind, key, depth) => {
-    if (tokens.length === tokenCap) throw spread('the beginning of a credential among more strings than jit can look at')
-    tokens.push({ from, to, kind, key, depth, isOwn, text: line, isJson: true })
-  })
-  return tokens
-}
-
-function saidBefore({ kind, key, text }: Said): Placed {
-  return { from: 0, to: text.length, kind, key, depth: 0, isOwn: false, text, isJson: false }
-}
-
-function saidBy({ text, from, to, isJson }: Placed): string {
-  return isJson ? textOf(text, from, to) : text
 }
 
 /** The tokens of each reading, as far as they are asked for. */
@@ -114,6 +82,26 @@ class Sequences {
   }
 }
 
+/** What earlier messages said in this reading, the newest first. */
+function* saidBefore(reading: Reading, earlier: readonly Entry[]): Iterable<Placed> {
+  for (let index = earlier.length - 1; index >= 0; index -= 1) {
+    const tokens = earlier[index]?.tokens ?? []
+    for (let at = tokens.length - 1; at >= 0; at -= 1) {
+      const token = tokens[at]
+      if (token !== undefined && isOf(reading, token)) yield token
+    }
+  }
+}
+
+/** What stands before a token in its reading, the nearest first. */
+function* behind(tokens: readonly Placed[], index: number, before: () => Iterable<Placed>): Iterable<Placed> {
+  for (let at = index - 1; at >= 0; at -= 1) {
+    const token = tokens[at]
+    if (token !== undefined) yield token
+  }
+  yield* before()
+}
+
 /** Looks at what stands around the beginnings of tokens, `reach` characters in both directions, without separators. */
 class Look {
   readonly #reach: number
@@ -125,7 +113,7 @@ class Look {
   }
 
   /** What stands around these beginnings in a reading, and together where they are near each other; `before`: what stands before it. */
-  *windows(tokens: readonly Placed[], beginnings: ReadonlySet<Placed>, before: () => readonly Placed[]): Generator<Part[]> {
+  *windows(tokens: readonly Placed[], beginnings: ReadonlySet<Placed>, before: () => Iterable<Placed>): Generator<Part[]> {
     let parts: Part[] = []
     let left = 0
     for (const [index, token] of tokens.entries()) {
@@ -142,20 +130,14 @@ class Look {
     if (left > 0) yield parts
   }
 
-  #before(tokens: readonly Placed[], middle: number, before: () => readonly Placed[]): Part[] {
+  #before(tokens: readonly Placed[], middle: number, before: () => Iterable<Placed>): Part[] {
     const parts: Part[] = []
     let left = this.#reach
-    for (let [index, list] = [middle, tokens]; left > 0;) {
-      if (index === 0) {
-        if (list !== tokens) break
-        list = before()
-        index = list.length
-      }
-      const token = list[(index -= 1)]
-      if (token === undefined) break
+    for (const token of behind(tokens, middle, before)) {
       const part = this.#last(token, left)
       left -= part.places.length
       parts.push(part)
+      if (left === 0) break
     }
     return parts.reverse()
   }
