@@ -173,7 +173,7 @@ export class Tasks {
     if (key !== undefined) throw new JitError('message.ambiguous', `the server says of a task ${quote(key)}, in another spelling`)
     this.#checkEnd(task, state)
     if (taskId !== undefined && taskId !== task.id)
-      throw new JitError('message.malformed', `the server answered for the task ${quote(taskId)} in place of ${quote(task.id)}`)
+      throw new JitError('message.malformed', `the server answered for another task in place of ${quote(task.id)}`)
     if (inputRequests !== undefined) this.#ask(task, inputRequests)
     if (typeof status !== 'string' || !terminal.has(status)) return
     await task.end(status === 'completed' && toolFailed(state['result']) ? 'tool-error' : resultOf(status))

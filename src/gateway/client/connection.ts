@@ -91,7 +91,12 @@ export class Connection {
       onStream: (id, open) => this.#flow.stream(id, open),
       onLaneEnd: (error) => host.onServerError(server, error),
     })
-    const questions = new Questions(deps, { server, connection: this.id, session: principal.session })
+    const questions = new Questions(deps, {
+      server,
+      connection: this.id,
+      session: principal.session,
+      scrub: (text) => scrubber().scrubText(text),
+    })
     const tasks = new Tasks({ clock: deps.clock, questions, release: (lease) => deps.broker.release(lease) })
     this.#serverMessages = new ServerMessages({
       server,

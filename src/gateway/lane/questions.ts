@@ -2,6 +2,7 @@ import { JitError, quote } from '../../core/errors.ts'
 import { otherSpelling } from '../../core/fold.ts'
 import { newId } from '../../core/ids.ts'
 import { isJsonObject, type JsonObject } from '../../core/json.ts'
+import { fromClient, fromServer } from '../protocol/methods.ts'
 import type { GatewayDeps } from '../types.ts'
 
 /** What a server may ask a client for, and the key of its config that says whether. */
@@ -15,6 +16,8 @@ export interface QuestionsOptions {
   readonly server: string
   readonly connection: string
   readonly session: string
+  /** Takes secrets out of what a server says. */
+  scrub(text: string): string
 }
 
 /** By which way it came: a request of the server, a result that requires input, a task that does, or an error that names an address. */
@@ -39,7 +42,7 @@ export interface Asking {
 
 /**
  * What one server asks one client: policy, and the record of each question and its answer. The contents stay out of the trail:
- * they are between the server, the model and a person.
+ * they are between the server, the model and a person. Nor are a server's own words in an error of jit's: they may be a credential.
  */
 export class Questions {
   readonly #deps: Pick<GatewayDeps, 'audit' | 'clock' | 'config'>
@@ -75,9 +78,9 @@ export class Questions {
         session: this.#options.session,
         lane,
         ...(call === undefined ? {} : { call }),
-        method: method in switches ? method : quote(method),
+        method: nameOf(method),
         way,
-        ...(method === 'elicitation/create' ? elicitationFacts(params) : {}),
+        ...(method === 'elicitation/create' ? elicitationFacts(params, refusal === undefined) : {}),
         decision: refusal === undefined ? 'allow' : 'deny',
         ...(refusal === undefined ? {} : { reason: refusal.message }),
       },
@@ -106,7 +109,7 @@ export class Questions {
   #refusal(method: string, params: JsonObject): JitError | undefined {
     const { server } = this.#options
     if (!this.governs(method))
-      return new JitError('policy.denied', `server ${server} asked for ${quote(method)}, which a server may not ask`)
+      return new JitError('policy.denied', `server ${server} asked for ${nameOf(method)}, which a server may not ask`)
     const key = switches[method]
     if (this.#deps.config().servers[server]?.[key] !== 'allow')
       return new JitError('policy.denied', `server ${server} may not ${words[key]}`, {
@@ -116,8 +119,12 @@ export class Questions {
     const odd = otherSpelling(params, ['mode', 'url'])
     if (odd !== undefined)
       return new JitError('message.malformed', `server ${server} asked a person with ${quote(odd)}, in another spelling`)
-    if ((params['mode'] !== 'url' && params['url'] === undefined) || isWebAddress(params['url'])) return undefined
-    return new JitError('message.malformed', `server ${server} asked to open ${quote(params['url'])}, which is no web address`)
+    const { url } = { url: params['url'] }
+    if (params['mode'] !== 'url' && url === undefined) return undefined
+    if (!isWebAddress(url)) return new JitError('message.malformed', `server ${server} asked to open what is no web address`)
+    return this.#options.scrub(url) === url
+      ? undefined
+      : new JitError('message.credential', `server ${server} asked to open an address that holds a credential`)
   }
 
   #count(now: number): void {
@@ -132,10 +139,15 @@ export class Questions {
 }
 
 /** Neither the message nor the address: they may hold what only the person should see. */
-function elicitationFacts(params: JsonObject): JsonObject {
+function elicitationFacts(params: JsonObject, isAllowed: boolean): JsonObject {
   const { url } = { url: params['url'] }
   if (params['mode'] !== 'url') return { mode: 'form' }
-  return { mode: 'url', ...(isWebAddress(url) ? { origin: new URL(url).origin } : {}) }
+  return { mode: 'url', ...(isAllowed && isWebAddress(url) ? { origin: new URL(url).origin } : {}) }
+}
+
+/** As the protocol calls it. */
+function nameOf(method: string): string {
+  return fromServer.requests.has(method) || fromClient.requests.has(method) ? method : 'a method that is none of MCP’s'
 }
 
 /** Other schemes can run programs or read files where a client opens them. */
