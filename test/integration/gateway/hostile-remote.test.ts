@@ -346,6 +346,16 @@ describe('a hostile remote server', () => {
     }
   })
 
+  it('wants its messages at an address without an end: it gets none, and the record of none', async () => {
+    const endpoint = `/${'a'.repeat(5000)}`
+    await open(
+      { GET: (response) => void response.writeHead(200, stream).write(`event: endpoint\ndata: ${endpoint}\n\n`) },
+      remoteConfig({ more: '    transport: sse\n' }),
+    )
+    await expect(client.initialize()).rejects.toThrow(/wants its messages at an address of 5001 characters/)
+    expect(bench.upstream.journal.map(({ method }) => method)).toEqual(['GET'])
+  })
+
   it('never says where messages go: the handshake fails in time', async () => {
     await open({ GET: (response) => void response.writeHead(200, stream).flushHeaders() }, remoteConfig({ more: '    transport: sse\n' }))
     const failed = expect(client.initialize()).rejects.toThrow(/does not say where messages go/)

@@ -24,7 +24,8 @@ export class AuthorizedRequest {
     const started = clock.monotonic()
     if (lease !== undefined)
       this.#report = (status, requestId) =>
-        report({ method, url: `${url.origin}${url.pathname}`, status, requestId, took: clock.monotonic() - started })
+        // A path that the server chose (HTTP+SSE) may repeat what it was shown.
+        report({ method, url: scrub(`${url.origin}${url.pathname}`), status, requestId, took: clock.monotonic() - started })
     this.#http = new HttpRequest({
       ...asked,
       network,

@@ -14,6 +14,9 @@ import { type Asked, challengeOf, explained, noAnswer, refusedWith, unavailable 
 import type { RemoteOptions } from './options.ts'
 import { TurnedAway } from './turned-away.ts'
 
+/** Characters of the address for messages: it stands in each request, and in the record of each. */
+const addressCap = 4096
+
 /**
  * A remote server over the HTTP+SSE of 2024-11-05: one stream, on which it first says where messages go, and then says all
  * else. The end of that stream is the end of the session.
@@ -191,6 +194,8 @@ export class EventTransport implements Upstream, PostHost {
   #located(text: string): void {
     if (this.#closed || this.#endpoint !== undefined) return
     const { server, url, scrub } = this.options
+    if (text.length > addressCap)
+      return this.#fail(unavailable(`server ${server} wants its messages at an address of ${text.length} characters`))
     const place = URL.canParse(text, url.href) ? new URL(text, url) : undefined
     if (place?.origin !== url.origin || place.username !== '' || place.password !== '')
       return this.#fail(
