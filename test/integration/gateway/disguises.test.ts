@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Behave, openRaw } from './raw-remote.ts'
-import { type Bench, type Client, openBench } from './support.ts'
+import { remoteConfig } from './remote.ts'
+import { type Bench, type Client, eventually, openBench } from './support.ts'
 
 let bench: Bench
 let client: Client
@@ -161,6 +162,26 @@ describe('a remote server that has itself asked for again and again', () => {
     expect(asks).toBeLessThan(12)
     await remote.bench.broker.revoke({ all: true }, 'revoked', 1000)
     await held
+  })
+
+  it('by turning its own stream away each time after it took it: it gets no more than one other credential in five minutes', async () => {
+    const remote = await openRaw(remoteConfig({ startup: true }))
+    const { bench, client } = remote
+    let asks = 0
+    remote.on('GET', (response) => {
+      asks += 1
+      if (asks % 2 === 0) return void response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end()
+      const news = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' }
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`id: ${asks}\nretry: 0\ndata: ${JSON.stringify(news)}\n\n`)
+    })
+    await client.initialize()
+    await eventually(() => asks > 0)
+    for (let turn = 0; turn < 200; turn += 1) {
+      await bench.clock.advance(1000)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    expect(asks).toBeGreaterThan(4)
+    expect(bench.provider.mints.length).toBeLessThanOrEqual(2)
   })
 })
 

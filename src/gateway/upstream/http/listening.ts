@@ -19,6 +19,8 @@ export interface ListeningHost {
 const firstWait = 1000
 const longestWait = 60_000
 const shortestWait = 100
+/** Between two credentials that a server has thrown away by its own stream, with nobody asking for anything. */
+const renewEvery = 300_000
 
 /** The stream on which a server says what belongs to no request. One that breaks off is asked for again, ever later. */
 export class Listening {
@@ -28,6 +30,8 @@ export class Listening {
   #response: IncomingMessage | undefined
   /** Its credential was not taken, and another one is tried. */
   #isRenewed = false
+  /** Monotonic milliseconds from which on another one may be tried again. */
+  #renewFrom = Number.NEGATIVE_INFINITY
   #lastId = ''
   #retry = firstWait
   #tries = 0
@@ -123,7 +127,8 @@ export class Listening {
     }
     discard(response, options.clock)
     // Once: a server that never takes it has no stream for us.
-    if (status === 401 && lease !== undefined && !this.#isRenewed) return this.#renew(lease)
+    if (status === 401 && lease !== undefined && !this.#isRenewed)
+      return options.clock.monotonic() < this.#renewFrom ? this.#later(undefined) : this.#renew(lease)
     if (status === 404) this.#host.lost()
     // Most servers have no such stream (405), and one that refuses it will go on doing so.
     if (status < 500) {
@@ -135,6 +140,7 @@ export class Listening {
 
   #renew(lease: Lease): void {
     this.#isRenewed = true
+    this.#renewFrom = this.#host.options.clock.monotonic() + renewEvery
     this.#ending.unfollow()
     this.#host.options.standing.renew(lease).then(
       (other) => this.#ask(other),
