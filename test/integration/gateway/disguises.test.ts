@@ -183,6 +183,28 @@ describe('a remote server that has itself asked for again and again', () => {
     expect(asks).toBeGreaterThan(4)
     expect(bench.provider.mints.length).toBeLessThanOrEqual(2)
   })
+
+  it.each(['never ends', 'ends'])(
+    'by a credential that hardly lives, of its own authorization server: a stream that %s gets one a minute',
+    async (how) => {
+      const { bench, client, on } = await openRaw(remoteConfig({ more: '    startup: { scope: { repository: lists }, ttl: 2s }\n' }))
+      const news = 'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n'
+      let asks = 0
+      on('GET', (response) => {
+        asks += 1
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`retry: 0\n${news}`)
+        if (how === 'ends') response.end()
+      })
+      await client.initialize()
+      await eventually(() => asks > 0)
+      for (let turn = 0; turn < 200; turn += 1) {
+        await bench.clock.advance(1000)
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+      expect(asks).toBeGreaterThan(2)
+      expect(bench.provider.mints.length).toBeLessThan(8)
+    },
+  )
 })
 
 describe('a client that spells what policy reads in another way', () => {

@@ -32,6 +32,8 @@ export class Listening {
   #isRenewed = false
   /** Monotonic milliseconds from which on another one may be tried again. */
   #renewFrom = Number.NEGATIVE_INFINITY
+  /** The same of a credential for a stream that nobody but its server asked for: how long one lives may be the server's own choice. */
+  #acquireFrom = Number.NEGATIVE_INFINITY
   #lastId = ''
   #retry = firstWait
   #tries = 0
@@ -44,13 +46,21 @@ export class Listening {
 
   /** The client said something: a stream whose credential was taken away may be asked for again. */
   wake(): void {
-    if (this.#state === 'cut') this.open()
+    if (this.#state !== 'cut') return
+    this.#acquireFrom = Number.NEGATIVE_INFINITY
+    this.open()
   }
 
   open(): void {
     if (this.#state === 'closed' || this.#state === 'open') return
+    const { standing, clock } = this.#host.options
+    if (standing.configured && standing.held === undefined) {
+      const now = clock.monotonic()
+      if (now < this.#acquireFrom) return this.#wait(this.#acquireFrom - now)
+      this.#acquireFrom = now + longestWait
+    }
     this.#state = 'open'
-    this.#host.options.standing.lease().then(
+    standing.lease().then(
       (lease) => this.#ask(lease),
       (error: unknown) => this.#later(toJitError(error)),
     )
@@ -155,8 +165,12 @@ export class Listening {
     if (error !== undefined) options.log.info('stream of a remote server not opened', { server: options.server, error: error.message })
     const wait = Math.min(longestWait, this.#retry * 2 ** this.#tries)
     this.#tries = Math.min(this.#tries + 1, 16)
+    this.#wait(wait)
+  }
+
+  #wait(delay: number): void {
     this.#state = 'waiting'
-    this.#cancelWait = options.clock.after(wait, () => this.open())
+    this.#cancelWait = this.#host.options.clock.after(delay, () => this.open())
   }
 
   /** With its credential: one that was taken away is not asked for again unless somebody uses the lane. */
