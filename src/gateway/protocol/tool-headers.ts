@@ -15,6 +15,10 @@ const toolCap = 10_000
 const nameCap = 1024
 const headerCap = 64
 const depthCap = 32
+/** Characters of all that is remembered of one server's tools: its lists are read for as long as it likes. */
+const sizeCap = 4 * 1024 * 1024
+/** What each entry costs beside its characters. */
+const overhead = 64
 
 /**
  * Arguments that a tool wants repeated in headers (`x-mcp-header` in its input schema, 2026-07-28), as its server listed it
@@ -23,8 +27,12 @@ const depthCap = 32
 export class ToolHeaders {
   /** By the tool's name; empty for one that wants none. */
   readonly #tools = new Map<string, readonly ParameterHeader[]>()
+  #size = 0
 
-  /** Takes note of an answer to `tools/list`; of several entries with one name the first counts, as it does in what clients get. */
+  /**
+   * Takes note of an answer to `tools/list`; of several entries with one name the first counts, as it does in what clients get. Of a
+   * tool that is too much to be remembered nothing is known.
+   */
   learn(answer: JsonObject): void {
     const tools = isJsonObject(answer['result']) ? answer['result']['tools'] : undefined
     if (!Array.isArray(tools)) return
@@ -33,12 +41,20 @@ export class ToolHeaders {
       const name = isJsonObject(tool) ? tool['name'] : undefined
       if (!isJsonObject(tool) || typeof name !== 'string' || name.length > nameCap || seen.has(name)) continue
       seen.add(name)
-      if (this.#tools.has(name) || this.#tools.size < toolCap) this.#tools.set(name, headersIn(tool['inputSchema']))
+      this.forget(name)
+      const headers = headersIn(tool['inputSchema'])
+      const size = sizeOf(name, headers)
+      if (this.#tools.size >= toolCap || this.#size + size > sizeCap) continue
+      this.#tools.set(name, headers)
+      this.#size += size
     }
   }
 
   /** What it is to be called with is not known any more. */
   forget(tool: string): void {
+    const headers = this.#tools.get(tool)
+    if (headers === undefined) return
+    this.#size -= sizeOf(tool, headers)
     this.#tools.delete(tool)
   }
 
@@ -55,6 +71,11 @@ export class ToolHeaders {
       return text === undefined ? [] : [[name, text]]
     })
   }
+}
+
+function sizeOf(tool: string, headers: readonly ParameterHeader[]): number {
+  const one = ({ name, path }: ParameterHeader): number => path.reduce((sum, key) => sum + key.length + overhead, name.length + overhead)
+  return headers.reduce((sum, header) => sum + one(header), tool.length + overhead)
 }
 
 function print(value: Json | undefined): string | undefined {

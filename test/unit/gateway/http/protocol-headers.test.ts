@@ -143,3 +143,29 @@ describe('a message on its way', () => {
     ).toBeUndefined()
   })
 })
+
+describe('a server that lists tools for as long as it likes', () => {
+  const wide = (name: string, width: number) => ({ name, inputSchema: { properties: { ['k'.repeat(width)]: text } } })
+  const known = (headers: ToolHeaders, count: number) =>
+    Array.from({ length: count }, (_, index) => headers.wantedBy(`t${index}`)).filter((headers) => headers !== undefined).length
+
+  it('has no more of them remembered than a few megabytes, whatever it calls their arguments', () => {
+    const headers = new ToolHeaders()
+    for (let index = 0; index < 20; index += 1) headers.learn({ result: { tools: [wide(`t${index}`, 1_000_000)] } })
+    expect(known(headers, 20)).toBe(4)
+  })
+
+  it('may change them, and takes no more room by that', () => {
+    const headers = new ToolHeaders()
+    for (let turn = 0; turn < 50; turn += 1) headers.learn({ result: { tools: [wide('t0', 1_000_000 + turn), wide('t1', 2_000_000)] } })
+    expect(known(headers, 2)).toBe(2)
+    headers.learn({ result: { tools: [wide('t0', 5_000_000)] } })
+    expect(headers.wantedBy('t0')).toBeUndefined()
+    headers.learn({ result: { tools: [wide('t2', 2_000_000)] } })
+    expect(known(headers, 3)).toBe(2)
+    headers.forget('t1')
+    headers.forget('t1')
+    headers.learn({ result: { tools: [wide('t0', 2_000_000), wide('t3', 2_000_000)] } })
+    expect(known(headers, 4)).toBe(2)
+  })
+})
