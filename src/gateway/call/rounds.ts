@@ -9,6 +9,8 @@ import type { AddressesRequired } from './special.ts'
 const roundsCap = 1000
 /** Things that one result may ask for. */
 export const inputsCap = 64
+/** Characters of the key of each: the keys are kept until the client answers, which it may never do. */
+const keyCap = 1024
 
 interface Round {
   /** Digest of the request that may go on with it. */
@@ -70,6 +72,8 @@ export function askForInputs(
 ): Map<string, Question> {
   const entries = Object.entries(requests)
   if (entries.length > inputsCap) throw new JitError('message.malformed', `the server asks for more than ${inputsCap} things at once`)
+  if (entries.some(([key]) => key.length > keyCap))
+    throw new JitError('message.malformed', `the server asks for something by a key of more than ${keyCap} characters`)
   const asked = new Map<string, Question>()
   for (const [key, request] of entries) {
     const name = digestOf({ key, request })

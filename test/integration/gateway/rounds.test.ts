@@ -89,6 +89,7 @@ describe('a request in several rounds', () => {
 
   it.each([
     ['another spelling of its keys', { content: [], InputRequests: { model } }, 1802],
+    ['a key that nobody could remember', required({ inputRequests: { ['x'.repeat(1025)]: form } }), -32600],
     ['a list in place of the questions', required({ inputRequests: [model] }), -32600],
     ['a state that is no text', required({ requestState: 7 }), -32600],
     [
