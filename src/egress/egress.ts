@@ -35,7 +35,8 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
   const { audit, clock, log, network, limits = { perLane: socketsPerLane, waiting: mostWaiting } } = deps
   const lanes = new Map<string, { lane: Lane; authority: Authority; end: () => void }>()
   const authorities = createAuthorities(deps.folder, clock)
-  const strangers = createRefusals({ audit, clock, log }, { server: '', lane: '', placeholder: '' })
+  const recording = { audit, clock, log, scrub: (text: string) => deps.scrubber().scrubText(text) }
+  const strangers = createRefusals(recording, { server: '', lane: '', placeholder: '' })
   const inner = createInner({ network, clock, log, scrubberFor: createScrubbers(deps) })
   const proxy = createProxy({ inner, clock, lane: (name) => lanes.get(name), strangers, mostWaiting: limits.waiting })
   const room = new Room(heldByAll)
@@ -49,7 +50,7 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
       checkPlaceholder(asked)
       const options = { ...asked, origins: canonical(asked.origins), open: canonical(asked.open) }
       const nonce = randomBytes(24).toString('base64url')
-      const lane = new Lane(options, nonce, createRefusals({ audit, clock, log }, options), limits.perLane, room)
+      const lane = new Lane(options, nonce, createRefusals(recording, options), limits.perLane, room)
       const authority = await authorities.get(hostsOf(options))
       const endpoint = options.endpoint === undefined ? undefined : await openEndpoint(inner, lane, options.endpoint)
       const doors =

@@ -30,7 +30,7 @@ const pathCap = 500
  * or not it can be written.
  */
 export function createRefusals(
-  deps: { readonly audit: AuditSink; readonly clock: Clock; readonly log: Logger },
+  deps: { readonly audit: AuditSink; readonly clock: Clock; readonly log: Logger; scrub(text: string): string },
   lane: { readonly server: string; readonly lane: string; readonly placeholder: string },
 ): Refusals {
   let tokens = burst
@@ -44,7 +44,12 @@ export function createRefusals(
       server: lane.server,
       lane: lane.lane,
       ...(call === undefined ? {} : { call }),
-      request: { method: method.slice(0, 40), origin: origin.slice(0, 300), path: shown(path, lane.placeholder) },
+      // Whoever asks may know another server's credential, and have it written down here.
+      request: {
+        method: method.slice(0, 40),
+        origin: deps.scrub(origin).slice(0, 300),
+        path: deps.scrub(shown(path, lane.placeholder)).slice(0, pathCap),
+      },
       reason: `${reason}${more}`,
     }
     try {
@@ -77,5 +82,5 @@ function shown(target: string, placeholder: string): string {
   const [path = '', query] = target.split('?', 2)
   const names = query?.split('&').map((part) => part.split('=', 1)[0] ?? '')
   const text = names === undefined ? path : `${path}?${names.join('&')}`
-  return (placeholder === '' ? text : text.replaceAll(placeholder, '[placeholder]')).slice(0, pathCap)
+  return placeholder === '' ? text : text.replaceAll(placeholder, '[placeholder]')
 }

@@ -21,9 +21,9 @@ export interface SendDeps {
 /** Sends a judged request upstream and its answer back. Both die with the lease, the call, the lane and the client. */
 export async function send(deps: SendDeps, exchange: Exchange, sending: Sending): Promise<void> {
   const { route, request, response } = exchange
-  const life = new Life(deps, exchange, sending)
-  if (!life.begin()) return refuse(exchange, { status: 403, reason: 'the call or its lease has ended', call: sending.charge?.call.call })
   const scrubber = deps.scrubberFor(sending.charge?.call.lease)
+  const life = new Life(deps, exchange, sending, scrubber)
+  if (!life.begin()) return refuse(exchange, { status: 403, reason: 'the call or its lease has ended', call: sending.charge?.call.call })
   try {
     if (!Buffer.isBuffer(sending.body) && sending.body !== 'none') exchange.wantBody()
     const answer = await askWhileFresh(deps, exchange, sending, life, scrubber)
@@ -73,14 +73,16 @@ class Life implements Running {
   readonly #exchange: Exchange
   readonly #sending: Sending
   readonly #charge: Charge | undefined
+  readonly #scrubber: Scrubber
   #owner: Charge['call'] | undefined
   #started = 0
   #open = false
   #unbook: (() => void) | false = false
   over = false
 
-  constructor(deps: SendDeps, exchange: Exchange, sending: Sending) {
+  constructor(deps: SendDeps, exchange: Exchange, sending: Sending, scrubber: Scrubber) {
     this.#deps = deps
+    this.#scrubber = scrubber
     this.#exchange = exchange
     this.#sending = sending
     this.#charge = sending.charge
@@ -126,7 +128,8 @@ class Life implements Running {
     if (!this.#open) return
     this.#open = false
     const { method, path, origin } = this.#sending
-    this.#owner?.onRequest({ method, url: `${origin}${path}`, status, requestId, took: this.#deps.clock.monotonic() - this.#started })
+    const url = this.#scrubber.scrubText(`${origin}${path}`)
+    this.#owner?.onRequest({ method, url, status, requestId, took: this.#deps.clock.monotonic() - this.#started })
   }
 
   /** Keeps a captured value for later requests of the call that this one is booked on by now. */

@@ -235,7 +235,7 @@ describe('a client that dawdles', () => {
   ])('%s is cut', async (_, bytes) => {
     const options = { lane: 'lane_slow', server: 'github', placeholder, origins: new Set([origin]), open: new Set<string>() }
     const log = { debug() {}, info() {}, warn() {}, error() {} }
-    const lane = new Lane(options, 'nonce', createRefusals({ audit: bench.audit, clock, log }, options))
+    const lane = new Lane(options, 'nonce', createRefusals({ audit: bench.audit, clock, log, scrub: (text) => text }, options))
     const limits = { ...serverLimits, headersTimeout: 50, connectionsCheckingInterval: 20 }
     const inner = createInner({ network: bench.network, clock, log, scrubberFor: () => createScrubber([]) }, limits)
     const server = createServer((socket) =>

@@ -276,6 +276,20 @@ describe('an upstream that', () => {
     expect(made.sent[0]?.requestId).toMatch(/^x+\[redacted by jit\]$/)
     lane.close()
   })
+
+  it('told to a server, which writes it into an address, stays out of the trail, whether that is let through or refused', async () => {
+    const lane = await bench.lane()
+    const made = call([`GET ${path}/**`])
+    lane.begin(made)
+    await ask(lane, { path: `${path}/${token}` })
+    await ask(lane, { path: `/${'x'.repeat(480)}${token}` })
+    await ask(lane, { path: `/other/${token}?${token}=1` })
+    expect(made.sent).toMatchObject([{ url: expect.stringMatching(/web\/\[redacted by jit\]$/) }])
+    const refused = bench.audit.ofType('egress.refused').map(({ request }) => request.path)
+    expect(refused.slice(-2)).toEqual([expect.stringMatching(/^\/x+\[redacted by jit/), '/other/[redacted by jit]?[redacted by jit]'])
+    expect(JSON.stringify(bench.audit.events)).not.toContain(token.slice(0, 12))
+    lane.close()
+  })
 })
 
 /** Waits until a count stays as it is: nobody reads, and what is under way fills the buffers between. */
