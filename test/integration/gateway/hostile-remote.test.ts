@@ -384,6 +384,25 @@ describe('a hostile remote server', () => {
     expect(bench.upstream.journal.filter(({ headers: { 'last-event-id': id } }) => id === '7')).toHaveLength(5)
   })
 
+  it.each([
+    [404, ''],
+    [400, '{"jsonrpc":"2.0","error":{"code":-32000,"message":"no such session"},"id":null}'],
+  ])(
+    'forgets its session (%i) when it is asked for the rest of an answer: the call, which it had taken, is not sent again',
+    async (status, body) => {
+      await connected({
+        'tools/call': (response) => void response.writeHead(200, stream).end('id: 7\nretry: 0\ndata:\n\n'),
+        GET: (response, _, request) =>
+          void response.writeHead(request.headers['last-event-id'] === undefined ? 405 : status, headers).end(body),
+      })
+      expect(await patiently(bench.clock, say())).toMatch(/broke off|without answering|does not know the session/)
+      expect(posts()).toBe(1)
+      // The next one begins anew.
+      expect(await patiently(bench.clock, say())).toMatch(/error/)
+      expect(posts()).toBe(2)
+    },
+  )
+
   it('answers with no head at all: the call fails after five minutes, and not before', async () => {
     await connected({ 'tools/call': () => undefined })
     const held = say()

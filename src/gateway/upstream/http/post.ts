@@ -198,17 +198,18 @@ export class Post {
     const { options } = this.#host
     this.#response = undefined
     if (this.#lastId === '' || this.message.revision !== undefined || this.#tries >= resumeTries)
-      return this.#fail(
-        unavailable(`server ${options.server} ${whole ? 'ended its answer without answering' : 'broke off in the middle of its answer'}`, {
-          hint: 'Whether the call took effect there is unknown: look there before you call again.',
-        }),
-      )
+      return this.#broken(whole ? 'ended its answer without answering' : 'broke off in the middle of its answer')
     this.#tell(false)
     const wait = Math.min(longestWait, this.#retry * 2 ** this.#tries)
     this.#tries += 1
     this.#cancelWait = options.clock.after(wait, () =>
       this.#request('GET', ['Accept', 'text/event-stream', 'Last-Event-ID', this.#lastId], (response) => this.#resumed(response)),
     )
+  }
+
+  #broken(how: string): void {
+    const hint = 'Whether the call took effect there is unknown: look there before you call again.'
+    this.#fail(unavailable(`server ${this.#host.options.server} ${how}`, { hint }))
   }
 
   /** Whose answer comes on a stream may be told on one. */
@@ -231,7 +232,12 @@ export class Post {
     const { request } = this.message
     const status = response.statusCode ?? 0
     readRefusal(response, options.clock, options.network.timeout, (body) => {
-      if (this.#over || (knowsNoSession(status, body) && this.#host.lost(this.message))) return
+      if (this.#over) return
+      const isLost = knowsNoSession(status, body)
+      // It was taken before its answer broke off: whoever is told that it was not would send it again.
+      if (isLost && this.#lastId !== '') this.#broken('broke off in the middle of its answer, and does not know the session any more')
+      if (isLost && this.#host.lost(this.message)) return
+      if (this.#over) return
       const line = request === undefined || status === 401 || status === 403 ? undefined : answerIn(body, request.id)
       if (line !== undefined && this.#host.heard(this.message, line)) return this.#finish()
       if (line === undefined && this.#host.divert(this.message, status)) return this.cancel()
