@@ -88,7 +88,7 @@ function diffCase(path: string, before: ToolCase, after: ToolCase): Change[] {
     ...diffRowWhere(`${path}.where`, before.where, after.where),
     ...differing(`${path}.credential`, before.credential, after.credential, 'wider'),
     ...differing(`${path}.scope`, before.scope, after.scope, 'wider'),
-    ...diffSet(`${path}.requests`, requests(before.requests), requests(after.requests), 'wider'),
+    ...diffRequests(`${path}.requests`, requests(before.requests), requests(after.requests)),
     ...diffOptional(`${path}.ttl`, before.ttl, after.ttl),
     ...differing(`${path}.lifetime`, before.lifetime, after.lifetime, after.lifetime === 'call' ? 'narrower' : 'wider'),
     ...differing(`${path}.resource`, before.resource, after.resource, 'other'),
@@ -112,6 +112,28 @@ export function diffWhere(path: string, before: ServerConfig['where'], after: Se
 function diffOptional(path: string, before: number | undefined, after: number | undefined): Change[] {
   if (before === undefined || after === undefined) return differing(path, before, after, 'wider')
   return diffNumber(path, before, after, formatDuration)
+}
+
+/**
+ * A rule that goes is narrower. But it had its arguments looked at: a call without them, or with others than a request can hold, was
+ * denied. Where no path that stays names one of them, such calls are let through.
+ */
+function diffRequests(path: string, before: readonly string[], after: readonly string[]): Change[] {
+  const asked = new Set(after.flatMap((rule) => argumentsIn(pathOf(rule))))
+  return diffSet(path, before, after, 'wider').map((change) =>
+    change.effect === 'narrower' && argumentsIn(change.before).some((name) => !asked.has(name)) ? { ...change, effect: 'wider' } : change,
+  )
+}
+
+/** With their modifiers: one that takes slashes is looked at in another way. */
+function argumentsIn(rule: string): string[] {
+  return [...rule.matchAll(/\$\{args\.[^}]*\}/g)].map(([name]) => name)
+}
+
+/** Of the rule as it is shown; the rest of it takes more than a path does. */
+function pathOf(rule: string): string {
+  const text = rule.startsWith('{') ? (/"request":"((?:[^"\\]|\\.)*)"/.exec(rule)?.[1] ?? '') : rule
+  return text.split('?', 1)[0] ?? ''
 }
 
 function requests(rules: readonly RequestRuleConfig[] | undefined): string[] {

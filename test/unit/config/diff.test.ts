@@ -213,6 +213,25 @@ describe('what changes between two configs', () => {
       'read: [{ when: (args.a) && (args.b) }, { when: args.c }]',
       ['wider', 'wider'],
     ],
+    ['a request less', 'read: { requests: [GET /a, "GET /${args.a}"] }', 'read: { requests: ["GET /${args.a}"] }', ['narrower']],
+    [
+      'a request less, and nothing that looks at its argument',
+      'read: { requests: [GET /a, "GET /${args.a}"] }',
+      'read: { requests: [GET /a] }',
+      ['wider'],
+    ],
+    [
+      'a request less, and its argument in a query, where more will do',
+      'read: { requests: ["GET /a?b=${args.a}", { request: "GET /${args.a}" }] }',
+      'read: { requests: ["GET /a?b=${args.a}"] }',
+      ['wider'],
+    ],
+    [
+      'a request less, and its argument in another’s path',
+      'read: { requests: ["GET /a?b=${args.a}", { request: "GET /${args.a}" }] }',
+      'read: { requests: [{ request: "GET /${args.a}" }] }',
+      ['narrower'],
+    ],
     ['a case less', 'read: [{ when: args.a }, {}]', 'read: [{ when: args.a }]', ['wider']],
   ])('tells what %s means', (_, before, after, effects) => {
     expect(rowChanges(before, after).map((line) => line.split(' ')[0])).toEqual(effects)
