@@ -23,8 +23,11 @@ export interface Launcher {
    * installer, from the terminal of the person who asks. Throws `server.start`.
    */
   prepare(name: string, server: ServerConfig, registry?: Readonly<Record<string, string>>): Promise<Pinning>
-  /** Prepares and pins anew; answers the pin. Lanes that run go on with what they were started from. */
-  update(server: string, registry?: Readonly<Record<string, string>>): Promise<string>
+  /**
+   * Prepares and pins anew; answers the pin. Lanes that run go on with what they were started from. `confirm` is called before the
+   * pin is written; what it throws leaves the old one.
+   */
+  update(server: string, registry?: Readonly<Record<string, string>>, confirm?: () => void): Promise<string>
   pin(server: string): string
   /** Without a pin the next launch pins anew. */
   forget(server: string): void
@@ -102,9 +105,10 @@ export function createLauncher(deps: LaunchDeps): Launcher {
     meta.delete(pinKey(name))
     meta.delete(sourceKey(name))
   }
-  const update = async (name: string, registry: Readonly<Record<string, string>> = {}): Promise<string> => {
+  const update = async (name: string, registry: Readonly<Record<string, string>> = {}, confirm?: () => void): Promise<string> => {
     const pinning = await prepare(name, serverOf(name), registry)
     try {
+      confirm?.()
       deps.store.atomically(() => {
         pinning.write()
         if (pinning.record !== undefined) deps.audit.append(pinning.record)

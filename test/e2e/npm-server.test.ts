@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { root, runJit } from '../support/command.ts'
+import { demoEnvironment, launcher, root, runJit } from '../support/command.ts'
 import { type NpmRegistry, startNpmRegistry, type TestPackage } from '../support/npm-registry.ts'
 import { must } from '../support/servers.ts'
 import { openStage, type Stage } from '../support/stage.ts'
@@ -77,6 +79,26 @@ describe('a server from an npm registry', () => {
     expect(await must(stage, ['servers', '--json'])).not.toContain('swapped')
     // And again: a folder that a failed installation left must not pass for an installed package.
     expect((await add('swapped', 'swapped@1.0.0')).code).not.toBe(0)
+  })
+
+  it('is not added once the command that asked for it was ended with Ctrl-C', async () => {
+    registry.publish(greeter('1.0.0', 'never asked for in the end', 'given-up'))
+    registry.publish(greeter('1.0.0', 'for a look at what became of the other', 'next'))
+    const release = registry.hold()
+    const command = spawn(process.execPath, [launcher, 'add', 'given-up', '--', 'npx', '-y', 'given-up@1.0.0'], {
+      env: demoEnvironment(stage.home),
+      stdio: 'ignore',
+    })
+    const ended = once(command, 'exit')
+    await expect.poll(() => registry.journal, { timeout: 20_000 }).toContain('given-up/-/given-up-1.0.0.tgz')
+    command.kill('SIGINT')
+    await ended
+    release()
+    // Whatever the daemon still does for the first is done before a whole installation after it.
+    expect((await add('next', 'next@1.0.0')).code).toBe(0)
+    const servers = await must(stage, ['servers', '--json'])
+    expect(servers).toContain('"next"')
+    expect(servers).not.toContain('given-up')
   })
 
   it('does not start when its files were changed after it was pinned', async () => {

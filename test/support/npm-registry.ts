@@ -22,6 +22,8 @@ export interface NpmRegistry {
   publish(content: TestPackage): string
   /** From here on the tarball is another one, under the integrity that was published. */
   swap(content: TestPackage): void
+  /** From here on tarballs are answered when the returned function was called. */
+  hold(): () => void
   close(): Promise<void>
 }
 
@@ -40,12 +42,14 @@ export interface NpmRegistryOptions {
 
 export async function startNpmRegistry({ maxAge = 300, tls }: NpmRegistryOptions = {}): Promise<NpmRegistry> {
   const published: Published[] = []
+  let held: Promise<void> | undefined
   const journal: string[] = []
   const answer: RequestListener = (request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://registry').pathname).slice(1)
     journal.push(path)
     const tarball = published.find(({ content }) => path === tarballPath(content))?.tarball
-    if (tarball !== undefined) return void response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(tarball)
+    if (tarball !== undefined)
+      return void Promise.resolve(held).then(() => response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(tarball))
     const versions = published.filter(({ content }) => content.name === path)
     if (versions.length === 0) return void response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not_found"}')
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': `public, max-age=${maxAge}` })
@@ -69,6 +73,14 @@ export async function startNpmRegistry({ maxAge = 300, tls }: NpmRegistryOptions
       const old = find(content)
       if (old === undefined) throw new Error(`${content.name}@${content.version} was not published`)
       old.tarball = pack(content)
+    },
+    hold() {
+      let release: () => void = () => undefined
+      held = new Promise((resolve) => (release = resolve))
+      return () => {
+        held = undefined
+        release()
+      }
     },
     async close() {
       server.closeAllConnections()

@@ -8,7 +8,7 @@ import type { Decision } from '../../core/types.ts'
 import { readHosts } from '../../network/hosts.ts'
 import { makeOperation } from '../../policy/operation.ts'
 import { withRemoteDefaults } from '../remote-defaults.ts'
-import { byCommandLine, nameIn, type Routes } from './route.ts'
+import { byCommandLine, nameIn, refuseGone, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
 export function serverRoutes(daemon: Daemon): Routes {
@@ -39,7 +39,7 @@ export function serverRoutes(daemon: Daemon): Routes {
   return {
     servers: views,
     /** Its program is found and installed first; then config and pin change together, or nothing does. */
-    addServer: async (request) => {
+    addServer: async (request, reply) => {
       const asked = addServer.parse(request.body)
       const entry = withRemoteDefaults(asked.entry, daemon.registry)
       refuseSecond(asked)
@@ -49,6 +49,7 @@ export function serverRoutes(daemon: Daemon): Routes {
       if (server === undefined) throw new JitError('internal', `the server ${quote(asked.name)} is not in the config that names it`)
       const pinning = await launcher.prepare(asked.name, server, asked.registry)
       try {
+        refuseGone(reply)
         refuseSecond(asked)
         configuration.edit(set, byCommandLine, {
           write: () => pinning.write(),
@@ -62,7 +63,7 @@ export function serverRoutes(daemon: Daemon): Routes {
       }
       return (await views()).find(({ name }) => name === asked.name)
     },
-    updateServer: async (request) => {
+    updateServer: async (request, reply) => {
       const name = nameIn(request)
       known(name)
       if (entries()[name]?.url !== undefined)
@@ -71,7 +72,7 @@ export function serverRoutes(daemon: Daemon): Routes {
         })
       const { registry } = updateServer.parse(request.body ?? {})
       const before = launcher.pin(name)
-      const pin = await launcher.update(name, registry)
+      const pin = await launcher.update(name, registry, () => refuseGone(reply))
       return { name, before, pin }
     },
     removeServer: async (request) => {
