@@ -105,9 +105,12 @@ export function createApprovals(deps: ApprovalDeps): Approvals {
 }
 
 function refuseFlood(queue: ReadonlyMap<string, Waiting>, session: string): void {
-  if (queue.size >= waitingCap) throw new JitError('approval.denied', `${waitingCap} calls wait for approval already; this one was denied`)
+  const flood = (whose: string): JitError =>
+    new JitError('approval.denied', `${whose} wait for approval already; this one was denied`, {
+      hint: 'Nobody was asked: `jit approvals` lists what waits. Call again once some of it is answered.',
+    })
+  if (queue.size >= waitingCap) throw flood(`${waitingCap} calls`)
   let ofSession = 0
   for (const { approval } of queue.values()) if (approval.principal.session === session) ofSession += 1
-  if (ofSession >= sessionCap)
-    throw new JitError('approval.denied', `${sessionCap} calls of this agent wait for approval already; this one was denied`)
+  if (ofSession >= sessionCap) throw flood(`${sessionCap} calls of this agent`)
 }

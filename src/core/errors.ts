@@ -26,7 +26,7 @@ export const errorTable = {
     http: 503,
     rpc: 1203,
     exit: 75,
-    hint: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.',
+    hint: 'Whether the call took effect upstream is unknown: look there before you call again.',
   },
   'daemon.busy': { http: 503, rpc: 1204, exit: 75, hint: 'End some clients, or restart the daemon (`jit stop`) if none is in use.' },
   'token.refused': {
@@ -67,7 +67,7 @@ export const errorTable = {
   'policy.changed': { http: 409, rpc: 1403, exit: 5, hint: 'The policy or the tool changed between the decision and its use; call again.' },
   locked: { http: 423, rpc: 1404, exit: 5, hint: 'Everything is denied until `jit unlock`.' },
 
-  'approval.denied': { http: 403, rpc: 1500, exit: 5, hint: 'A person said no.' },
+  'approval.denied': { http: 403, rpc: 1500, exit: 5, hint: 'Do not repeat it; ask them.' },
   'approval.timeout': {
     http: 403,
     rpc: 1501,

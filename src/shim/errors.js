@@ -6,7 +6,7 @@ export const errors = {
   'daemon.unreachable': { rpc: 1200, hint: 'Start it with `jit daemon`, or look into its log (`jit doctor` says where).' },
   'daemon.restarted': {
     rpc: 1203,
-    hint: 'The daemon restarted while this call ran. Whether it took effect upstream is unknown; try again.',
+    hint: 'Whether the call took effect upstream is unknown: look there before you call again.',
   },
   'message.too-large': { rpc: 1801, hint: 'The message is over the cap; raise `limits.messageBytes` if it is meant.' },
 }

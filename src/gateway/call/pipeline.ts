@@ -114,7 +114,7 @@ async function permit({ deps }: CallContext, call: Call, decision: Decision): Pr
   if (answer === 'approved') return decision
   throw answer === 'timeout'
     ? new JitError('approval.timeout', 'nobody approved this call in time')
-    : new JitError('approval.denied', `${by} denied this call`)
+    : new JitError('approval.denied', `a person said no (${by})`)
 }
 
 async function refuse(context: CallContext, call: Call, trail: Trail, error: JitError): Promise<void> {
