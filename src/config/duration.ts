@@ -1,11 +1,12 @@
 import { z } from 'zod'
 
+const form = 'a duration is a number and a unit: 500ms, 30s, 5m, 1h'
 const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 /** `500ms`, `30s`, `5m`, `1h`, `7d` → milliseconds. */
 export const duration = z
-  .string()
-  .regex(/^\d{1,9}(ms|s|m|h|d)$/, 'a duration is a number and a unit: 500ms, 30s, 5m, 1h')
+  .string(form)
+  .regex(/^\d{1,9}(ms|s|m|h|d)$/, form)
   .transform(parseDuration)
 
 /** Milliseconds of a duration that matched the grammar above; NaN for anything else. */

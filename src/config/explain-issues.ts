@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { quote } from '../core/errors.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import type { ConfigPath, ProblemList } from './problems.ts'
 
 type Issue = z.core.$ZodIssue

@@ -1,4 +1,4 @@
-import { nearest } from '../config/nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import { type ConfigPath, formatPath, ProblemList } from '../config/problems.ts'
 import type { Config, Preset, ServerConfig, ToolCase } from '../config/schema.ts'
 import type { LoadedConfig, PresetSource } from '../config/types.ts'

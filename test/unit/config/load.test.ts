@@ -77,6 +77,7 @@ describe('loading a config', () => {
       'capture',
     ],
     ['a wrong type', good.replace('[read]', 'read'), 'servers.tracker.allow 9:5', /must be a list, not a text/],
+    ['a duration without its unit', `${good}    ttl: 5\n`, 'servers.tracker.ttl 10:5', /a duration is a number and a unit: 500ms/],
     ['a wrong word', `${good}    sampling: alow\n`, 'servers.tracker.sampling 10:5', /one of "allow", "deny", not "alow"/, 'allow'],
     ['a bad duration', `${good}ttl: 5 minutes\n`, 'ttl 10:1', /500ms/],
     ['a missing version', good.replace('version: 1\n', ''), 'version 1:1', /missing: write `version: 1`/],
