@@ -29,5 +29,5 @@ export async function agreeToDial(error: unknown, ask: Ask | undefined): Promise
 }
 
 function aboutDialling(needed: Dialled): string {
-  return `${plain(needed.name)} is on this machine. jit dials nothing here that the config does not name, since what listens here often asks nobody who they are. With your yes the config file gets \`${plain(hostsLine(needed))}\`. Rules of every server behind jit can name it then; none does by that.`
+  return `${plain(needed.name)} is on this machine. jit connects to nothing here that the config does not name: programs that listen here often ask for no password. With your yes the config file gets \`${plain(hostsLine(needed))}\`. From then on a rule of any server behind jit may name it; that alone gives no other server access.`
 }

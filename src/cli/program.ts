@@ -73,6 +73,10 @@ function misuse(used: Command, { code, message }: CommanderError): JitError {
   if (code === 'commander.excessArguments' && names.length > 0 && typed !== undefined)
     return new JitError('usage', `\`${path}\` has no command ${JSON.stringify(typed)}`, { hint: `There is ${names.join(', ')}.` })
   const [what = '', ...rest] = message.replace(/^error: /, '').split('\n')
+  // Without "--", options of the server's own command look like options of jit.
+  const [, second = '-'] = used.args
+  if (code === 'commander.unknownOption' && used.name() === 'add' && !second.startsWith('-'))
+    return new JitError('usage', what, { hint: 'The command of the server stands behind "--": jit add NAME … -- npx -y PACKAGE' })
   const suggestion = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1]
   const hint = suggestion === undefined ? `\`${path} --help\` shows how it is used.` : `Did you mean ${suggestion.replace('one of ', '')}?`
   return new JitError('usage', what, { hint })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type ListedTool, listedTool, routes } from '../api/schema.ts'
 import { JitError } from '../core/errors.ts'
+import { nearest } from '../core/nearest.ts'
 import type { Client } from './client.ts'
 import { table } from './output/layout.ts'
 import { withProgress } from './output/progress.ts'
@@ -29,10 +30,10 @@ export function offer(listed: Listed): string {
   if ('failure' in listed) return `\nIts tools could not be listed: ${plain(listed.failure)}\n${choose} --allow TOOL,TOOL.`
   const { tools } = listed
   if (tools.length === 0) return `\nIt lists no tools.`
-  const readers = tools.filter(({ readOnly }) => readOnly)
-  const [first, second] = readers.length > 0 ? readers : tools
-  const some = [first, second].flatMap((tool) => (tool === undefined ? [] : [tool.name])).join(',')
-  const rows = tools.map(({ name: tool, description, readOnly }) => [tool, readOnly ? 'read' : 'write', firstSentence(description)])
+  // An example is copied: none names a tool that may change something.
+  const readers = tools.filter(({ readOnly }) => readOnly).slice(0, 2)
+  const some = readers.length === 0 ? 'TOOL,TOOL' : readers.map(({ name }) => name).join(',')
+  const rows = tools.map(({ name: tool, description, readOnly }) => [tool, readOnly ? 'reads' : 'may write', firstSentence(description)])
   return `\nIt has ${count(tools.length, 'tool')}; what they do is its own word:\n\n${table(['tool', 'effect', 'description'], rows)}\n\n${choose}\n\n  --allow ${plain(some)}`
 }
 
@@ -44,8 +45,10 @@ export function doubts(server: string, chosen: readonly string[], listed: Listed
   if (missing.length === 0) return []
   const shown = names.slice(0, mostNames).map(plain).join(', ')
   const others = names.length > mostNames ? ` and ${names.length - mostNames} more` : ''
+  const meant = [...new Set(missing.flatMap((tool) => nearest(tool, names) ?? []))].map(plain)
+  const unknown = missing.map((tool) => JSON.stringify(plain(tool))).join(', ')
   return [
-    `${plain(server)} lists no tool ${missing.map((tool) => JSON.stringify(plain(tool))).join(', ')}: ${shown === '' ? 'it lists none' : `there is ${shown}${others}`}. What was said of it holds if it ever comes.`,
+    `${plain(server)} has no tool ${unknown}, so nothing can be called by that name.${meant.length === 0 ? '' : ` Did you mean ${meant.join(', ')}?`} ${shown === '' ? 'It lists no tools.' : `It has ${shown}${others}.`} To correct it, give the command again with --replace.`,
   ]
 }
 

@@ -11,6 +11,7 @@ import { withProgress } from '../output/progress.ts'
 import { colours, note, print, printFolded, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 import { absolute } from '../server-command.ts'
+import { pathNotes } from '../server-paths.ts'
 import { doubts, listTools, offer } from '../server-tools.ts'
 
 /** A package may have to be installed. */
@@ -66,7 +67,7 @@ export function addCommand(): Command {
         const view = serverView.parse(answer)
         if (json) return printJson({ ...view, client: block })
         print(
-          `${colours.green('✓')} ${plain(view.name)} is behind jit: ${count(view.allow.length, 'tool')} allowed, ${view.ask.length} to ask for, all others denied`,
+          `${colours.green('✓')} ${plain(view.name)} is behind jit: ${count(view.allow.length, 'tool')} allowed, ${view.ask.length === 0 ? '' : `${view.ask.length} to approve each time, `}all others denied`,
         )
         print(
           card([
@@ -76,8 +77,9 @@ export function addCommand(): Command {
         )
         const chosen = [...view.allow, ...view.ask]
         const listed = await listTools(client, name)
-        if (chosen.length === 0) print(offer(listed))
+        if (chosen.length === 0) printFolded(offer(listed))
         else for (const line of doubts(name, chosen, listed)) note(line)
+        for (const line of pathNotes(view, chosen, listed)) note(line)
         print('\nPut this into your MCP client’s configuration:\n')
         print(JSON.stringify({ mcpServers: { [name]: block } }, null, 2))
         if (view.http !== '') printFolded(`\nA client that speaks HTTP reaches it at ${view.http}; \`jit token add NAME\` makes its token.`)

@@ -77,6 +77,13 @@ describe('the program', () => {
   it.each([
     ['an unknown command', ['statsu'], /unknown command 'statsu'/, 'Did you mean status?'],
     ['an unknown option', ['revoke', '--al'], /unknown option '--al'/, 'Did you mean --all?'],
+    [
+      'a server’s command without "--"',
+      ['add', 'notes', '--allow', 'read', 'npx', '-y', 'notes'],
+      /unknown option '-y'/,
+      'The command of the server stands behind "--": jit add NAME … -- npx -y PACKAGE',
+    ],
+    ['an option of jit add with an error in it', ['add', 'notes', '--alow', 'read', '--', 'npx'], /'--alow'/, 'Did you mean --allow?'],
     ['a command of a command', ['config', 'aply'], /unknown command 'aply'/, 'Did you mean apply?'],
     ['a missing argument', ['explain', 'github'], /missing required argument 'tool'/, '`jit explain --help` shows how it is used.'],
     ['an argument too many', ['leases', 'x'], /too many arguments/, '`jit leases --help` shows how it is used.'],

@@ -9,8 +9,8 @@ describe('tools that were chosen', () => {
   })
 
   it('are named when the server lists none of that name, with those that there are', () => {
-    expect(doubts('notes', ['raed', 'list'], { tools: [tool('list'), tool('read')] })).toEqual([
-      'notes lists no tool "raed": there is list, read. What was said of it holds if it ever comes.',
+    expect(doubts('notes', ['raed_text', 'list'], { tools: [tool('list'), tool('read_text')] })).toEqual([
+      'notes has no tool "raed_text", so nothing can be called by that name. Did you mean read_text? It has list, read_text. To correct it, give the command again with --replace.',
     ])
   })
 
@@ -19,7 +19,7 @@ describe('tools that were chosen', () => {
     const [text = ''] = doubts('notes', ['x'], { tools })
     expect(text).toContain('tool_11 and 18 more.')
     expect(text).not.toContain('tool_12')
-    expect(doubts('notes', ['x'], { tools: [] })[0]).toContain('it lists none')
+    expect(doubts('notes', ['x'], { tools: [] })[0]).toContain('It lists no tools.')
   })
 
   it('are in doubt when the server could not be asked, whose words are no orders to the terminal', () => {
@@ -33,8 +33,9 @@ describe('a server of which nothing is allowed yet', () => {
   it('has its tools shown, and two that only read proposed', () => {
     const text = offer({ tools: [tool('write', false), tool('read'), tool('list')] })
     expect(text).toContain('It has 3 tools')
-    expect(text).toContain('write  write   write it.\n')
+    expect(text).toContain('write  may write  write it.\n')
     expect(text).toContain('--allow read,list')
+    expect(offer({ tools: [tool('delete_all', false)] })).toContain('--allow TOOL,TOOL')
   })
 
   it('is said to list none, or why that is not known', () => {
