@@ -34,7 +34,9 @@ export interface NetworkOptions {
 const connectTimeout = 10_000
 const closeTimeout = 5000
 const answerCap = 8 * 1024 * 1024
-const connections = { keepAlive: true, maxSockets: 256, maxFreeSockets: 32, timeout: 60_000 } as const
+/** What one end may hold open is bounded there (a lane's connections, a client's requests): the lanes of one must not queue the others up. */
+const perOrigin = 4096
+const connections = { keepAlive: true, maxSockets: perOrigin, maxFreeSockets: 32, timeout: 60_000 } as const
 
 /** Throws JitError `config.invalid` for an entry of `network.hosts` or a file of `network.ca` that cannot be used. */
 export function createNetwork(config: Config['network'], place: NetworkOptions | string): Network {

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpServer, request as httpRequest, type Server } from 'node:http'
 import { createServer as createHttpsServer, request as httpsRequest } from 'node:https'
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -141,6 +141,22 @@ describe('the network of providers', () => {
     await made.close()
     await vi.waitFor(() => expect(Object.values(made.httpsAgent.freeSockets).flat().length).toBe(0))
   })
+})
+
+it('an upstream that holds three hundred requests open, as those of one server’s lanes may be, still answers the next', async () => {
+  let arrived = 0
+  const held = await listen(createHttpServer((request, response) => void (request.url === '/next' ? response.end('here') : (arrived += 1))))
+  const { httpAgent } = network({ 'plain.test': `127.0.0.1:${held}` })
+  const ask = (path: string) => {
+    const asked = httpRequest({ host: 'plain.test', path, agent: httpAgent })
+    asked.on('error', () => undefined).end()
+    return asked
+  }
+  const others = Array.from({ length: 300 }, () => ask('/'))
+  await vi.waitFor(() => expect(arrived).toBe(300))
+  const status = await new Promise((resolve) => ask('/next').once('response', (answer) => resolve(answer.statusCode)))
+  expect(status).toBe(200)
+  for (const other of others) other.destroy()
 })
 
 describe('dialling', () => {
