@@ -3,12 +3,12 @@ import { basename, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { Config, ServerConfig } from '../config/schema.ts'
 import type { Clock } from '../core/clock.ts'
-import { JitError, quote } from '../core/errors.ts'
+import { JitError, quote, toJitError } from '../core/errors.ts'
 import { openBubblewrapBox } from './box.ts'
 import { type Machine, tryMachine } from './machine.ts'
 import { openSeatbeltBox } from './seatbelt-box.ts'
 import { refuseWritableCode } from './own-code.ts'
-import type { Places } from './shown.ts'
+import { type Places, readDeclared } from './shown.ts'
 import type { Sandbox, Verdict } from './types.ts'
 
 export interface SandboxDeps {
@@ -45,6 +45,8 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
     if (machine.kind === 'none' && machine.reason.endsWith('is not installed')) known = undefined
     return machine
   }
+  const othersWrite = (name: string): string[] =>
+    Object.entries(deps.config().servers).flatMap(([other, { writable }]) => (other === name ? [] : writable))
   rmSync(deps.folder, { recursive: true, force: true })
   return {
     async machine(again = false) {
@@ -57,6 +59,15 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
       refuseWritableCode(name, program, path, writing, { folder: deps.baseFolder, home: deps.places.home })
     },
     judge: async (server) => verdictOf(server, await look(false)),
+    problem(name) {
+      const { readable = [], writable = [] } = deps.config().servers[name] ?? {}
+      try {
+        readDeclared(name, { readable, writable, baseFolder: deps.baseFolder, othersWrite: othersWrite(name) }, deps.places)
+        return undefined
+      } catch (error) {
+        return toJitError(error)
+      }
+    },
     async open(name) {
       const { servers } = deps.config()
       const config = servers[name]
@@ -77,7 +88,7 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
         folder,
         places: deps.places,
         baseFolder: deps.baseFolder,
-        othersWrite: Object.entries(servers).flatMap(([other, { writable }]) => (other === name ? [] : writable)),
+        othersWrite: othersWrite(name),
         network: verdict.network,
       }
       if (machine.kind === 'bubblewrap')

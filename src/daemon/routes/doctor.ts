@@ -80,7 +80,7 @@ function check(name: string, state: Check['state'], found: string, advice: strin
   return { name, state, found, advice: state === 'ok' ? '' : advice }
 }
 
-/** What the machine can do, then each local server that runs without. */
+/** What the machine can do, then each local server that runs without, and each that cannot be shown what it declares. */
 async function sandboxChecks({ sandbox, configuration }: Daemon): Promise<Check[]> {
   const machine = await sandbox.machine(true)
   const found = machine.used
@@ -98,6 +98,11 @@ async function sandboxChecks({ sandbox, configuration }: Daemon): Promise<Check[
     ...weak.map(({ name, server, verdict }) =>
       check(`sandbox: ${name}`, server.sandbox === 'on' && !verdict.used ? 'fail' : 'warn', sandboxOf(verdict, server), verdict.advice),
     ),
+    // Found here, and not only by the first call: a folder may have gone since it was declared.
+    ...each.flatMap(({ name, verdict }) => {
+      const problem = verdict.used ? sandbox.problem(name) : undefined
+      return problem === undefined ? [] : [check(`server ${name}`, 'fail', `does not start: ${problem.message}`, problem.hint)]
+    }),
   ]
 }
 

@@ -13,3 +13,17 @@ it('jit doctor says each thing once, and what to do where there is something', a
     expect(`${found}. ${advice}`).not.toMatch(/\.\.|\b1 \w+s\b/)
   }
 })
+
+it('jit doctor names a server that cannot start, since a folder that it declares is not there', async () => {
+  const config = `version: 1\nservers: { notes: { run: [node, server.js], writable: [/nowhere/notes], allow: [read] } }\n`
+  const daemon = await startDaemon(makeHome(config))
+  const { checks } = doctorView.parse((await daemon.ask('GET', '/v1/doctor')).body)
+  // Where this machine has no sandbox, the server starts without.
+  if (checks.find(({ name }) => name === 'sandbox')?.found.startsWith('bubblewrap') !== true) return
+  expect(checks.find(({ name }) => name === 'server notes')).toEqual({
+    name: 'server notes',
+    state: 'fail',
+    found: 'does not start: the sandbox of server "notes" cannot show "/nowhere/notes": it is not there',
+    advice: 'Correct `writable` of the server, then `jit config apply`.',
+  })
+})

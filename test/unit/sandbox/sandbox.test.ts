@@ -56,6 +56,19 @@ describe('whether a server has a sandbox', () => {
     expect(found.reason).not.toBe('')
   })
 
+  it('says what it could not be shown of what it declares, before it is started', () => {
+    const sandbox = open(
+      { good: { ...local, readable: [folder] }, bad: { ...local, writable: [join(folder, 'not-there')] } },
+      async () => able,
+    )
+    expect(sandbox.problem('good')).toBeUndefined()
+    expect(sandbox.problem('bad')).toMatchObject({
+      code: 'server.start',
+      message: expect.stringContaining('it is not there'),
+      hint: expect.stringContaining('Correct `writable`'),
+    })
+  })
+
   it('is asked of the machine once, anew by jit doctor, and each time while bubblewrap is missing', async () => {
     const answers: Machine[] = [unable, able, able]
     let asked = 0
