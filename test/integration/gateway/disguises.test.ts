@@ -184,6 +184,28 @@ describe('a remote server that has itself asked for again and again', () => {
     expect(bench.provider.mints.length).toBeLessThanOrEqual(2)
   })
 
+  it('by a stream that it keeps ending: after a revocation it gets no other credential before somebody needs it', async () => {
+    const { bench, client, on } = await openRaw(remoteConfig({ startup: true }))
+    let asks = 0
+    on('GET', (response) => {
+      asks += 1
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(': bye\n\n')
+    })
+    await client.initialize()
+    await eventually(() => asks > 0 && bench.clock.pending > 0)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await bench.broker.revoke({ all: true }, 'revoked', 1000)
+    const [mints, before] = [bench.provider.mints.length, asks]
+    for (let turn = 0; turn < 200; turn += 1) {
+      await bench.clock.advance(1000)
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    expect([bench.provider.mints.length, asks]).toEqual([mints, before])
+    await client.request('tools/list').answer
+    await eventually(() => asks > before)
+    expect(bench.provider.mints.length).toBe(mints + 1)
+  })
+
   it.each(['never ends', 'ends'])(
     'by a credential that hardly lives, of its own authorization server: a stream that %s gets one a minute',
     async (how) => {

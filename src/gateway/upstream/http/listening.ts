@@ -34,6 +34,8 @@ export class Listening {
   #renewFrom = Number.NEGATIVE_INFINITY
   /** The same of a credential for a stream that nobody but its server asked for: how long one lives may be the server's own choice. */
   #acquireFrom = Number.NEGATIVE_INFINITY
+  /** What it was asked for with last. */
+  #lease: Lease | undefined
   #lastId = ''
   #retry = firstWait
   #tries = 0
@@ -48,12 +50,17 @@ export class Listening {
   wake(): void {
     if (this.#state !== 'cut') return
     this.#acquireFrom = Number.NEGATIVE_INFINITY
+    this.#lease = undefined
     this.open()
   }
 
   open(): void {
     if (this.#state === 'closed' || this.#state === 'open') return
     const { standing, clock } = this.#host.options
+    if (this.#wasTaken) {
+      this.#state = 'cut'
+      return
+    }
     if (standing.configured && standing.held === undefined) {
       const now = clock.monotonic()
       if (now < this.#acquireFrom) return this.#wait(this.#acquireFrom - now)
@@ -64,6 +71,12 @@ export class Listening {
       (lease) => this.#ask(lease),
       (error: unknown) => this.#later(toJitError(error)),
     )
+  }
+
+  /** Its credential was taken away while it waited: a server that ends its stream in time gets no other by that. */
+  get #wasTaken(): boolean {
+    const signal = this.#lease?.signal
+    return signal?.aborted === true && toJitError(signal.reason).code !== 'lease.expired'
   }
 
   pause(): void {
@@ -83,6 +96,7 @@ export class Listening {
   #ask(lease: Lease | undefined): void {
     if (this.#state === 'closed') return
     const { options, url } = this.#host
+    this.#lease = lease
     this.#ending = new Ending()
     this.#ending.on((reason) => this.#cut(reason))
     if (lease !== undefined) this.#ending.follow(lease.signal)
