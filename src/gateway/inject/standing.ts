@@ -1,11 +1,14 @@
 import type { UpstreamRequest } from '../../audit/event.ts'
 import type { Lease } from '../../broker/types.ts'
+import { JitError } from '../../core/errors.ts'
 import { Ending } from '../ending.ts'
 import { beginStartup, type Startup } from './startup.ts'
 import type { GatewayDeps } from '../types.ts'
 
 /** Leases of one lane at once: requests under way go on with the one that they left with. */
 const keptCap = 4
+/** Between two that its server did not take, in milliseconds: it can have itself answered, and turn that away, as often as it likes. */
+const renewEvery = 10_000
 
 /**
  * The credential of what happens around calls in one lane of a remote server: its handshake, its lists, its own stream. It is
@@ -21,6 +24,8 @@ export class Standing {
   #startup: Startup | undefined
   #starting: Promise<Startup | undefined> | undefined
   #over = false
+  /** Monotonic milliseconds. */
+  #renewFrom = Number.NEGATIVE_INFINITY
 
   constructor(deps: GatewayDeps, server: string, lane: string) {
     this.#deps = deps
@@ -46,10 +51,15 @@ export class Standing {
     return (await this.#starting)?.call.lease
   }
 
-  /** Another one in place of one that the server did not take. Throws like `lease`. */
-  renew(refused: Lease): Promise<Lease | undefined> {
+  /** Another one in place of one that the server did not take. Throws like `lease`, and `server.unauthorized` so soon after the last. */
+  async renew(refused: Lease): Promise<Lease | undefined> {
+    if (this.#startup?.call.lease !== refused) return this.lease()
+    const now = this.#deps.clock.monotonic()
+    if (now < this.#renewFrom)
+      throw new JitError('server.unauthorized', `server ${this.#server} did not take the credential before this one either`)
+    this.#renewFrom = now + renewEvery
     this.#deps.broker.retire(refused)
-    if (this.#startup?.call.lease === refused) this.#startup = undefined
+    this.#startup = undefined
     return this.lease()
   }
 

@@ -168,6 +168,37 @@ describe('a remote server that does not take a credential', () => {
     expect(calls).toHaveLength(1)
   })
 
+  it('gets no pile of others by questions whose answers it turns away', async () => {
+    let asked = 0
+    let isOn = false
+    let ask: () => void = () => undefined
+    const { bench, client } = await open(
+      (_, message, response, request) => {
+        if (request.method === 'GET') {
+          response.writeHead(200, { 'content-type': 'text/event-stream' })
+          ask = () => void (isOn && asked < 300 && response.write(`data: {"jsonrpc":"2.0","id":${(asked += 1)},"method":"no/such"}\n\n`))
+          ask()
+          return 'answered'
+        }
+        const isTaken = message.method !== undefined
+        // Two, so that it goes on while one of them is tried again.
+        if (!isTaken) {
+          ask()
+          ask()
+        }
+        return isTaken
+      },
+      remoteConfig({ startup: true }),
+    )
+    Object.assign(bench.instance, { challenged: async () => undefined })
+    await bench.broker.revoke({ all: true }, 'revoked', 1000)
+    isOn = true
+    await client.tools()
+    await eventually(() => asked > 1)
+    for (let turn = 0; turn < 40; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(bench.provider.mints.length).toBeLessThan(4)
+  })
+
   it('gets another one for lists and the handshake too', async () => {
     const dead = new Set<string>()
     let last = ''
