@@ -72,6 +72,7 @@ export function incomplete({ tool, effect, when, argument, admit, refuse, ttl, l
   if (effect === 'deny' && when !== undefined) return '`when` says nothing about a tool that is denied'
   if ((admit !== undefined || refuse !== undefined) && argument === undefined) return '`admit` and `refuse` need an `argument`'
   if (argument !== undefined && admit === undefined && refuse === undefined) return '`argument` needs values to `admit` or to `refuse`'
-  if (tool === undefined && argument === undefined && ttl === undefined && lifetime === undefined) return 'nothing is proposed'
+  if (tool === undefined && argument === undefined && ttl === undefined && lifetime === undefined)
+    return 'nothing is proposed; give `tool` with `effect` or `when`, `argument` with `admit` or `refuse`, `ttl`, or `lifetime`'
   return undefined
 }
