@@ -33,6 +33,7 @@ const paints: Readonly<Record<string, (text: string) => string>> = {
   denied: colours.yellow,
   'tool-error': colours.yellow,
   revoked: colours.red,
+  unknown: colours.red,
   error: colours.red,
   aborted: colours.dim,
 }
@@ -53,7 +54,9 @@ function fold(time: string, lead: string, rest: string, width: number | undefine
   const line = `${colours.dim(clockTime(new Date(time)))}  ${lead} ${rest}`.trimEnd()
   if (width === undefined || displayWidth(line) <= width) return line
   const room = Math.max(20, width - indent)
-  return `${colours.dim(clockTime(new Date(time)))}  ${[...wrap(lead, room), ...wrap(rest, room)].join(`\n${' '.repeat(indent)}`)}`
+  // The last arrow stays with the word before it.
+  const leads = wrap(lead.replace(/ →$/, '\u00a0→'), room).map((part) => part.replace('\u00a0→', ' →'))
+  return `${colours.dim(clockTime(new Date(time)))}  ${[...leads, ...wrap(rest, room)].join(`\n${' '.repeat(indent)}`)}`
 }
 
 /** human → agent → server → tool → resource; a resource that is only called after its tool is not said twice */
@@ -65,17 +68,18 @@ function chain({ principal, server, tool, resource }: TrailRecord): string {
     .join(' → ')
 }
 
-function outcome({ result = '', requests = [], requestsLeftOut, took = 0, lease, decision, error, trace }: TrailRecord): string {
+function outcome({ result = '', requests = [], requestsLeftOut, took, lease, decision, error, trace }: TrailRecord): string {
   const paint = paints[result] ?? plain
   const made = requests.length + (requestsLeftOut?.count ?? 0)
   const facts = [
     ...(made > 0 ? [count(made, 'request')] : []),
     ...(lease?.token === undefined ? [] : [plain(lease.token)]),
-    span(took),
+    ...(took === undefined ? [] : [span(took)]),
     ...originOf(trace),
   ]
   const why = result === 'denied' ? (decision?.reason ?? error?.message) : error?.message
-  return `${paint(plain(result))} ${colours.dim(`(${facts.join(', ')})`)}${why === undefined ? '' : `: ${plain(why)}`}`
+  const known = facts.length === 0 ? '' : ` ${colours.dim(`(${facts.join(', ')})`)}`
+  return `${paint(plain(result))}${known}${why === undefined ? '' : `: ${plain(why)}`}`
 }
 
 /** Its trace, or the first id that the client gave it. */

@@ -14,6 +14,7 @@ import { endWithReader } from '../output/reader.ts'
 import { colours, note, print, printFolded, printJson } from '../output/terminal.ts'
 import { count, plain, plainJson } from '../output/text.ts'
 import { calendarDay, parseSince } from '../output/time.ts'
+import { cutOffCalls } from '../cut-off.ts'
 import { type TrailRecord, trailLine, trailRecord } from '../trail.ts'
 
 /** A long trail takes a while to be read from its beginning. */
@@ -51,12 +52,16 @@ export function auditCommand(): Command {
         const stream = await client.stream(routes.audit, limit === undefined || ours ? query : { ...query, limit })
         let shown = 0
         const kept: TrailRecord[] = []
+        const cutOff = cutOffCalls()
+        const take = (record: TrailRecord): void => {
+          if (newest === undefined) shown += Number(show(record))
+          else if (trailLine(record, all) !== '' && kept.push(record) > newest) kept.shift()
+        }
         for await (const line of createInterface({ input: stream })) {
           const record = json ? undefined : readRecord(line)
           if (json) print(plainJson(line))
           else if (record === undefined) shown += 1
-          else if (newest === undefined) shown += Number(show(record))
-          else if (trailLine(record, all) !== '' && kept.push(record) > newest) kept.shift()
+          else for (const each of all ? [record] : [...cutOff(record), record]) take(each)
         }
         for (const record of kept) shown += Number(show(record))
         if (!json && shown === 0 && !options.flag('follow')) note(nothing(all, Object.keys(query).length > 0))

@@ -34,6 +34,13 @@ describe('a line of the trail', () => {
     expect(trailLine(call, false, 120)).not.toContain('\n')
   })
 
+  it('keeps the last arrow with the word before it where it is folded', () => {
+    const long = { ...call, tool: 'a-tool-with-a-name-of-its-own', resource: 'x'.repeat(8) }
+    const lines = trailLine(long, false, 80).split('\n')
+    expect(lines.map((line) => line.trim())).not.toContain('→')
+    expect(lines.join(' ')).not.toContain('\u00a0')
+  })
+
   it('says why a call was denied', () => {
     const denied = {
       ...call,
