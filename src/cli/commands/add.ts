@@ -49,7 +49,7 @@ export function addCommand(): Command {
     .option('--transport <transport>', 'of a remote server: streamable-http or sse; streamable-http when absent')
     .option('--scope <json>', 'of a remote server: scope of its handshake, lists, and tools without one of their own')
     .option('--header <name: value>', 'of a remote server: the header for the credential, e.g. "X-Api-Key: ${token}"')
-    .option('--replace', 'replace the server of that name')
+    .option('--replace', 'replace the whole entry of that name')
     .action(
       action(async ({ client, json, args: [name = '', ...run], options }) => {
         const body = { name, entry: entryOf(run, options), replace: options.flag('replace'), registry: registryEnvironment() }
