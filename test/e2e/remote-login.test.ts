@@ -71,7 +71,7 @@ describe('a remote server that people log in to', () => {
     const shown = await jit('add', 'tracker', '--url', world.url)
     expect(shown).toMatch(/0 tools allowed/)
     expect(shown).toMatch(/login +tracker, found by its address/)
-    expect(shown).toMatch(/It has 3 tools[^]*\nsay +write/)
+    expect(shown).toMatch(/It has 3 tools[^]*\nsay +may write/)
     expect(await jit('add', 'tracker', '--url', world.url, '--replace', '--allow', 'say')).toMatch(/1 tool allowed/)
     const config = readFileSync(join(home, 'jit.yaml'), 'utf8')
     expect(config).toContain('mode: header')
