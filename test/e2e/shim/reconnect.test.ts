@@ -205,7 +205,8 @@ describe.each(nodes)('a daemon that goes away, on %s', (node) => {
     expect(daemon.visits).toHaveLength(1)
     expect((await shim.ask(1, 'tools/list')).result).toBeDefined()
     expect((await visit(1)).heard.map(({ method }) => method)).toEqual(['initialize', 'notifications/initialized', 'tools/list'])
-    expect(installation.starts()).toHaveLength(0)
+    // Others of this installation's shims, whose daemons died, may have started one.
+    expect(installation.starts().filter(({ environment }) => environment['JIT_HOME'] === home)).toEqual([])
   })
 
   it('in good order lets a client leave', async () => {
