@@ -45,6 +45,16 @@ export function createNetwork(config: Config['network'], place: NetworkOptions |
   const trust = createTrust(config.ca, options.baseFolder, options.systemCa ?? false)
   const dial = createDial({ hosts: readHosts(config.hosts), trust, timeout: Math.min(connectTimeout, config.timeout), clock, log })
   let client: Promise<Client> | undefined
+  let isClosed = false
+  /** Loaded with the first request; one that could not be, for want of descriptors, is with the next. */
+  const clientNow = (): Promise<Client> => {
+    if (isClosed) throw new TypeError('the network that this was for has been closed')
+    client ??= openClient(dial, config.timeout).catch((error: unknown) => {
+      client = undefined
+      throw error
+    })
+    return client
+  }
   const httpsAgent = dialing(new HttpsAgent(connections), dial, true)
   const httpAgent = dialing(new HttpAgent(connections), dial, false)
   return {
@@ -52,8 +62,7 @@ export function createNetwork(config: Config['network'], place: NetworkOptions |
       // `object`, since the platform's RequestInit and this package's differ in name only.
       const asked: object = { ...(input instanceof Request ? await readRequest(input) : {}), ...init }
       const target = input instanceof Request ? input.url : input
-      client ??= openClient(dial, config.timeout)
-      const { fetch, dispatcher } = await client
+      const { fetch, dispatcher } = await clientNow()
       return fetch(target, { ...asked, redirect: 'manual', dispatcher }).catch((error: unknown) => {
         throw plainly(error)
       })
@@ -62,9 +71,10 @@ export function createNetwork(config: Config['network'], place: NetworkOptions |
     httpAgent,
     timeout: config.timeout,
     async close() {
+      isClosed = true
       for (const agent of [httpsAgent, httpAgent]) retire(agent)
-      if (client === undefined) return
-      const { dispatcher } = await client
+      const dispatcher = await client?.then((opened) => opened.dispatcher).catch(() => undefined)
+      if (dispatcher === undefined) return
       const cancel = clock.after(closeTimeout, () => void dispatcher.destroy())
       await dispatcher.close().catch(() => undefined)
       cancel()
@@ -77,7 +87,7 @@ interface Client {
   readonly dispatcher: UndiciAgent
 }
 
-/** Loaded with the first request: a daemon that asks no upstream for anything does not pay for it. */
+/** A daemon that asks no upstream for anything does not pay for what this loads. */
 async function openClient(dial: Dial, timeout: number): Promise<Client> {
   const { Agent, fetch } = await import('undici')
   const limits = { headersTimeout: timeout, bodyTimeout: timeout, maxResponseSize: answerCap }

@@ -3,7 +3,7 @@ import { quote } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { Message } from '../protocol/jsonrpc.ts'
 import { nameKeyOf } from '../protocol/methods.ts'
-import type { ParameterHeader } from '../protocol/tool-headers.ts'
+import { argumentAt, type ParameterHeader } from '../protocol/tool-headers.ts'
 import { metaKeys } from './post.ts'
 
 /** JSON-RPC error of the protocol itself, answered with HTTP status 400. */
@@ -41,7 +41,7 @@ function checkName(method: string, params: JsonObject, headers: IncomingHttpHead
 function checkArguments(args: Json | undefined, headers: IncomingHttpHeaders, mirrored: readonly ParameterHeader[]): Mismatch | undefined {
   for (const { path, name } of mirrored) {
     const header = `mcp-param-${name.toLowerCase()}`
-    const value = path.reduce<Json | undefined>((at, key) => (isJsonObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), args)
+    const value = argumentAt(args, path)
     if (value === undefined || value === null || typeof value === 'object') continue
     const shown = headers[header]
     const text = textOf(shown)

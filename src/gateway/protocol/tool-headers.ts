@@ -66,11 +66,15 @@ export class ToolHeaders {
   /** Names and values for a call; what it lacks, or what is no text, number or truth value, has none. */
   of(tool: string, args: Json | undefined): [name: string, value: string][] {
     return (this.#tools.get(tool) ?? []).flatMap(({ name, path }): [string, string][] => {
-      const value = path.reduce<Json | undefined>((at, key) => (isJsonObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), args)
-      const text = print(value)
+      const text = print(argumentAt(args, path))
       return text === undefined ? [] : [[name, text]]
     })
   }
+}
+
+/** What of the arguments stands at this path of a `ParameterHeader`; undefined where they have nothing of their own. */
+export function argumentAt(args: Json | undefined, path: readonly string[]): Json | undefined {
+  return path.reduce<Json | undefined>((at, key) => (isJsonObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), args)
 }
 
 function sizeOf(tool: string, headers: readonly ParameterHeader[]): number {

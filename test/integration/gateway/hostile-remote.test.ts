@@ -226,6 +226,25 @@ describe('a hostile remote server', () => {
     expect(JSON.stringify(bench.log.lines)).not.toContain(token())
   })
 
+  it.each<[where: string, more: number, padding: number]>([
+    ['the part that is looked at', 0, 1980],
+    ['a refusal that is too long to be read', 80_000, 65_520],
+  ])('writes the credential across the end of %s: no part of it reaches the client', async (_, more, padding) => {
+    await connected({
+      'tools/call': (response, _message, request) => {
+        const echo = (request.headers.authorization ?? '').replace('Bearer ', '')
+        response.writeHead(500, { 'content-type': 'text/plain' })
+        // In two pieces: the second is not read any more where the first is as much as is looked at.
+        response.write(`said:${' '.repeat(padding)}${echo.slice(0, -6)}`, () =>
+          setImmediate(() => response.end(`${echo.slice(-6)}${' '.repeat(more)}`)),
+        )
+      },
+    })
+    const shown = await patiently(bench.clock, say())
+    for (const text of [shown, JSON.stringify(bench.audit.events), JSON.stringify(bench.log.lines)])
+      expect(text).not.toContain(token().slice(0, -6))
+  })
+
   it('never ends an event: the call can be cancelled, and what came is not kept', async () => {
     await connected({
       'tools/call': (response) => {

@@ -123,6 +123,15 @@ describe('the network of providers', () => {
     expect(() => createNetwork({ hosts, ca, timeout: 1000 }, folder)).toThrow(expect.objectContaining({ code: 'config.invalid' }))
   })
 
+  it('asks nobody anything once it is closed, whether or not it ever did', async () => {
+    const used = network({ 'api.test': `127.0.0.1:${port}` })
+    await used.fetch('https://api.test/x')
+    for (const made of [used, network({ 'api.test': `127.0.0.1:${port}` })]) {
+      await made.close()
+      await expect(made.fetch('https://api.test/x')).rejects.toThrow(TypeError)
+    }
+  })
+
   it('keeps connections for egress, and close ends the idle ones', async () => {
     const made = network({ 'api.test': `127.0.0.1:${port}` })
     const locals = new Set<number | undefined>()

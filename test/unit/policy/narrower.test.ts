@@ -8,7 +8,7 @@ import type { Json } from '../../../src/core/json.ts'
 import type { Decision } from '../../../src/core/types.ts'
 import { addedCondition } from '../../../src/policy/added-condition.ts'
 import { cases } from '../../support/cases.ts'
-import { policyOf, presets, toolCall } from './support.ts'
+import { type MadeRow, type MadeServer, policyOf, presets, toolCall } from './support.ts'
 
 const names = ['a', 'b', 'c']
 const tools = ['t1', 't2']
@@ -33,8 +33,8 @@ const one = fc
     },
     { requiredKeys: ['scope', 'requests'] },
   )
-  .map((made): Row => ({ ...made, arguments: names }))
-const free = fc.constant<Row>({ credential: 'none', arguments: names })
+  .map((made): MadeRow => ({ ...made, arguments: names }))
+const free = fc.constant<MadeRow>({ credential: 'none', arguments: names })
 const rows = fc.oneof(fc.tuple(one), fc.array(fc.oneof(one, free), { minLength: 1, maxLength: 3 }))
 const server: fc.Arbitrary<Server> = fc.record({
   run: fc.constant(['x']),
@@ -47,32 +47,17 @@ const server: fc.Arbitrary<Server> = fc.record({
   tools: fc.record({ t1: rows, t2: rows }),
 })
 
-interface Row {
-  readonly when?: string
-  readonly where?: 'none' | Record<string, Json>
-  readonly scope?: Record<string, Json>
-  readonly requests?: readonly string[]
-  readonly credential?: 'none'
-  readonly arguments: readonly string[]
-}
-interface Server {
-  readonly run: readonly string[]
-  readonly provider: string
-  readonly inject: { readonly env: string }
-  readonly where: Record<string, Json>
-  readonly allow: readonly string[]
-  readonly ask: readonly string[]
-  readonly deny: readonly string[]
-  readonly tools: { readonly t1: readonly Row[]; readonly t2: readonly Row[] }
+interface Server extends Omit<MadeServer, 'tools'> {
+  readonly tools: { readonly t1: readonly MadeRow[]; readonly t2: readonly MadeRow[] }
 }
 
 /** One place of a config that is another one. */
 type Edit = (from: Server) => Server
-const inRows = (tool: 't1' | 't2', change: (row: Row, index: number) => Row): Edit => {
+const inRows = (tool: 't1' | 't2', change: (row: MadeRow, index: number) => MadeRow): Edit => {
   return (from) => ({ ...from, tools: { ...from.tools, [tool]: from.tools[tool].map(change) } })
 }
-const also = (row: Row, added: string): Row => ({ ...row, when: row.when === undefined ? added : `(${row.when}) && (${added})` })
-const first = (row: Row, added: string): Row => ({ ...row, when: row.when === undefined ? added : `(${added}) && (${row.when})` })
+const also = (row: MadeRow, added: string): MadeRow => ({ ...row, when: row.when === undefined ? added : `(${row.when}) && (${added})` })
+const first = (row: MadeRow, added: string): MadeRow => ({ ...row, when: row.when === undefined ? added : `(${added}) && (${row.when})` })
 const tool = fc.constantFrom('t1' as const, 't2' as const)
 const index = fc.nat(2)
 const edit = fc.oneof<fc.Arbitrary<Edit>[]>(

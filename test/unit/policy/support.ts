@@ -96,3 +96,25 @@ export function reasonOf(decision: Decision): string {
   if (decision.effect !== 'deny') throw new Error(`${decision.effect} by ${decision.rule.path}`)
   return decision.reason
 }
+
+/** A tool's row of a config that a property makes. */
+export interface MadeRow {
+  readonly when?: string
+  readonly where?: 'none' | Record<string, Json>
+  readonly scope?: Record<string, Json>
+  readonly requests?: readonly string[]
+  readonly credential?: 'none'
+  readonly arguments: readonly string[]
+}
+
+/** A server of such a config. */
+export interface MadeServer {
+  readonly run: readonly string[]
+  readonly provider: string
+  readonly inject: { readonly env: string }
+  readonly where: Record<string, Json>
+  readonly allow: readonly string[]
+  readonly ask: readonly string[]
+  readonly deny: readonly string[]
+  readonly tools: Record<string, MadeRow | readonly MadeRow[]>
+}

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import type { Json } from '../../../src/core/json.ts'
-import { policyOf, toolCall } from './support.ts'
+import { type MadeRow, type MadeServer, policyOf, toolCall } from './support.ts'
 import { cases } from '../../support/cases.ts'
 
 /**
@@ -10,25 +10,6 @@ import { cases } from '../../support/cases.ts'
  * no compilation. Both must agree on every generated config and call.
  */
 type Args = Record<string, Json>
-interface Row {
-  readonly when?: string
-  readonly where?: 'none' | Record<string, Json>
-  readonly scope?: Record<string, Json>
-  readonly requests?: readonly string[]
-  readonly credential?: 'none'
-  readonly arguments: readonly string[]
-}
-interface Server {
-  readonly run: readonly string[]
-  readonly provider: string
-  readonly inject: { readonly env: string }
-  readonly where: Record<string, Json>
-  readonly allow: readonly string[]
-  readonly ask: readonly string[]
-  readonly deny: readonly string[]
-  readonly tools: Record<string, Row | readonly Row[]>
-}
-
 const conditions: Record<string, (args: Args) => boolean> = {
   'has(args.a)': (args) => 'a' in args,
   'args.a == "x"': (args) => need(args, 'a') === 'x',
@@ -39,7 +20,7 @@ const conditions: Record<string, (args: Args) => boolean> = {
 
 class Denied extends Error {}
 
-function naive(server: Server, tool: string, args: Args): { effect: string; scope?: Json; requests?: string[] } {
+function naive(server: MadeServer, tool: string, args: Args): { effect: string; scope?: Json; requests?: string[] } {
   if (server.deny.includes(tool)) return { effect: 'deny' }
   const effect = server.ask.includes(tool) ? 'ask' : server.allow.includes(tool) ? 'allow' : 'deny'
   if (effect === 'deny') return { effect }
@@ -184,10 +165,10 @@ const row = fc
     },
     { requiredKeys: ['scope', 'requests'] },
   )
-  .map((made): Row => ({ ...made, arguments: names }))
-const free = fc.constant<Row>({ credential: 'none', arguments: names })
+  .map((made): MadeRow => ({ ...made, arguments: names }))
+const free = fc.constant<MadeRow>({ credential: 'none', arguments: names })
 const anyRow = fc.oneof({ weight: 4, arbitrary: row }, { weight: 1, arbitrary: free })
-const server: fc.Arbitrary<Server> = fc.record({
+const server: fc.Arbitrary<MadeServer> = fc.record({
   run: fc.constant(['x']),
   provider: fc.constant('plain'),
   inject: fc.constant({ env: 'T' }),

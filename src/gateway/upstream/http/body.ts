@@ -41,12 +41,16 @@ export function readRefusal(response: IncomingMessage, clock: Clock, timeout: nu
   response.resume()
 }
 
-/** What people can read of it, in one line. */
+/**
+ * What people can read of it, in one line; nothing of one that was not read to its end: a credential in it could be cut, and would not be
+ * known for one. For the same reason it is cut behind the scrubber only.
+ */
 export function wordsOf(response: IncomingMessage, body: Buffer): string {
+  if (!response.complete) return ''
   const type = response.headers['content-type'] ?? ''
   if (!/^(text\/plain|application\/(.*\+)?json)\b/i.test(type) || !/^(identity)?$/i.test(response.headers['content-encoding'] ?? ''))
     return ''
-  return body.toString('utf8', 0, 2000).replaceAll(/\s+/g, ' ').trim()
+  return body.toString('utf8').replaceAll(/\s+/g, ' ').trim()
 }
 
 /** 404 as the specification says, or 400 with words about it: so do many servers that are made after the SDK's example. */

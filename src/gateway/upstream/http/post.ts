@@ -11,6 +11,7 @@ import type { Outgoing } from '../upstream.ts'
 import type { OutgoingMessage } from './outgoing-message.ts'
 import { type Asked, challengeOf, explained, noAnswer, refusedWith, unavailable } from './refusals.ts'
 import type { RemoteOptions } from './options.ts'
+import { Resumption } from './resumption.ts'
 import { TurnedAway } from './turned-away.ts'
 
 /** What a message needs of the conversation that it is part of. */
@@ -40,12 +41,6 @@ export interface PostHost {
 
 /** How long an answer's head may take, in milliseconds: servers that answer with JSON send it when the tool is done. As `fetch` does. */
 const answerTimeout = 300_000
-const resumeAfter = 1000
-const longestWait = 60_000
-/** Whatever the server asks for: nobody is to have it asked for as fast as the machine can. */
-const shortestWait = 100
-/** Resumptions one after the other that brought nothing. */
-const resumeTries = 5
 
 /** One message to a remote server, and the answer to it: a POST, and where its stream breaks off the GETs that resume it. */
 export class Post {
@@ -61,9 +56,7 @@ export class Post {
   /** Another credential was tried before this one. */
   #isRenewed: boolean
   #over = false
-  #lastId = ''
-  #retry = resumeAfter
-  #tries = 0
+  readonly #resumption = new Resumption()
   #cancelWait: () => void = () => undefined
 
   constructor(host: PostHost, message: OutgoingMessage) {
@@ -174,7 +167,7 @@ export class Post {
     readAnswer(response, form, {
       cap: options.cap(),
       onLine: (line) => {
-        this.#tries = 0
+        this.#resumption.heard()
         if (!this.#over && this.#host.heard(this.message, line)) this.#finish()
       },
       onTooLong: (bytes) => {
@@ -183,28 +176,31 @@ export class Post {
         this.#fail(new JitError('message.too-large', `server ${options.server} sent ${bytes} bytes; the cap is ${options.cap()}`, { hint }))
       },
       onPrimed: () => this.#tell(true),
-      onRetry: (delay) => (this.#retry = Math.max(shortestWait, Math.min(delay, longestWait))),
+      onRetry: (delay) => this.#resumption.wait(delay),
       onEnd: (lastId, whole) => {
-        if (lastId !== '' && lastId !== this.#lastId) this.#tries = 0
-        if (lastId !== '') this.#lastId = lastId
+        this.#resumption.over(lastId)
         this.#ended(whole)
       },
     })
   }
 
+  /** Part of an answer came: the server has taken what was sent. */
+  get #isTaken(): boolean {
+    return this.#resumption.lastId !== ''
+  }
+
   /** The stream is over without an answer: the server keeps it for whoever names the last event, or it is lost. */
   #ended(whole: boolean): void {
     if (this.#over) return
-    const { options } = this.#host
     this.#response = undefined
-    if (this.#lastId === '' || this.message.revision !== undefined || this.#tries >= resumeTries)
-      return this.#broken(whole ? 'ended its answer without answering' : 'broke off in the middle of its answer')
+    // 2026-07-28 resumes nothing.
+    const wait = this.message.revision === undefined ? this.#resumption.next() : undefined
+    if (wait === undefined) return this.#broken(whole ? 'ended its answer without answering' : 'broke off in the middle of its answer')
     this.#tell(false)
-    const wait = Math.min(longestWait, this.#retry * 2 ** this.#tries)
-    this.#tries += 1
-    this.#cancelWait = options.clock.after(wait, () =>
-      this.#request('GET', ['Accept', 'text/event-stream', 'Last-Event-ID', this.#lastId], (response) => this.#resumed(response)),
-    )
+    this.#cancelWait = this.#host.options.clock.after(wait, () => {
+      const headers = ['Accept', 'text/event-stream', 'Last-Event-ID', this.#resumption.lastId]
+      this.#request('GET', headers, (response) => this.#resumed(response))
+    })
   }
 
   #broken(how: string): void {
@@ -235,7 +231,7 @@ export class Post {
       if (this.#over) return
       const isLost = knowsNoSession(status, body)
       // It was taken before its answer broke off: whoever is told that it was not would send it again.
-      if (isLost && this.#lastId !== '') this.#broken('broke off in the middle of its answer, and does not know the session any more')
+      if (isLost && this.#isTaken) this.#broken('broke off in the middle of its answer, and does not know the session any more')
       if (isLost && this.#host.lost(this.message)) return
       if (this.#over) return
       const line = request === undefined || status === 401 || status === 403 ? undefined : answerIn(body, request.id)
@@ -262,7 +258,7 @@ export class Post {
     const status = response.statusCode ?? 0
     const refusal = refusedWith(response, asked)
     // To resume is to ask for the answer to a call that was taken: that is never sent again.
-    const mayGoAgain = this.#lastId === ''
+    const mayGoAgain = !this.#isTaken
     const verdict = await this.#turnedAway.judge(lease, status, options.scrub(challengeOf(response)), !this.#isRenewed)
     if (this.#over) return
     if (verdict.kind === 'refused' || !mayGoAgain)
