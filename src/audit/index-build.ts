@@ -1,10 +1,9 @@
 import { closeSync, constants, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { linesForward } from './lines.ts'
-import { parseRecord, timeOf } from './record.ts'
+import { readBlock } from './block.ts'
+import { blockLength, stretchesForward } from './lines.ts'
 import { encodeIndex, indexFile, lookAt, type SegmentIndex, type SegmentState } from './segment-index.ts'
 import { segmentFile, segmentNumbers } from './segments.ts'
-import { termsOf } from './terms.ts'
 
 /** Bytes of a block, unless its last line is longer: what a search reads for one record. */
 const blockBytes = 64 * 1024
@@ -39,29 +38,17 @@ async function derive(file: string, { size }: SegmentState, block: number): Prom
   const oldest: number[] = []
   const newest: number[] = []
   const pairs: number[] = []
-  let known = new Set<number>()
-  let first = 0
-  for await (const lines of linesForward(file, { end: size })) {
-    for (const { bytes, start } of lines) {
-      if (starts.length === 0 || start - first >= block) {
-        if (starts.length === mostBlocks) return undefined
-        first = start
-        known = new Set()
-        starts.push(start)
-        oldest.push(Number.POSITIVE_INFINITY)
-        newest.push(Number.NEGATIVE_INFINITY)
-      }
-      const record = parseRecord(bytes)
-      if (record === undefined) continue
-      const last = starts.length - 1
-      const time = timeOf(bytes)
-      oldest[last] = Math.min(oldest[last] ?? 0, Number.isNaN(time) ? Number.NEGATIVE_INFINITY : time)
-      newest[last] = Math.max(newest[last] ?? 0, Number.isNaN(time) ? Number.POSITIVE_INFINITY : time)
-      for (const term of termsOf(record)) {
-        if (known.has(term)) continue
-        known.add(term)
-        pairs.push(term * mostBlocks + last)
-      }
+  for await (const stretch of stretchesForward(file, { end: size })) {
+    for (let from = 0; from < stretch.bytes.length;) {
+      if (starts.length === mostBlocks) return undefined
+      const rest = stretch.bytes.subarray(from)
+      const bytes = rest.subarray(0, blockLength(rest, block))
+      const contents = readBlock(bytes)
+      for (const term of contents.terms) pairs.push(term * mostBlocks + starts.length)
+      starts.push(stretch.start + from)
+      oldest.push(contents.oldest)
+      newest.push(contents.newest)
+      from += bytes.length
     }
   }
   const sorted = Float64Array.from(pairs).sort()

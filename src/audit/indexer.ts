@@ -15,8 +15,8 @@ interface Options {
 
 /** Reading all of a smaller segment is as fast as asking an index. */
 const smallest = 1024 * 1024
-/** Milliseconds from the first segment that wants an index until they are made. */
-const delay = 1000
+/** Milliseconds from the first segment that wants an index until they are made: to start the thread costs as much as an index. */
+const delay = 10_000
 
 const failure = z.object({ segment: z.number(), reason: z.string() })
 

@@ -26,18 +26,43 @@ export interface LinesPart {
   readonly probe?: Buffer | undefined
 }
 
+/** Whole lines one behind the other, as they stand in the file. */
+export interface Stretch {
+  readonly bytes: Buffer
+  /** Offset of its first byte in the file. */
+  readonly start: number
+  /** False for the bytes after the last newline, which come last. */
+  readonly whole: boolean
+}
+
 /** The lines of a part of `file`, in batches, oldest first. */
 export async function* linesForward(
   file: string,
   { from = 0, end = Number.POSITIVE_INFINITY, probe }: LinesPart = {},
 ): AsyncGenerator<Line[]> {
+  const chunk = probe === undefined ? chunkBytes : probedBytes
+  for await (const { bytes, start, whole } of stretchesForward(file, { from, end, chunk })) {
+    const lines = whole ? wholeLines(bytes, { from: 0, end: bytes.length, base: start, probe }) : [{ bytes, start, whole }]
+    if (lines.length > 0) yield lines
+  }
+}
+
+/** A part of `file`, oldest first, in stretches of about `chunk` bytes, or of one line where that is longer. */
+export async function* stretchesForward(
+  file: string,
+  {
+    from = 0,
+    end = Number.POSITIVE_INFINITY,
+    chunk = chunkBytes,
+  }: { readonly from?: number; readonly end?: number; readonly chunk?: number },
+): AsyncGenerator<Stretch> {
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     if (!(await handle.stat()).isFile()) throw new OddFile(`${file} is not a regular file`)
     let rest = Buffer.alloc(0)
     let start = from
     for (let position = from; position < end;) {
-      const wanted = Math.min(probe === undefined ? chunkBytes : probedBytes, end - position)
+      const wanted = Math.min(chunk, end - position)
       const buffer = Buffer.allocUnsafe(rest.length + wanted)
       rest.copy(buffer)
       const { bytesRead } = await handle.read(buffer, rest.length, wanted, position)
@@ -45,15 +70,30 @@ export async function* linesForward(
       position += bytesRead
       const bytes = buffer.subarray(0, rest.length + bytesRead)
       const stop = bytes.lastIndexOf(newline) + 1
-      const lines = wholeLines(bytes, { from: 0, end: stop, base: start, probe })
       rest = bytes.subarray(stop)
+      if (stop > 0) yield { bytes: bytes.subarray(0, stop), start, whole: true }
       start += stop
-      if (lines.length > 0) yield lines
     }
-    if (rest.length > 0) yield [{ bytes: rest, start, whole: false }]
+    if (rest.length > 0) yield { bytes: rest, start, whole: false }
   } finally {
     await handle.close()
   }
+}
+
+/** Lines of these bytes, without their newlines. */
+export function* splitLines(bytes: Buffer): Generator<Buffer> {
+  for (let begin = 0; begin < bytes.length;) {
+    const found = bytes.indexOf(newline, begin)
+    const stop = found === -1 ? bytes.length : found
+    yield bytes.subarray(begin, stop)
+    begin = stop + 1
+  }
+}
+
+/** How many of these bytes, which begin with a line, make a block: so many, and on to the end of the line. */
+export function blockLength(bytes: Buffer, least: number): number {
+  const stop = least > bytes.length ? -1 : bytes.indexOf(newline, least - 1)
+  return stop === -1 ? bytes.length : stop + 1
 }
 
 /** The lines of `file` that end at or before `end` (default: the end of the file), newest first. Reads as little as it must. */

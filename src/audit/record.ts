@@ -10,6 +10,7 @@ export const firstHash = '0'.repeat(64)
 /** `,"hash":"` + 64 hex digits + `"}` */
 const closingLength = 75
 const opening = /^\{"seq":(\d{1,15}),"time":"[0-9TZ:.+-]{20,32}","prev":"([0-9a-f]{64})",/
+const timeAtStart = /\{"seq":\d{1,15},"time":"([0-9TZ:.+-]{20,32})"/y
 const closing = /^,"hash":"([0-9a-f]{64})"\}$/
 /** Longest match of `opening`, in bytes. */
 const openingLength = 160
@@ -113,7 +114,13 @@ export function parseRecord(line: Buffer): AuditRecord | undefined {
 
 /** Milliseconds since 1970 of a line; NaN, which is neither older nor newer than anything, where the log wrote no time. */
 export function timeOf(line: Buffer): number {
-  return Date.parse(/^\{"seq":\d{1,15},"time":"([0-9TZ:.+-]{20,32})"/.exec(line.toString('latin1', 0, 80))?.[1] ?? '')
+  return Date.parse(timeTextAt(line.toString('latin1', 0, 80), 0) ?? '')
+}
+
+/** The time as the log wrote it into the line that starts there; undefined where it wrote none. */
+export function timeTextAt(text: string, start: number): string | undefined {
+  timeAtStart.lastIndex = start
+  return timeAtStart.exec(text)?.[1]
 }
 
 function isRecord(value: unknown): value is AuditRecord {

@@ -52,6 +52,11 @@ export function termsOf(record: AuditRecord): number[] {
   return terms
 }
 
+/** Those of a record's trace. */
+export function traceTerms(trace: object): number[] {
+  return traceIds(trace).flatMap((id) => (typeof id === 'string' ? [termOf('trace', id)] : []))
+}
+
 /** The ids themselves, and of a `traceparent` the trace that it names. */
 function traceIds(trace: object): unknown[] {
   const { traceparent, ...others }: { traceparent?: unknown } = trace

@@ -288,7 +288,7 @@ describe('the log', () => {
     for (let index = 0; index < 300; index += 1) log.append({ ...started(`s${index}`), detail: { wide } })
     expect(segmentNumbers(folder)).toEqual([1, 2, 3])
     expect(existsSync(indexFile(folder, 1))).toBe(false)
-    clock.advance(1000)
+    clock.advance(10_000)
     await vi.waitFor(() => expect([1, 2].map((number) => readIndex(folder, number))).not.toContain(undefined), 20_000)
     expect(existsSync(indexFile(folder, 3))).toBe(false)
     expect(await all(log.query({ server: 's3' }))).toHaveLength(1)
@@ -310,7 +310,7 @@ describe('the log', () => {
       expect(await all(log.query({ server: 's200' }))).toHaveLength(1)
       await vi.waitFor(() => {
         // Again and again: a thread that still runs is followed by the next one only after a while.
-        clock.advance(1000)
+        clock.advance(10_000)
         expect(readIndex(folder, 2), String(time)).toBeDefined()
       }, 20_000)
     }
@@ -322,7 +322,7 @@ describe('the log', () => {
     const clock = new TestClock()
     const log = openLog(folder, { clock })
     for (let index = 0; index < 300; index += 1) log.append({ ...started(`s${index}`), detail: { wide } })
-    clock.advance(1000)
+    clock.advance(10_000)
     await log.close()
     const again = openTestLog(folder)
     expect(again.problems).toEqual([])
