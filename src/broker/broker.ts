@@ -5,13 +5,12 @@ import type { LiveSearch } from '../core/live-search.ts'
 import type { Secret } from '../core/secret.ts'
 import type { LeaseGrant, Logger, Receipt } from '../core/types.ts'
 import type { Provider } from '../provider/contract.ts'
-import type { Store } from '../store/store.ts'
 import type { Sealing } from './credential.ts'
 import { pause } from './deadline.ts'
 import { Ender, type Ending } from './ender.ts'
 import { Flights } from './flights.ts'
 import { HeldLeases } from './held-leases.ts'
-import { Ledger } from './ledger.ts'
+import { Ledger, type LeaseStore } from './ledger.ts'
 import type { BrokerParts } from './parts.ts'
 import { recoverRow } from './recover.ts'
 import { Schedule } from './schedule.ts'
@@ -21,7 +20,7 @@ import { unresolvedReceipt } from './unresolved.ts'
 import type { Broker, Lease, LeaseAsk, LeaseView, RevokeReason, RevokeSelector } from './types.ts'
 
 export interface BrokerDeps {
-  readonly store: Pick<Store, 'leases' | 'atomically'>
+  readonly store: LeaseStore
   readonly sealer: Sealing
   /** The provider as it is registered now; undefined when there is none of this name. */
   provider(name: string): Provider | undefined

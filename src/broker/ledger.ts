@@ -1,8 +1,10 @@
 import type { Clock } from '../core/clock.ts'
-import { toJitError } from '../core/errors.ts'
+import { type JitError, toJitError } from '../core/errors.ts'
 import type { Logger } from '../core/types.ts'
 import type { LeaseRow, LeaseState, Store } from '../store/store.ts'
 
+/** What leases need of the store. */
+export type LeaseStore = Pick<Store, 'leases' | 'atomically' | 'settle'>
 export type RowChange = Partial<Omit<LeaseRow, 'id'>>
 
 /** States in which a credential may be alive upstream or may become so: what `jit leases` and `jit status` show. */
@@ -14,11 +16,11 @@ const retryEvery = 1000
 
 /**
  * The unfinished leases, in memory and in the store. What must survive a crash is written before the method returns
- * (`insert`, `save`); what a restart finds out by itself (a credential that died meanwhile) is written soon (`note`).
+ * (`insert`, `save`, `saveSoon`); what a restart finds out by itself (a credential that died meanwhile) is written soon (`note`).
  * A store that refuses loses nothing: memory goes on, and the store is brought up to date when it works again.
  */
 export class Ledger {
-  readonly #store: Pick<Store, 'leases' | 'atomically'>
+  readonly #store: LeaseStore
   readonly #clock: Clock
   readonly #log: Logger
   readonly #rows = new Map<string, LeaseRow>()
@@ -29,7 +31,7 @@ export class Ledger {
   #cut = false
   #closed = false
 
-  constructor(deps: { readonly store: Pick<Store, 'leases' | 'atomically'>; readonly clock: Clock; readonly log: Logger }) {
+  constructor(deps: { readonly store: LeaseStore; readonly clock: Clock; readonly log: Logger }) {
     this.#store = deps.store
     this.#clock = deps.clock
     this.#log = deps.log
@@ -56,6 +58,22 @@ export class Ledger {
   save(ids: readonly string[], change: RowChange): void {
     for (const id of ids) this.#remember(id, change)
     this.#write()
+  }
+
+  /**
+   * As `save`, for a row whose earlier state says enough after a power cut: when it returns the change outlives this process, and
+   * a power cut as soon as the disk has it.
+   */
+  saveSoon(id: string, change: RowChange): void {
+    this.#remember(id, change)
+    const all = this.#unsaved.get(id) ?? change
+    try {
+      this.#store.atomically(() => this.#store.leases.update(id, all), 'process')
+    } catch {
+      return this.#write()
+    }
+    this.#unsaved.delete(id)
+    this.#store.settle().catch((error: unknown) => this.#writeAgain(id, toJitError(error, 'store.unavailable')))
   }
 
   /**
@@ -148,6 +166,15 @@ export class Ledger {
     this.#refused = false
     this.#cut = false
     this.#unsaved.clear()
+  }
+
+  /** What a disk failed to sync it may never write. */
+  #writeAgain(id: string, error: JitError): void {
+    this.#log.error('a lease is not durable yet', { lease: id, error: error.message })
+    const row = this.#rows.get(id)
+    if (row === undefined) return
+    const { id: _, ...state } = row
+    this.note(id, state)
   }
 
   /** A row that somebody removed from the store must not keep the others from being written. */

@@ -31,7 +31,7 @@ const firstRetry = 250
 const errorLength = 240
 
 /**
- * Mints for a flight: `minting` row (durable) and record → the provider → checks → `live` row (durable) and record. What
+ * Mints for a flight: `minting` row (durable) and record → the provider → checks → `live` row (which outlives this process, and a power cut soon) and record. What
  * comes back and cannot be used is revoked. Each attempt is a lease of its own, because each may have minted. `landing` runs
  * in the same turn as the last check, so that no revocation can come between the two.
  */
@@ -198,7 +198,8 @@ async function take(
     }
     flight.unwanted.throwIfAborted()
     deps.requireOpen()
-    ledger.save([row.id], issued)
+    // After a power cut the `minting` row says that there may be a credential; whoever could use it is gone then too.
+    ledger.saveSoon(row.id, issued)
     audit.append({ type: 'lease.issued', call: row.call, lease: leaseFields(issued) })
   } catch (thrown) {
     const error = toJitError(thrown)

@@ -1,7 +1,13 @@
+import { closeSync, constants, fdatasync } from 'node:fs'
+import { promisify } from 'node:util'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { openRegular } from '../core/regular-file.ts'
 import { checkCompanions, ensurePrivateFile } from './private-file.ts'
 import { applicationId, migrations } from './schema.ts'
 import { corruptStore, isSystemError, newerStore, storeError } from './store-error.ts'
+import type { Survives } from './store.ts'
+
+const sync = promisify(fdatasync)
 
 /** Milliseconds to wait for a lock at open: enough for a daemon that is just ending, short for a second one. */
 const lockTimeout = 50
@@ -14,6 +20,10 @@ export class Database {
   readonly file: string
   readonly #connection: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
+  /** The write-ahead log, for `settle`. */
+  #log: number | undefined
+  #settling: Promise<void> | undefined
+  #settleAgain: Promise<void> | undefined
 
   constructor(file: string) {
     this.file = file
@@ -42,7 +52,32 @@ export class Database {
     return this.#guard(() => this.#statement(sql).all(parameters))
   }
 
-  atomically<T>(work: () => T): T {
+  atomically<T>(work: () => T, survives: Survives = 'power'): T {
+    if (survives === 'power') return this.#transaction(work)
+    this.#guard(() => this.#connection.exec('PRAGMA synchronous=NORMAL'))
+    try {
+      return this.#transaction(work)
+    } finally {
+      this.#guard(() => this.#connection.exec('PRAGMA synchronous=FULL'))
+    }
+  }
+
+  /** Whoever comes while the disk settles waits for the next time: what it wrote may have come too late for this one. */
+  settle(): Promise<void> {
+    if (this.#settling === undefined) {
+      this.#settling = this.#syncLog().finally(() => (this.#settling = undefined))
+      return this.#settling
+    }
+    this.#settleAgain ??= this.#settling
+      .catch(() => undefined)
+      .then(() => {
+        this.#settleAgain = undefined
+        return this.settle()
+      })
+    return this.#settleAgain
+  }
+
+  #transaction<T>(work: () => T): T {
     return this.#guard(() => {
       this.#connection.exec('BEGIN IMMEDIATE')
       try {
@@ -62,6 +97,20 @@ export class Database {
 
   close(): void {
     if (this.#connection.isOpen) this.#connection.close()
+    const log = this.#log
+    this.#log = undefined
+    // Its number must not become another file's while the system still syncs it.
+    if (log !== undefined) void (this.#settling ?? Promise.resolve()).catch(() => undefined).then(() => closeSync(log))
+  }
+
+  /** SQLite keeps one write-ahead log from the first transaction to `close`, and what is in it is all that was not synced. */
+  async #syncLog(): Promise<void> {
+    try {
+      this.#log ??= openRegular(`${this.file}-wal`, constants.O_RDONLY)
+      await sync(this.#log)
+    } catch (error) {
+      throw storeError(error, this.file)
+    }
   }
 
   /**

@@ -17,7 +17,8 @@ export function openStore(file: string): Store {
     leases: leaseTable(database),
     children: childTable(database),
     tokens: tokenTable(database),
-    atomically: (work) => database.atomically(work),
+    atomically: (work, survives) => database.atomically(work, survives),
+    settle: () => database.settle(),
     flush: () => database.flush(),
     close: () => database.close(),
   }

@@ -8,11 +8,19 @@ export interface Store {
   readonly children: ChildTable
   readonly tokens: TokenTable
   /** Runs `work` as one transaction: all of its writes, or none when it throws or the process dies. Not reentrant. */
-  atomically<T>(work: () => T): T
+  atomically<T>(work: () => T, survives?: Survives): T
+  /** Resolves once all that was written survives a power cut. Rejects with JitError `store.unavailable`: then it may not, ever. */
+  settle(): Promise<void>
   /** Erases what was deleted or replaced from the write-ahead log too. */
   flush(): void
   close(): void
 }
+
+/**
+ * What a transaction that has returned outlives. `power`: a power cut. `process`: the end of this process, by kill -9 too; a power
+ * cut only after `settle`.
+ */
+export type Survives = 'power' | 'process'
 
 /** Small named values: applied config, lock state, sealing parameters, last checkpoint. */
 export interface MetaTable {
@@ -55,7 +63,7 @@ export interface LeaseRow {
   readonly error: string
 }
 
-/** Writes are durable (fsync) when the method returns. Any method throws JitError `store.unavailable` or `store.corrupt`. */
+/** Writes are durable (fsync) when the method returns, or the transaction that they are part of says otherwise. Any method throws JitError `store.unavailable` or `store.corrupt`. */
 export interface LeaseTable {
   insert(row: LeaseRow): void
   update(id: string, change: Partial<Omit<LeaseRow, 'id'>>): void

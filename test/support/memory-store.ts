@@ -115,6 +115,10 @@ export class MemoryStore implements Store {
     }
   }
 
+  async settle(): Promise<void> {
+    this.#refuse('sync')
+  }
+
   flush(): void {
     this.#refuse('flush')
   }

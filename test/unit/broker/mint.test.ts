@@ -146,6 +146,21 @@ describe('a trail or store that refuses', () => {
     expect(states(store)).toEqual(['failed'])
   })
 
+  it('the row of a lease that the disk did not take for good is written once more, and the lease lives', async () => {
+    const { broker, store, clock, log } = bench()
+    store.fail((operation) => operation === 'sync')
+    const lease = await broker.acquire(ask(), patient)
+    await settle()
+    expect(JSON.stringify(log.lines)).toContain('not durable')
+    const before = store.durableWrites
+    // What the disk lost.
+    store.leases.update(lease.id, { state: 'minting', sealed: '' })
+    await clock.advance(200)
+    expect(store.durableWrites).toBe(before + 2)
+    expect(store.rows.get(lease.id)).toMatchObject({ state: 'live', sealed: expect.stringMatching(/./) })
+    expect(broker.leases()).toMatchObject([{ id: lease.id, state: 'live' }])
+  })
+
   it('nothing is minted while the secret store is sealed; what comes back after it was sealed is revoked', async () => {
     const { broker, upstream, sealer, clock } = bench()
     upstream.mintScripts.push({ delay: 10 })

@@ -186,7 +186,11 @@ export function bench(options: { revocable?: boolean; mintTimeout?: () => number
     const own = { dead: false }
     process = own
     return createBroker({
-      store: { leases: mortal(store.leases, own), atomically: (work) => (own.dead ? deadEnd() : store.atomically(work)) },
+      store: {
+        leases: mortal(store.leases, own),
+        atomically: (work) => (own.dead ? deadEnd() : store.atomically(work)),
+        settle: () => (own.dead ? deadEnd() : store.settle()),
+      },
       audit: mortal(audit, own),
       sealer: mortal(sealer, own),
       clock: {

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openStore } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { leaseStates } from '../../../src/store/leases.ts'
@@ -176,13 +176,14 @@ describe('the file', () => {
     expect(await openInChild(file)).toBe('open')
   })
 
-  it('is free again at once when its holder is killed, with everything that was written', async () => {
+  it.each([
+    ['and is durable', "store.meta.set('a', '1')"],
+    ['before it is durable', "store.atomically(() => store.meta.set('a', '1'), 'process')"],
+  ])('is free again at once when its holder is killed, with everything that was written %s', async (_, write) => {
     const file = join(temporaryFolder(), 'jit.db')
-    const holder = spawn(
-      process.execPath,
-      ['-e', `${opening(file)}; store.meta.set('a', '1'); console.log('ready'); setInterval(() => {}, 1000)`],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
+    const holder = spawn(process.execPath, ['-e', `${opening(file)}; ${write}; console.log('ready'); setInterval(() => {}, 1000)`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     await once(holder.stdout, 'data')
     expect(() => openStore(file)).toThrow(expect.objectContaining({ code: 'daemon.running' }))
     holder.kill('SIGKILL')
@@ -190,6 +191,27 @@ describe('the file', () => {
     const store = openStore(file)
     onTestFinished(() => store.close())
     expect(store.meta.get('a')).toBe('1')
+  })
+
+  it('settles as often as it is asked, and leaves no file open behind it', async () => {
+    const folder = temporaryFolder()
+    const store = openStore(join(folder, 'jit.db'))
+    for (let round = 0; round < 3; round += 1) {
+      store.atomically(() => store.meta.set('a', String(round)), 'process')
+      await Promise.all([store.settle(), store.settle(), store.settle()])
+    }
+    const last = store.settle()
+    store.close()
+    await last
+    await vi.waitFor(() => expect(openFiles().filter((file) => file.startsWith(folder))).toEqual([]))
+  })
+
+  it('says so when its log is gone and nothing can be settled', async () => {
+    const folder = temporaryFolder()
+    const store = openTestStore(folder)
+    store.meta.set('a', '1')
+    rmSync(join(folder, 'jit.db-wal'))
+    await expect(store.settle()).rejects.toMatchObject({ code: 'store.unavailable' })
   })
 
   it.each([
@@ -238,6 +260,18 @@ describe('the file', () => {
     expect(onDisk(folder)).not.toContain(canary)
   })
 })
+
+/** Where the system tells; elsewhere none. */
+function openFiles(): string[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc/self/fd').flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)]
+    } catch {
+      return []
+    }
+  })
+}
 
 function onDisk(folder: string): string {
   return ['jit.db', 'jit.db-wal']
