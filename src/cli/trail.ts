@@ -41,6 +41,7 @@ const paints: Readonly<Record<string, (text: string) => string>> = {
 /** One record, on one line where it fits and on two where it does not; empty for what only `--all` shows. */
 export function trailLine(record: TrailRecord, all: boolean, width = terminalWidth()): string {
   if (record.type === 'call.close') return fold(record.time, `${chain(record)} →`, outcome(record), width)
+  if (record.type === 'call.cut-off') return fold(record.time, `${chain(record)} →`, outcome({ ...record, ...cutOff }), width)
   if (record.type === 'egress.refused')
     return fold(record.time, `${attempt(record)} →`, `${colours.red('refused')}: ${colours.dim(plain(record.reason ?? ''))}`, width)
   if (record.type === 'client.asked') {
@@ -58,6 +59,8 @@ function fold(time: string, lead: string, rest: string, width: number | undefine
   const leads = wrap(lead.replace(/ →$/, '\u00a0→'), room).map((part) => part.replace('\u00a0→', ' →'))
   return `${colours.dim(clockTime(new Date(time)))}  ${[...leads, ...wrap(rest, room)].join(`\n${' '.repeat(indent)}`)}`
 }
+
+const cutOff = { result: 'unknown', error: { message: 'the daemon ended while it ran; whether it took effect is not known' } }
 
 /** human → agent → server → tool → resource; a resource that is only called after its tool is not said twice */
 function chain({ principal, server, tool, resource }: TrailRecord): string {

@@ -53,6 +53,7 @@ async function call(id, name, args) {
  */
 function misbehave(id, way) {
   if (way === 'die') process.exit(3)
+  if (way === 'wait') return
   if (way === 'rubbish') {
     process.stdout.write('this is not JSON\n{"jsonrpc":"2.0"\n\u0000\u0001\n')
     return text(id, 'after rubbish')

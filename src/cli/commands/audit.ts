@@ -14,7 +14,6 @@ import { endWithReader } from '../output/reader.ts'
 import { colours, note, print, printFolded, printJson } from '../output/terminal.ts'
 import { count, plain, plainJson } from '../output/text.ts'
 import { calendarDay, parseSince } from '../output/time.ts'
-import { cutOffCalls } from '../cut-off.ts'
 import { type TrailRecord, trailLine, trailRecord } from '../trail.ts'
 
 /** A long trail takes a while to be read from its beginning. */
@@ -44,7 +43,9 @@ export function auditCommand(): Command {
       action(async ({ client, json, options }) => {
         const all = options.flag('all') || options.text('call') !== undefined || options.text('lease') !== undefined
         const show = lineByLine(all)
-        const { limit, ...query } = queryOf(options)
+        const { limit, ...asked } = queryOf(options)
+        // Concluded and not written, so it is nothing for who wants the records themselves.
+        const query = json || options.flag('all') ? asked : { ...asked, cutOff: 'true' }
         // What is not shown must not use the limit up; a follower and a program get what the daemon counts.
         const ours = !json && !all && !options.flag('follow')
         const newest = limit === undefined || !ours ? undefined : Number(limit)
@@ -52,7 +53,6 @@ export function auditCommand(): Command {
         const stream = await client.stream(routes.audit, limit === undefined || ours ? query : { ...query, limit })
         let shown = 0
         const kept: TrailRecord[] = []
-        const cutOff = cutOffCalls()
         const take = (record: TrailRecord): void => {
           if (newest === undefined) shown += Number(show(record))
           else if (trailLine(record, all) !== '' && kept.push(record) > newest) kept.shift()
@@ -61,10 +61,10 @@ export function auditCommand(): Command {
           const record = json ? undefined : readRecord(line)
           if (json) print(plainJson(line))
           else if (record === undefined) shown += 1
-          else for (const each of all ? [record] : [...cutOff(record), record]) take(each)
+          else take(record)
         }
         for (const record of kept) shown += Number(show(record))
-        if (!json && shown === 0 && !options.flag('follow')) note(nothing(all, Object.keys(query).length > 0))
+        if (!json && shown === 0 && !options.flag('follow')) note(nothing(all, Object.keys(asked).length > 0))
         if (options.flag('follow')) note('the daemon stopped, and the trail with it')
       }),
     )

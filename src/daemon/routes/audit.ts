@@ -1,19 +1,23 @@
 import type { ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { auditQuery } from '../../api/schema.ts'
+import { type CutOffCall, withCutOff } from '../../audit/cut-off.ts'
 import type { AuditRecord } from '../../audit/event.ts'
 import { encode } from '../../audit/record.ts'
 import { JitError, quote, toJitError } from '../../core/errors.ts'
 import { nameIn, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
 
+type Line = AuditRecord | CutOffCall
+
 export function auditRoutes(daemon: Daemon): Routes {
   const { audit } = daemon
   return {
     audit: (request, reply) => {
-      const { follow, ...filter } = auditQuery.parse(request.query)
+      const { follow, cutOff, ...filter } = auditQuery.parse(request.query)
       const gone = new AbortController()
-      const records = follow === true ? chain(audit.query(filter), audit.follow(filter, gone.signal)) : audit.query(filter)
+      const past = cutOff === true ? withCutOff((each) => audit.query(each), filter) : audit.query(filter)
+      const records = follow === true ? chain(past, audit.follow(filter, gone.signal)) : past
       // From here on the answer is ours: its head leaves at once, so that a follower knows that it is heard.
       reply.hijack()
       reply.raw.once('close', () => gone.abort())
@@ -39,7 +43,7 @@ export function auditRoutes(daemon: Daemon): Routes {
 }
 
 /** Never rejects: a client that left ends it, and a trail that cannot be read cuts the answer short, which a client sees. */
-async function send(daemon: Daemon, records: AsyncIterable<AuditRecord>, answer: ServerResponse, gone: AbortSignal): Promise<void> {
+async function send(daemon: Daemon, records: AsyncIterable<Line>, answer: ServerResponse, gone: AbortSignal): Promise<void> {
   try {
     await pipeline(lines(records), answer)
   } catch (error) {
@@ -48,11 +52,11 @@ async function send(daemon: Daemon, records: AsyncIterable<AuditRecord>, answer:
   }
 }
 
-async function* lines(records: AsyncIterable<AuditRecord>): AsyncIterable<string> {
+async function* lines(records: AsyncIterable<Line>): AsyncIterable<string> {
   for await (const record of records) yield `${encode(record)}\n`
 }
 
-async function* chain(first: AsyncIterable<AuditRecord>, second: AsyncIterable<AuditRecord>): AsyncIterable<AuditRecord> {
+async function* chain(first: AsyncIterable<Line>, second: AsyncIterable<Line>): AsyncIterable<Line> {
   yield* first
   yield* second
 }

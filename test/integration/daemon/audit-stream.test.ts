@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { openAgent } from '../../support/agent.ts'
 import { root, runJit } from '../../support/command.ts'
 import { makeHome, type RunningDaemon, startDaemon } from './running-daemon.ts'
@@ -57,6 +58,30 @@ describe('the stream of the trail', () => {
       .map((line) => JSON.parse(line))
     expect(records).toContainEqual(expect.objectContaining({ type: 'call.close', tool: 'steal\u2028it\u009b2J', result: 'denied' }))
     expect(json).not.toContain('\u009b')
+  })
+
+  it('has a call that its daemon did not live to end as one of unknown fate, whatever is asked for that it matches', async () => {
+    const fixture = join(root, 'test/support/fixture-server.mjs')
+    const config = `version: 1\nservers:\n  one:\n    run: [node, ${JSON.stringify(fixture)}]\n    allow: [misbehave]\n`
+    const killed = await startDaemon(makeHome(config))
+    expect((await runJit(killed.home, ['config', 'apply', '--yes'])).code).toBe(0)
+    const response = await open(killed, '/v1/audit?follow=true&type=call.intent&tool=misbehave')
+    const intent = new Promise<string>((settle) => response.once('data', (chunk: Buffer) => settle(chunk.toString())))
+    const agent = await openAgent(killed.home, 'one')
+    agent.callTool({ name: 'misbehave', arguments: { way: 'wait' } }).catch(() => undefined)
+    const { call } = z.object({ call: z.string() }).parse(JSON.parse(await intent))
+    // It must not hear that its agent leaves, which would end the call.
+    killed.signal('SIGSTOP')
+    await agent.close()
+    killed.signal('SIGKILL')
+    await killed.ended
+    await startDaemon(killed.home)
+    for (const filter of [[], ['--server', 'one'], ['--tool', 'misbehave'], ['--call', call], ['--since', '1h'], ['--limit', '1']]) {
+      const { stdout } = await runJit(killed.home, ['audit', ...filter])
+      expect([filter, stdout.match(/one → misbehave → unknown: the daemon ended while it ran/g)]).toEqual([filter, [expect.any(String)]])
+    }
+    for (const filter of [['--server', 'two'], ['--tool', 'big'], ['--json']])
+      expect((await runJit(killed.home, ['audit', ...filter])).stdout).not.toMatch(/unknown|cut-off/)
   })
 
   it('ends for its followers when the daemon stops', async () => {

@@ -22,6 +22,13 @@ describe('a line of the trail', () => {
     )
   })
 
+  it('says of a call that its daemon did not live to end that nobody knows whether it took effect', () => {
+    const { result: _result, requests: _requests, took: _took, lease: _lease, ...intent } = call
+    expect(trailLine({ ...intent, type: 'call.cut-off' }, false, undefined)).toMatch(
+      / → acme\/web#42 → unknown: the daemon ended while it ran; whether it took effect is not known$/,
+    )
+  })
+
   it('counts the requests that the record leaves out too', () => {
     expect(trailLine({ ...call, requestsLeftOut: { count: 899 } }, false, undefined)).toContain('(900 requests, fp_1')
   })
