@@ -14,6 +14,7 @@ export function loadConfig(file: string, text: string, check: ConfigCheck): Load
   const loaded = { ...parsed.loaded, config: withPresetInjection(parsed.loaded.config, parsed.raw, check.presets) }
   const problems = new ProblemList(file, loaded.source)
   checkConfig(loaded.config, check, problems)
+  checkInjected(loaded.config, parsed.raw, problems)
   problems.throwIfAny()
   return loaded
 }
@@ -22,13 +23,31 @@ function withPresetInjection(config: Config, raw: unknown, presets: PresetSource
   const servers: [string, ServerConfig][] = []
   for (const [name, server] of Object.entries(config.servers)) {
     const preset = server.preset === undefined ? undefined : presets(server.preset)
-    const own = member(member(member(raw, 'servers'), name), 'inject') ?? {}
+    const own = ownInjection(raw, name) ?? {}
     servers.push([
       name,
       preset?.inject === undefined || !isJsonObject(own) ? server : { ...server, inject: injection.parse({ ...preset.inject, ...own }) },
     ])
   }
   return { ...config, servers: Object.fromEntries(servers) }
+}
+
+/** What the file itself says of it: a preset's without a provider harms nobody who only wants to see the tools. */
+function checkInjected({ servers }: Config, raw: unknown, problems: ProblemList): void {
+  for (const [name, { provider }] of Object.entries(servers)) {
+    const own = ownInjection(raw, name)
+    if (provider !== undefined || !isJsonObject(own)) continue
+    const [first] = Object.keys(own)
+    if (first !== undefined)
+      problems.add(
+        ['servers', name, 'inject', first],
+        'there is no credential to inject: name a `provider` (`jit login` registers one, `jit providers` lists them)',
+      )
+  }
+}
+
+function ownInjection(raw: unknown, server: string): unknown {
+  return member(member(member(raw, 'servers'), server), 'inject')
 }
 
 function member(value: unknown, key: string): unknown {

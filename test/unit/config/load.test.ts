@@ -121,6 +121,12 @@ describe('loading a config', () => {
     ['a confusable name', good.replace('[read]', '[rеad]'), 'servers.tracker.allow[0] 9:13', /cannot be a tool's name/],
     ['no variable for the placeholder', good.replace('    preset: tracker\n', ''), 'servers.tracker.inject.env 5:3', /names no variable/],
     [
+      'an injection of nothing',
+      good.replace(/ {4}provider: .*\n {4}preset: tracker\n/, '    inject: { mode: egress }\n'),
+      'servers.tracker.inject.mode 7:15',
+      /no credential to inject: name a `provider`/,
+    ],
+    [
       'endpoint without an address variable',
       good.replace('    allow:', '    inject: { mode: endpoint }\n    allow:'),
       'servers.tracker.inject.url 9:5',
