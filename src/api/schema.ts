@@ -324,6 +324,8 @@ export const applyView = z.object({
       suggestion: z.string().optional(),
     }),
   ),
+  /** What is in force cannot be used: every call is denied. */
+  broken: z.boolean().optional(),
 })
 export type ApplyView = z.infer<typeof applyView>
 

@@ -90,7 +90,8 @@ function article(expected: string): string {
   return words[expected] ?? expected
 }
 
-function kindOf(value: unknown): string {
+/** In words of the config file. */
+export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return 'nothing'
   return article(Array.isArray(value) ? 'array' : typeof value)
 }

@@ -71,5 +71,7 @@ function refuse(view: ApplyView, json: boolean): void {
   process.exitCode = new JitError('config.invalid', '').exitCode
   if (json) return
   for (const problem of view.problems) process.stderr.write(`${errorColours.red('error:')} ${plain(problemText(problem))}\n`)
-  process.stderr.write(`${errorColours.yellow('hint:')}  Nothing changed; the config in force goes on.\n`)
+  const now =
+    view.broken === true ? 'Every call is denied until it is corrected and `jit config apply` was run.' : 'The config in force goes on.'
+  process.stderr.write(`${errorColours.yellow('hint:')}  Nothing changed. ${now}\n`)
 }

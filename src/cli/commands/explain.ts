@@ -10,6 +10,9 @@ import { colours, print, printJson } from '../output/terminal.ts'
 import { plain } from '../output/text.ts'
 import { span } from '../output/time.ts'
 
+/** Of jit itself: no section of the config file. */
+const ownServer = 'jit'
+
 export function explainCommand(): Command {
   return command(
     'explain',
@@ -48,7 +51,7 @@ export function explanation(view: ExplainView): string {
     ['decision', verdict],
     ['because', plain(reason)],
     ['rule', plain(`${rule.path} (${rule.source})`)],
-    ['to change', isUnlisted(view) ? 'list it under `allow` or `ask` of the server in the config file, then run `jit config apply`' : ''],
+    ['to change', toChange(view)],
     ['touches', plain(resource)],
     [
       'looked at',
@@ -60,9 +63,12 @@ export function explanation(view: ExplainView): string {
   ])
 }
 
-/** No rule is the reason: what would be one is not said by it. */
-function isUnlisted({ effect, rule }: ExplainView): boolean {
-  return effect === 'deny' && rule.source === 'default' && rule.path.startsWith('servers.')
+/** Where no rule is the reason: what would be one is not said by it. */
+function toChange({ effect, rule }: ExplainView): string {
+  if (effect !== 'deny' || rule.source !== 'default' || !rule.path.startsWith('servers.')) return ''
+  return rule.path === `servers.${ownServer}`
+    ? '`self` in the config file says which of its own tools jit offers: those of read, or of propose; it has no others'
+    : 'list it under `allow` or `ask` of the server in the config file, then run `jit config apply`'
 }
 
 function credential(grant: NonNullable<ExplainView['grant']>): readonly (readonly [string, string])[] {

@@ -5,12 +5,13 @@ import type { Daemon } from '../types.ts'
 
 export function configRoutes(daemon: Daemon): Routes {
   const { configuration } = daemon
+  const told = (view: ApplyView): ApplyView => (configuration.broken === undefined ? view : { ...view, broken: true })
   return {
-    checkConfig: () => attempt(() => configuration.preview(), false),
+    checkConfig: () => told(attempt(() => configuration.preview(), false)),
     applyConfig: (request) => {
       const { digest, dryRun } = applyRequest.parse(request.body ?? {})
-      if (dryRun) return attempt(() => configuration.preview(), false)
-      return attempt(() => configuration.apply(byCommandLine, digest), true)
+      if (dryRun) return told(attempt(() => configuration.preview(), false))
+      return told(attempt(() => configuration.apply(byCommandLine, digest), true))
     },
   }
 }

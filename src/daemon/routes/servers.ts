@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { addServer, type ExplainView, explainRequest, type ServerView, updateServer } from '../../api/schema.ts'
 import type { ServerConfig } from '../../config/schema.ts'
+import { selfServer } from '../../config/self.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { type Dialled, hostsLine, localAddress } from '../../core/local-address.ts'
@@ -30,6 +31,10 @@ export function serverRoutes(daemon: Daemon): Routes {
   })
   const views = (): Promise<ServerView[]> => Promise.all(Object.entries(entries()).map(([name, server]) => view(name, server)))
   const known = (name: string): void => {
+    if (name === selfServer)
+      throw new JitError('usage', `${quote(name)} is jit’s own server, and none of the config file`, {
+        hint: '`self` in the config file says what agents may do there: off, read or propose.',
+      })
     if (entries()[name] === undefined) throw new JitError('not-found', `there is no server ${quote(name)}`)
   }
   const refuseSecond = ({ name, replace }: { name: string; replace: boolean }): void => {
@@ -94,7 +99,12 @@ export function serverRoutes(daemon: Daemon): Routes {
     },
     explain: (request) => {
       const { server, tool, args } = explainRequest.parse(request.body)
-      known(server)
+      // Policy governs jit's own server like any other.
+      if (server !== selfServer) known(server)
+      else if (configuration.current.loaded.config.self === 'off')
+        throw new JitError('not-found', `${quote(server)} is jit’s own server, and \`self: off\` in the config file takes it away`, {
+          hint: 'Write `self: read` or `self: propose` there, and run `jit config apply`.',
+        })
       return explain(daemon, server, tool, args as JsonObject)
     },
   }

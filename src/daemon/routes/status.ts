@@ -56,7 +56,8 @@ function warningsOf(daemon: Daemon, problems: number, outstanding: number, seale
   for (const problem of daemon.audit.problems) warnings.push(`the trail was changed: ${problem}; run \`jit audit verify\``)
   if (daemon.http.problem !== '') warnings.push(daemon.http.problem)
   const { broken } = daemon.configuration
-  if (broken !== undefined) warnings.push(`the config in force is broken, so every call is denied: ${broken.message}`)
+  if (broken !== undefined)
+    warnings.push(`the config in force is broken, so every call is denied: ${broken.message}; correct it, then run \`jit config apply\``)
   if (problems > 0 && daemon.configuration.pending)
     warnings.push(`the config file has ${problems} problem${problems === 1 ? '' : 's'} and is not in force: run \`jit config check\``)
   else if (daemon.configuration.pending) warnings.push('the config file changed and is not in force: run `jit config apply`')

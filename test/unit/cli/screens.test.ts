@@ -223,6 +223,9 @@ describe('jit explain', () => {
     )
     expect(explanation({ ...denied, rule: { source: 'config', path: 'servers.github.deny[0]' } })).not.toContain('to change')
     expect(explanation({ ...denied, rule: { source: 'default', path: 'policy' } })).not.toContain('to change')
+    const own = explanation({ ...denied, rule: { source: 'default', path: 'servers.jit' } })
+    expect(own).toContain('to change  `self` in the config file says which of its own tools jit offers')
+    expect(own).not.toContain('`allow`')
   })
 
   it('says when no request rule binds what the server does', () => {

@@ -154,8 +154,9 @@ describe('loading a config', () => {
     ['a tag', good.replace('[read]', '!!js/function "x"'), ' 9:12', /tag/i],
     ['a number as a key', good.replace('    allow:', '    1: x\n    allow:'), 'servers.tracker.1 9:5', /not an option/],
     ['a merge key', good.replace('    allow:', '    <<: {}\n    allow:'), 'servers.tracker.<< 9:5', /not an option/],
-    ['a list', '- 1\n', ' 1:1', /must be a map/],
-    ['nothing', '', ' 1:1', /must be a map/],
+    ['a list', '- 1\n', ' 1:1', /holds a list, where it has to hold keys with values: begin it with `version: 1`/],
+    ['nothing', '', ' 1:1', /the file is empty: write `version: 1`/],
+    ['a comment alone', '# later\n', ' 1:1', /the file is empty: write `version: 1`/],
     ['two documents', 'version: 1\n---\nversion: 1\n', ' 2:1', /./],
   ]
   it.each(broken)('refuses %s with its position', (_, text, at, message, suggestion) => {

@@ -23,6 +23,8 @@ describe('a config in force that cannot be used any more', () => {
   it('still revokes what is out, by the providers that stand in it', async () => {
     const { parts, lease } = await after((text) => `${text}servers: { one: { run: [node, x.js], allowed: [y] } }\n`)
     expect(parts.daemon.configuration.broken?.message).toContain('allowed')
+    // Which is not said to go on.
+    expect((await parts.ask('POST', '/v1/config/check', {})).body).toMatchObject({ broken: true })
     expect((await parts.ask('POST', '/v1/revoke', { lease })).body).toMatchObject({
       receipts: [{ lease, outcome: 'revoked', verified: true }],
     })

@@ -44,4 +44,17 @@ describe('what a call would get', () => {
     expect(await explain(parts, 'convert')).toMatchObject({ effect: 'allow', held: '' })
     expect(await explain(parts, 'nothing')).toMatchObject({ effect: 'deny', held: '' })
   })
+
+  it('is what policy says of jit’s own server too, which no command changes', async () => {
+    const parts = await opened()
+    const own = { server: 'jit', tool: 'what_may_i_do', args: {} }
+    expect((await parts.ask('POST', '/v1/explain', own)).body).toMatchObject({ effect: 'allow', rule: { path: 'servers.jit.allow[0]' } })
+    expect((await parts.ask('DELETE', '/v1/servers/jit')).body).toMatchObject({
+      error: { code: 'usage', message: '"jit" is jit’s own server, and none of the config file', hint: expect.stringContaining('`self`') },
+    })
+    const without = await openParts({ config: 'version: 1\nself: off\n' })
+    expect((await without.ask('POST', '/v1/explain', own)).body).toMatchObject({
+      error: { code: 'not-found', message: expect.stringContaining('`self: off`'), hint: expect.stringContaining('`self: read`') },
+    })
+  })
 })
