@@ -308,22 +308,24 @@ export type ProposalView = z.infer<typeof proposalView>
 /** POST /v1/proposals/:id/accept (with `digest`: of the config as it was shown; refused when it would become another) */
 export const acceptProposal = z.strictObject({ digest: z.string() })
 
+const configProblem = z.object({
+  file: z.string(),
+  line: z.number(),
+  column: z.number(),
+  path: z.string(),
+  message: z.string(),
+  suggestion: z.string().optional(),
+})
+
 /** POST /v1/config/check and /v1/config/apply (with `digest`: of the file as it was shown; refused when it changed since). */
 export const applyRequest = z.strictObject({ digest: z.string().optional(), dryRun: z.boolean().default(false) })
 export const applyView = z.object({
   applied: z.boolean(),
   digest: z.string(),
   changes: z.array(z.object({ path: z.string(), before: z.string(), after: z.string(), effect: z.enum(['wider', 'narrower', 'other']) })),
-  problems: z.array(
-    z.object({
-      file: z.string(),
-      line: z.number(),
-      column: z.number(),
-      path: z.string(),
-      message: z.string(),
-      suggestion: z.string().optional(),
-    }),
-  ),
+  problems: z.array(configProblem),
+  /** What keeps it from working as it stands, and not from being taken: a folder that it names may come. */
+  warnings: z.array(configProblem).optional(),
   /** What is in force cannot be used: every call is denied. */
   broken: z.boolean().optional(),
 })

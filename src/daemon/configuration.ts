@@ -32,7 +32,7 @@ export interface Configuration {
   /** What is wrong with the file on disk, or with what is in force. */
   problems(): readonly ConfigProblem[]
   /** What applying the file would change; throws `config.invalid`. */
-  preview(): { digest: string; changes: Change[] }
+  preview(): { digest: string; changes: Change[]; loaded: LoadedConfig }
   /** Lets the file take effect. With `digest`, only if the file is still that one. Throws `config.invalid`; then nothing changed. */
   apply(by: string, digest?: string): { digest: string; changes: Change[] }
   /** The config as it would be after an edit. Throws like `edit`. */
@@ -224,7 +224,7 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
     preview() {
       const { loaded, parts } = build(readText(deps.file))
       parts.discard()
-      return { digest: loaded.digest, changes: changesTo(loaded) }
+      return { digest: loaded.digest, changes: changesTo(loaded), loaded }
     },
     apply(by, digest) {
       const next = build(readText(deps.file))

@@ -45,8 +45,8 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
     if (machine.kind === 'none' && machine.reason.endsWith('is not installed')) known = undefined
     return machine
   }
-  const othersWrite = (name: string): string[] =>
-    Object.entries(deps.config().servers).flatMap(([other, { writable }]) => (other === name ? [] : writable))
+  const othersWrite = (name: string, { servers } = deps.config()): string[] =>
+    Object.entries(servers).flatMap(([other, { writable }]) => (other === name ? [] : writable))
   rmSync(deps.folder, { recursive: true, force: true })
   return {
     async machine(again = false) {
@@ -59,10 +59,10 @@ export function createSandbox(deps: SandboxDeps): Sandbox {
       refuseWritableCode(name, program, path, writing, { folder: deps.baseFolder, home: deps.places.home })
     },
     judge: async (server) => verdictOf(server, await look(false)),
-    problem(name) {
-      const { readable = [], writable = [] } = deps.config().servers[name] ?? {}
+    problem(name, config = deps.config()) {
+      const { readable = [], writable = [] } = config.servers[name] ?? {}
       try {
-        readDeclared(name, { readable, writable, baseFolder: deps.baseFolder, othersWrite: othersWrite(name) }, deps.places)
+        readDeclared(name, { readable, writable, baseFolder: deps.baseFolder, othersWrite: othersWrite(name, config) }, deps.places)
         return undefined
       } catch (error) {
         return toJitError(error)

@@ -52,9 +52,11 @@ export function readDeclared(server: string, declared: Declared, places: Places)
   const outer = all.filter(({ path }) => !own.some((folder) => folder !== path && isWithin(path, folder)))
   const written = [...own, ...others].flatMap((folder) => [folder, follow(folder)?.real ?? folder])
   return outer.map(({ given, kind, path }) => {
+    const option = kind === 'read' ? 'readable' : 'writable'
     const wrong = (what: string): JitError =>
       new JitError('server.start', `the sandbox of server ${quote(server)} cannot show ${quote(given)}: ${what}`, {
-        hint: `Correct \`${kind === 'read' ? 'readable' : 'writable'}\` of the server, then \`jit config apply\`.`,
+        hint: `Correct \`${option}\` of the server, then \`jit config apply\`.`,
+        details: { option, given },
       })
     if (others.some((folder) => folder !== path && isWithin(path, folder)))
       throw wrong('another server may write around it, and could put a link there; name the whole folder')

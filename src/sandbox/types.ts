@@ -1,4 +1,4 @@
-import type { ServerConfig } from '../config/schema.ts'
+import type { Config, ServerConfig } from '../config/schema.ts'
 import type { JitError } from '../core/errors.ts'
 
 /** What a server's `sandbox` comes to on this machine. */
@@ -67,8 +67,11 @@ export interface Sandbox {
   /** What this machine can do; asks it the first time, and with `again` anew. */
   machine(again?: boolean): Promise<Pick<Verdict, 'used' | 'kind' | 'reason' | 'advice'>>
   judge(server: ServerConfig): Promise<Verdict>
-  /** Why what the config declares of a server cannot be shown to it now, as its start would fail with; undefined: it can. */
-  problem(server: string): JitError | undefined
+  /**
+   * Why what the config (in force when absent) declares of a server cannot be shown to it now, as its start would fail with;
+   * undefined: it can. `details` has the option (`readable`, `writable`) and what is `given` there.
+   */
+  problem(server: string, config?: Config): JitError | undefined
   /**
    * Throws JitError `server.start` for a program that this server or another one in a sandbox could change. `path`: where the
    * program's interpreters are looked for, its PATH.

@@ -6,7 +6,7 @@ import { findPlaces } from '../../shim/paths.js'
 import { changeTable, confirmWider } from '../changes.ts'
 import { action, command } from '../context.ts'
 import { problemText } from '../output/failure.ts'
-import { colours, errorColours, print, printJson } from '../output/terminal.ts'
+import { colours, errorColours, note, print, printJson } from '../output/terminal.ts'
 import { count, plain } from '../output/text.ts'
 
 export function configCommand(): Command {
@@ -26,6 +26,7 @@ function checkCommand(): Command {
       if (view.problems.length > 0) return refuse(view, json)
       if (json) return
       if (view.changes.length > 0) print(`${changeTable(view)}\n`)
+      warn(view)
       print(
         `${colours.green('✓')} the file is good${view.changes.length === 0 ? ', and says what is in force' : '; `jit config apply` lets it take effect'}`,
       )
@@ -44,6 +45,7 @@ function applyCommand(): Command {
           return refuse(preview, json)
         }
         if (!json && preview.changes.length > 0) print(`${changeTable(preview)}\n`)
+        if (!json) warn(preview)
         if (!options.flag('yes')) await confirmWider(preview, 'Apply?')
         // The digest binds the answer to the file that was shown.
         const view = applyView.parse(await client.call(routes.applyConfig, { body: { digest: preview.digest } }))
@@ -64,6 +66,10 @@ function pathCommand(): Command {
       else print(configFile)
     }),
   )
+}
+
+function warn({ warnings = [] }: ApplyView): void {
+  for (const warning of warnings) note(plain(problemText(warning)))
 }
 
 /** The problems are the answer, so they are printed as errors even where the command asked a question. */

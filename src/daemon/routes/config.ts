@@ -1,16 +1,23 @@
 import { type ApplyView, applyRequest } from '../../api/schema.ts'
 import { byCommandLine, type Routes } from './route.ts'
+import type { LoadedConfig } from '../../config/types.ts'
+import { warningsOf } from '../config-warnings.ts'
 import { problemsOf } from '../configuration.ts'
 import type { Daemon } from '../types.ts'
 
 export function configRoutes(daemon: Daemon): Routes {
   const { configuration } = daemon
   const told = (view: ApplyView): ApplyView => (configuration.broken === undefined ? view : { ...view, broken: true })
+  const preview = async (): Promise<ApplyView> => {
+    let seen: LoadedConfig | undefined
+    const view = told(attempt(() => ({ loaded: seen } = configuration.preview()), false))
+    return seen === undefined ? view : { ...view, warnings: (await warningsOf(daemon.sandbox, seen)).map((warning) => ({ ...warning })) }
+  }
   return {
-    checkConfig: () => told(attempt(() => configuration.preview(), false)),
+    checkConfig: () => preview(),
     applyConfig: (request) => {
       const { digest, dryRun } = applyRequest.parse(request.body ?? {})
-      if (dryRun) return told(attempt(() => configuration.preview(), false))
+      if (dryRun) return preview()
       return told(attempt(() => configuration.apply(byCommandLine, digest), true))
     },
   }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { doctorView } from '../../../src/api/schema.ts'
+import { runJit } from '../../support/command.ts'
 import { makeHome, startDaemon } from './running-daemon.ts'
 
 it('jit doctor says each thing once, and what to do where there is something', async () => {
@@ -14,7 +15,7 @@ it('jit doctor says each thing once, and what to do where there is something', a
   }
 })
 
-it('jit doctor names a server that cannot start, since a folder that it declares is not there', async () => {
+it('jit doctor names a server that cannot start, since a folder that it declares is not there, and jit config check its line', async () => {
   const config = `version: 1\nservers: { notes: { run: [node, server.js], writable: [/nowhere/notes], allow: [read] } }\n`
   const daemon = await startDaemon(makeHome(config))
   const { checks } = doctorView.parse((await daemon.ask('GET', '/v1/doctor')).body)
@@ -26,4 +27,7 @@ it('jit doctor names a server that cannot start, since a folder that it declares
     found: 'does not start: the sandbox of server "notes" cannot show "/nowhere/notes": it is not there',
     advice: 'Correct `writable` of the server, then `jit config apply`.',
   })
+  const { code, stderr } = await runJit(daemon.home, ['config', 'check'])
+  expect(stderr).toMatch(/jit\.yaml:2:\d+: servers\.notes\.writable\[0\]: the server does\s+not start: /)
+  expect(code).toBe(0)
 })
