@@ -22,7 +22,8 @@ export function cutTexts(value: unknown, depth = 0): unknown {
 
 /**
  * A copy that is at most `limit` bytes when `encode`d: its largest fields are emptied, largest first, and `cut` names
- * each with its size and hash. Every field keeps its kind (text, list, object), so that readers can go on.
+ * each with its size and hash. Every field keeps its kind (text, list, object), so that readers can go on; of `detail`, which is all
+ * that some records say, only its own largest fields are emptied.
  */
 export function cutFields(value: unknown, limit: number, encode: (value: unknown) => string): unknown {
   if (!isJsonObject(value) || Buffer.byteLength(encode(value)) <= limit) return value
@@ -32,7 +33,7 @@ export function cutFields(value: unknown, limit: number, encode: (value: unknown
   const result: Record<string, unknown> = { ...value }
   const cut: string[] = []
   for (const { key, item, text } of sizes) {
-    result[key] = emptied(item)
+    result[key] = key === 'detail' && hasFewFields(item) ? cutFields(item, limit / 2, encode) : emptied(item)
     cut.push(`${key}: ${Buffer.byteLength(text)} bytes, sha256 ${hash('sha256', text)}`)
     result['cut'] = cut
     if (Buffer.byteLength(encode(result)) <= limit) break
@@ -43,6 +44,11 @@ export function cutFields(value: unknown, limit: number, encode: (value: unknown
 function cutText(text: string, limit: number): string {
   if (text.length <= limit) return text
   return `${text.slice(0, limit)}… [cut: ${text.length} characters, sha256 ${hash('sha256', text)}]`
+}
+
+/** Each field that is emptied costs a look at the whole. */
+function hasFewFields(value: unknown): boolean {
+  return isJsonObject(value) && Object.keys(value).length <= 32
 }
 
 function emptied(value: unknown): unknown {

@@ -1,4 +1,5 @@
 import type { AuditEvent, AuditSink } from '../audit/event.ts'
+import { firstItems } from '../audit/first-items.ts'
 import type { Change } from '../config/diff-parts.ts'
 import { diffConfig } from '../config/diff.ts'
 import { type ConfigEdit, editConfig } from '../config/edit.ts'
@@ -137,7 +138,13 @@ export function openConfiguration(deps: ConfigurationDeps): Configuration {
 
   function take(next: { loaded: LoadedConfig; parts: Build }, by: string, changes: Change[], how: Together & { rewrite?: boolean }): void {
     let file: Replacement | undefined
-    const detail = { digest: next.loaded.digest, before: current.loaded.digest, changes: changes.map((change) => ({ ...change })) }
+    const { named, leftOut } = firstItems(changes, ({ effect }) => effect === 'wider')
+    const detail = {
+      digest: next.loaded.digest,
+      before: current.loaded.digest,
+      changes: named.map((change) => ({ ...change })),
+      ...(leftOut === 0 ? {} : { changesLeftOut: leftOut }),
+    }
     let recorded = false
     try {
       file = how.rewrite === true ? prepareFile(deps.file, next.loaded.text) : undefined

@@ -1,4 +1,5 @@
 import { answerApproval, revokeRequest } from '../../api/schema.ts'
+import { firstItems } from '../../audit/first-items.ts'
 import { JitError, quote } from '../../core/errors.ts'
 import { byCommandLine, nameIn, type Routes } from './route.ts'
 import type { Daemon } from '../types.ts'
@@ -15,11 +16,17 @@ export function leaseRoutes(daemon: Daemon): Routes {
       if ('lease' in selector && !broker.leases().some((lease) => lease.id === selector.lease))
         throw new JitError('not-found', `there is no live lease ${quote(selector.lease)}`)
       const receipts = await broker.revoke(selector, 'revoked', deadline)
+      // Each end has a record of its own; those that are not proved come first here.
+      const { named, leftOut } = firstItems(receipts, ({ verified }) => !verified)
       try {
         daemon.audit.append({
           type: 'revoke.asked',
           by: byCommandLine,
-          detail: { selector: { ...selector }, receipts: receipts.map(({ lease, outcome, verified }) => ({ lease, outcome, verified })) },
+          detail: {
+            selector: { ...selector },
+            receipts: named.map(({ lease, outcome, verified }) => ({ lease, outcome, verified })),
+            ...(leftOut === 0 ? {} : { receiptsLeftOut: leftOut }),
+          },
         })
       } catch (error) {
         daemon.log.error('revocation not recorded', { error: String(error) })

@@ -101,7 +101,8 @@ describe('a record', () => {
     const folder = temporaryFolder()
     const log = openTestLog(folder)
     const many = Array.from({ length: 100_000 }, (_, index) => `entry ${index} \u2028`)
-    log.append(event('a', { many }))
+    log.append(event('a', { many, digest: 'd' }))
+    log.append(event('a', Object.fromEntries(many.map((text) => [text, text]))))
     const deep: unknown[] = []
     let inner = deep
     for (let depth = 0; depth < 20_000; depth++) {
@@ -115,11 +116,12 @@ describe('a record', () => {
     for (const line of lines) expect(Buffer.byteLength(line)).toBeLessThan(256 * 1024 + 400)
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
       server: 'a',
-      detail: {},
+      detail: { many: [], digest: 'd', cut: [expect.stringMatching(/^many: \d{7} bytes, sha256 /)] },
       cut: [expect.stringMatching(/^detail: \d{7} bytes, sha256 /)],
     })
-    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ call: 'b', lease: {}, detail: {}, cut: [expect.any(String), expect.any(String)] })
-    expect(lines[2]).toContain('[cut: nested deeper than 128]')
+    expect(JSON.parse(lines[1] ?? '')).toMatchObject({ server: 'a', detail: {}, cut: [expect.any(String)] })
+    expect(JSON.parse(lines[2] ?? '')).toMatchObject({ call: 'b', lease: {}, detail: {}, cut: [expect.any(String), expect.any(String)] })
+    expect(lines[3]).toContain('[cut: nested deeper than 128]')
     expect((await log.verify()).ok).toBe(true)
   })
 })

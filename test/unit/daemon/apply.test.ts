@@ -107,6 +107,19 @@ describe('a config that is applied', () => {
     expect(live(parts)).toEqual(['one', 'two'])
   })
 
+  it('is recorded with a hundred of its changes, those that widen first, and the count of the others', async () => {
+    const { parts, apply } = await running()
+    const resources = Array.from({ length: 300 }, (_, index) => `"a:${index}"`).join(', ')
+    expect(await apply(config('a', `, resources: [${resources}]`))).toMatchObject({ applied: true })
+    const digest = parts.daemon.configuration.current.loaded.digest
+    const detail = (): object => Reflect.get(parts.events.events.findLast(({ type }) => type === 'config.applied') ?? {}, 'detail')
+    expect(detail()).toMatchObject({ digest, changesLeftOut: 200 })
+    expect(Reflect.get(detail(), 'changes')).toHaveLength(100)
+    expect(await apply(config('a', ', prompts: [one]'))).toMatchObject({ applied: true })
+    expect(detail()).toMatchObject({ changesLeftOut: 201 })
+    expect(Reflect.get(detail(), 'changes')[0]).toMatchObject({ path: 'servers.first.prompts', effect: 'wider' })
+  })
+
   it('changes nothing when it is broken, when the disk is full and when the trail is', async () => {
     const { parts, apply } = await running()
     const open = parts.open()
