@@ -6,6 +6,7 @@ import { clientBlock } from '../client-block.ts'
 import { agreeToDial, askerAtTerminal } from '../dial-question.ts'
 import { problemText } from '../output/failure.ts'
 import { card } from '../output/layout.ts'
+import { pinText } from '../output/pin.ts'
 import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, note, print, printFolded, printJson } from '../output/terminal.ts'
@@ -71,7 +72,7 @@ export function addCommand(): Command {
         )
         print(
           card([
-            view.url === '' ? ['  pinned', plain(view.pin)] : ['  remote', plain(view.url)],
+            view.url === '' ? ['  pinned', pinText(view.pin)] : ['  remote', plain(view.url)],
             ['  login', view.url === '' || view.provider === '' ? '' : loginText(view.provider, options.text('provider'))],
           ]),
         )

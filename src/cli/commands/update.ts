@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { routes } from '../../api/schema.ts'
 import { action, command } from '../context.ts'
 import { card } from '../output/layout.ts'
+import { pinText } from '../output/pin.ts'
 import { registryEnvironment } from '../registry.ts'
 import { withProgress } from '../output/progress.ts'
 import { colours, print, printFolded, printJson } from '../output/terminal.ts'
@@ -20,12 +21,12 @@ export function updateCommand(): Command {
         const work = client.call(routes.updateServer, { parameters: { name }, body: { registry: registryEnvironment() }, deadline })
         const { before, pin, ...rest } = view.parse(await withProgress(`installing and pinning ${plain(name)}`, work))
         if (json) return printJson({ ...rest, before, pin })
-        if (before === pin) return print(`unchanged: ${plain(pin)}`)
+        if (before === pin) return print(`unchanged: ${pinText(pin)}`)
         printFolded(`${colours.green('✓')} ${plain(name)} is pinned anew; what runs of it goes on until its client reconnects`)
         print(
           card([
-            ['was', plain(before)],
-            ['is', plain(pin)],
+            ['was', pinText(before)],
+            ['is', pinText(pin)],
           ]),
         )
       }),
