@@ -148,3 +148,16 @@ describe('a config that is applied', () => {
     expect(parts.open()).toEqual(['one', 'two'])
   })
 })
+
+describe('a revocation of many', () => {
+  it('is recorded with a hundred receipts and the count of the others; its answer has all', async () => {
+    const { parts } = await running()
+    for (let more = 0; more < 110; more += 1)
+      await parts.daemon.broker.acquire(ask({ provider: 'one' }, { session: `session_${more + 2}` }), patient)
+    const { body } = await parts.ask('POST', '/v1/revoke', { all: true })
+    expect(Reflect.get(Object(body), 'receipts')).toHaveLength(112)
+    const asked = parts.events.events.findLast(({ type }) => type === 'revoke.asked')
+    expect(asked).toMatchObject({ detail: { receiptsLeftOut: 12 } })
+    expect(Reflect.get(Reflect.get(Object(asked), 'detail'), 'receipts')).toHaveLength(100)
+  })
+})
