@@ -192,8 +192,8 @@ function readings(texts: readonly string[]): string[] {
 
 /** Where a server holds its credential, it is there for it to read. */
 export const holdsIt: Attempt = {
-  group,
-  title: 'mode env: reads it in its environment',
+  group: 'looks around',
+  title: 'mode env: its credential in its environment',
   open: ['sandbox', 'off'],
   silent: ['sandbox', 'off'],
   run: async (scene, subject) => {
