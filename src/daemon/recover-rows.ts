@@ -7,7 +7,7 @@ import type { Row } from '../store/database.ts'
 import type { DamagedStore } from '../store/damaged.ts'
 import { readLease } from '../store/leases.ts'
 import { openSealer } from '../store/sealer.ts'
-import { isSealing, sealingFromKeyFile, sealingKey } from '../store/sealing.ts'
+import { isOfAnotherKey, isSealing, sealingFromKeyFile, sealingKey } from '../store/sealing.ts'
 import type { LeaseRow, Store } from '../store/store.ts'
 
 /** What a recovered store has, and what it has not: one sentence each, for people. */
@@ -126,12 +126,14 @@ async function findSealing(
   leases: readonly LeaseRow[],
   state: string,
 ): Promise<string | undefined> {
-  if (isSealing(said)) return said
-  for (const [purpose, value] of [...sealed, ...leases.map((row): [string, string] => [`lease/${row.id}`, row.sealed])]) {
-    const made = value === '' ? undefined : await sealingFromKeyFile(state, value, purpose).catch(() => undefined)
+  if (isSealing(said) && !(await isOfAnotherKey(said, state).catch(() => false))) return said
+  const values = [...sealed, ...leases.map((row): [string, string] => [`lease/${row.id}`, row.sealed])].filter(([, value]) => value !== '')
+  for (const [purpose, value] of values) {
+    const made = await sealingFromKeyFile(state, value, purpose).catch(() => undefined)
     if (made !== undefined) return made
   }
-  return undefined
+  // Right, then, and the key file is another one; where nothing is sealed, that one is as good.
+  return values.length > 0 && isSealing(said) ? said : undefined
 }
 
 /** Where the key is at hand, each secret is tried; one that does not open would only look as if it were there. */

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { JitError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
 import type { Logger } from '../core/types.ts'
-import { decrypt, deriveKeys, keyIdOf } from './ciphertext.ts'
+import { decrypt, deriveKeys, keyIdOf, sameCheck } from './ciphertext.ts'
 import { createKeyFile, readKeyFile } from './key-file.ts'
 import type { Keychain } from './keychain.ts'
 import type { Store } from './store.ts'
@@ -66,8 +66,18 @@ export async function sealingFromKeyFile(stateFolder: string, sealed: string, pu
 }
 
 /** Whether this is what a store says about its key. */
-export function isSealing(text: string | undefined): boolean {
+export function isSealing(text: string | undefined): text is string {
   return text !== undefined && sealing.safeParse(parseJson(text)).success
+}
+
+/** Whether what a store says is of another key than that in the key file of `stateFolder`; false where no key file is meant or there. */
+export async function isOfAnotherKey(said: string, stateFolder: string): Promise<boolean> {
+  const { key, id, check } = sealing.parse(parseJson(said))
+  const master = key === 'file' ? readKeyFile(join(stateFolder, 'key')) : undefined
+  if (master === undefined) return false
+  const keys = await deriveKeys(master, id)
+  master.fill(0)
+  return !sameCheck(keys, check)
 }
 
 async function takenByKeychain({ keychain, log }: KeyPlaces, id: string, master: Uint8Array): Promise<boolean> {

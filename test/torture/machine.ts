@@ -195,7 +195,8 @@ async function recoversStore(stage: Stage): Promise<Finding[]> {
   if (answer.code !== 0) return [{ failure: `no recovery of a damaged store: ${answer.stdout}${answer.stderr}` }]
   const { damaged } = z.looseObject({ damaged: z.string() }).parse(JSON.parse(answer.stdout))
   const findings: Finding[] = digest(damaged) === before ? [] : [{ failure: 'the damaged store was changed' }]
-  await must(stage, ['leases'])
+  const opened = await runJit(stage.home, ['leases'])
+  if (opened.code !== 0) return [...findings, { failure: `a recovered store cannot be used: ${opened.stdout}${opened.stderr}` }]
   const { locked } = z.looseObject({ locked: z.boolean() }).parse(JSON.parse(await must(stage, ['status', '--json'])))
   if (!locked) findings.push({ failure: 'a recovered store is not locked' })
   await must(stage, ['stop'])

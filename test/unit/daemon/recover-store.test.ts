@@ -189,6 +189,25 @@ describe('a damaged store', () => {
       store.close()
     }))
 
+  it.each(['"id":"', '"check":"'])('with one wrong letter in the %s of its key finds it by the key file', (field) =>
+    inHome(
+      (bytes) => {
+        const copy = Buffer.from(bytes).fill(0xa5, 0, 100)
+        const letter = copy.indexOf(field) + field.length
+        copy[letter] = copy[letter] === 0x61 ? 0x62 : 0x61
+        return copy
+      },
+      async ({ paths, recover }) => {
+        expect((await recover()).secrets).toBe(12)
+        const store = openStore(paths.database)
+        const sealer = await openSealer({ store, stateFolder: paths.state, keychain: undefined, log: quiet })
+        const name = 'provider/acme3/privateKey'
+        expect((await sealer.open(store.secrets.get(name) ?? '', name)).seal((text) => text)).toMatch(/^key 3 /)
+        store.close()
+      },
+    ),
+  )
+
   it('that lost its config to an edit is not taken for whole', () =>
     inHome(
       (bytes) => {
