@@ -68,8 +68,9 @@ function termsIn(text: string): Set<number> | undefined {
   const last = new Map<string, string>()
   for (const [, key, value = '', trace] of text.matchAll(members)) {
     if (key === undefined) {
-      if (trace === undefined) return undefined
-      for (const term of traceTerms(parseTrace(trace))) terms.add(term)
+      const ids = trace === undefined ? undefined : parseTrace(trace)
+      if (ids === undefined) return undefined
+      for (const term of traceTerms(ids)) terms.add(term)
     } else if (last.get(key) !== value) {
       // Most of what a record says was said by the one before.
       last.set(key, value)
@@ -80,13 +81,13 @@ function termsIn(text: string): Set<number> | undefined {
   return terms
 }
 
-function parseTrace(rest: string): JsonObject {
+/** Undefined where a brace in one of its values made a part of it, and where the line is no JSON. */
+function parseTrace(rest: string): JsonObject | undefined {
   try {
     const trace: unknown = JSON.parse(`{${rest}`)
-    return isJsonObject(trace) ? trace : {}
+    return isJsonObject(trace) ? trace : undefined
   } catch {
-    // The line is no JSON either.
-    return {}
+    return undefined
   }
 }
 

@@ -88,6 +88,7 @@ describe('a block of the trail', () => {
     ['a line that the log did not write', Buffer.concat([bytesOf([[plain, 0]]), Buffer.from('{"type":"call.close"}\n')])],
     ['half a line', bytesOf([[plain, 0]]).subarray(0, 30)],
     ['a trace that has objects in it', bytesOf([[{ ...plain, trace: { turn: { id: 'x' } } } as AuditEvent, 0]])],
+    ['a trace with a brace in a value', bytesOf([[{ ...plain, trace: { turn: 'a}b', baggage: 'user=eve' } } as AuditEvent, 0]])],
     [
       'more ids than a record is found by',
       bytesOf([[{ ...plain, detail: { all: Array.from({ length: 99 }, (_, id) => ({ id: `${id}` })) } }, 0]]),
