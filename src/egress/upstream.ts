@@ -1,12 +1,15 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Network } from '../network/network.ts'
+import { methodField, type MethodWatch, watchMethod } from './method-field.ts'
 import type { Sending } from './verdict.ts'
 
 export type UpstreamNetwork = Pick<Network, 'httpsAgent' | 'httpAgent' | 'timeout'>
 
 /** What is found after the request had been let through, in a streamed body for one: it ends it. */
 export class RequestRefused extends Error {}
+
+const otherMethod = `the field ${methodField} in a body, by which some upstreams take another method than the rule’s`
 
 export interface Question {
   readonly network: UpstreamNetwork
@@ -38,6 +41,8 @@ export async function ask(question: Question): Promise<IncomingMessage> {
 class StaleConnection extends Error {}
 
 function once({ network, origin, sending, source, placeholder, signal }: Question): Promise<IncomingMessage> {
+  const watch = watchMethod(sending)
+  if (Buffer.isBuffer(sending.body) && watch?.sees(sending.body) === true) return Promise.reject(new RequestRefused(otherMethod))
   const { protocol, hostname, port, host } = new URL(origin)
   const secure = protocol === 'https:'
   const options = {
@@ -73,7 +78,7 @@ function once({ network, origin, sending, source, placeholder, signal }: Questio
     })
     if (Buffer.isBuffer(sending.body)) outgoing.end(sending.body)
     else if (sending.body === 'none') outgoing.end()
-    else stream(source, outgoing, placeholder)
+    else stream(source, outgoing, placeholder, watch)
   })
 }
 
@@ -89,13 +94,14 @@ function framing({ method, body }: Sending): string[] {
   return /^(POST|PUT|PATCH)$/.test(method) ? ['Content-Length', '0'] : []
 }
 
-/** Passes the body on as it comes, at the upstream's pace; a placeholder in it ends the request. */
-function stream(source: IncomingMessage, outgoing: ClientRequest, placeholder: string): void {
+/** Passes the body on as it comes, at the upstream's pace; a placeholder or another method in it ends the request. */
+function stream(source: IncomingMessage, outgoing: ClientRequest, placeholder: string, watch: MethodWatch | undefined): void {
   let tail = ''
   source.on('data', (chunk: Buffer) => {
     const text = tail + chunk.toString('latin1')
     if (text.includes(placeholder)) return void outgoing.destroy(new RequestRefused('the placeholder in the body'))
     tail = text.slice(1 - placeholder.length)
+    if (watch?.sees(chunk) === true) return void outgoing.destroy(new RequestRefused(otherMethod))
     if (!outgoing.write(chunk)) source.pause()
   })
   outgoing.on('drain', () => source.resume())
