@@ -80,7 +80,7 @@ function walk(value: Json, pointer: string, strict: boolean): Json | undefined {
   return found
 }
 
-/** `Title` beside `title`: Go's decoder, for one, reads both into the same field. */
+/** `Title` beside `title`, `display_name` beside `displayName`: Go's decoder, for one, or protobuf's reads both into the same field. */
 function hasVariant(object: object, key: string): boolean {
   const folded = fold(key)
   return Object.keys(object).some((other) => other !== key && fold(other) === folded)
@@ -88,7 +88,7 @@ function hasVariant(object: object, key: string): boolean {
 
 /** Upper case first: so `ſ` and the Kelvin sign fold to `s` and `k`. */
 function fold(key: string): string {
-  return key.normalize('NFKC').toUpperCase().toLowerCase()
+  return key.normalize('NFKC').toUpperCase().toLowerCase().replaceAll(/[_-]/g, '')
 }
 
 function matchSegments(pattern: readonly PathSegment[], segments: readonly string[], seen: Seen): boolean {

@@ -55,6 +55,12 @@ describe('a body that a rule binds', () => {
     ['a key twice elsewhere', 400, title, '{"title":"Hello","a":{"b":1,"b":2}}'],
     ['a variant in upper case', 403, title, '{"title":"Hello","TITLE":"Other"}'],
     [
+      'a variant with separators',
+      403,
+      rule(`POST ${path}`, { body: [{ pointer: '/displayName', value: 'Hello' }] }),
+      '{"displayName":"Hello","display_name":"Other"}',
+    ],
+    [
       'a variant that folds to it',
       403,
       rule(`POST ${path}`, { body: [{ pointer: '/state', value: 'open' }] }),
