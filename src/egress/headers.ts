@@ -40,8 +40,29 @@ const dropped = words(
 const pieces = words('range if-range request-range x-range x-ms-range x-goog-range')
 const droppedShape = /^(proxy-|x-forwarded-)/
 
-/** Have the upstream read or write something else than the address says, or as somebody else. */
-const steers = /^(sudo|destination|x-[a-z]+-(copy|rename)-source(-.+)?|x-vault-(recover-.+|inline-auth-.+|policy-override|mfa))$/
+/**
+ * Have the upstream read or write something else than the address says, or as somebody else: GitLab, WebDAV, the clouds' stores, Vault,
+ * Kubernetes, Elasticsearch, Couchbase and SendGrid, Redmine, Stripe, Dropbox, Swift, PostgREST, Hasura, Loki and Mimir, Grafana, Xero.
+ */
+const steers = oneOf(
+  'sudo',
+  'destination',
+  'x-[a-z]+-(copy|rename)-source(-.+)?',
+  'x-vault-(recover-.+|inline-auth-.+|policy-override|mfa)',
+  'impersonate-.+',
+  'es-security-runas-user',
+  '(.+-)?on-behalf-of(-.+)?',
+  '.+-switch-user',
+  'stripe-(account|context)',
+  'dropbox-api-(arg|path-root|select-.+)',
+  'x-(copy-from|symlink-target)(-account)?',
+  'x-object-manifest',
+  '(accept|content)-profile',
+  'x-hasura-.+',
+  'x-scope-orgid',
+  'x-grafana-org-id',
+  'xero-tenant-id',
+)
 
 /**
  * Of AWS's own headers those that clients send by themselves and that only describe the request. Any other may choose the
@@ -145,4 +166,8 @@ function refused(status: number, reason: string): HeaderReading {
 
 function words(...lines: readonly string[]): ReadonlySet<string> {
   return new Set(lines.flatMap((line) => line.split(' ')))
+}
+
+function oneOf(...shapes: readonly string[]): RegExp {
+  return new RegExp(`^(${shapes.join('|')})$`)
 }

@@ -64,6 +64,30 @@ describe('readHeaders', () => {
     expect(steeringOf('aws-sigv4')).toEqual(['x-amz-acl', 'x-ms-copy-source', 'sudo', 'destination'])
   })
 
+  it.each([
+    'Impersonate-User',
+    'Impersonate-Extra-Scopes',
+    'es-security-runas-user',
+    'On-Behalf-Of',
+    'cb-on-behalf-of',
+    'X-Redmine-Switch-User',
+    'Stripe-Account',
+    'Stripe_Context',
+    'Dropbox-API-Arg',
+    'Dropbox-API-Select-Admin',
+    'X-Copy-From',
+    'X-Copy-From-Account',
+    'X-Object-Manifest',
+    'Accept-Profile',
+    'X-Hasura-Role',
+    'X-Scope-OrgID',
+    'X-Grafana-Org-Id',
+    'Xero-Tenant-Id',
+  ])('lets %s through only where a rule names it', (name) => {
+    const reading = readHeaders([...host, name, 'x'], placeholder)
+    expect(reading.ok && [...reading.steering]).toEqual([name.toLowerCase()])
+  })
+
   it('lets none through twice as one that a rule binds', () => {
     const reading = readHeaders([...host, 'X-Amz-Target', 'a', 'x-amz-target', 'a'], placeholder, 'aws-sigv4')
     expect(reading.ok && [reading.steering.size, reading.named.has('x-amz-target')]).toEqual([1, false])
