@@ -30,15 +30,16 @@ export function serverRoutes(daemon: Daemon): Routes {
     http: daemon.http.address === '' ? '' : `${daemon.http.address}/mcp/${name}`,
   })
   const views = (): Promise<ServerView[]> => Promise.all(Object.entries(entries()).map(([name, server]) => view(name, server)))
+  const isThere = (name: string): boolean => Object.hasOwn(entries(), name)
   const known = (name: string): void => {
     if (name === selfServer)
       throw new JitError('usage', `${quote(name)} is jit’s own server, and none of the config file`, {
         hint: '`self` in the config file says what agents may do there: off, read or propose.',
       })
-    if (entries()[name] === undefined) throw new JitError('not-found', `there is no server ${quote(name)}`)
+    if (!isThere(name)) throw new JitError('not-found', `there is no server ${quote(name)}`)
   }
   const refuseSecond = ({ name, replace }: { name: string; replace: boolean }): void => {
-    if (entries()[name] === undefined || replace) return
+    if (!isThere(name) || replace) return
     throw new JitError('conflict', `there is a server ${quote(name)} already`, { hint: 'Choose another name, or give --replace.' })
   }
   return {

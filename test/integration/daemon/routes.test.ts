@@ -107,12 +107,16 @@ const cases: Record<Exclude<RouteName, 'stop'>, Case> = {
     path: '/two/update',
     status: 200,
     answer: z.object({ name: z.literal('two'), pin: z.string().min(1), before: z.string() }),
+    refused: [{ path: '/toString/update', code: 'not-found' }],
   },
   serverTools: {
     path: '/two/tools',
     status: 200,
     answer: z.array(listedTool).min(1),
-    refused: [{ path: '/nobody/tools', code: 'not-found' }],
+    refused: [
+      { path: '/nobody/tools', code: 'not-found' },
+      { path: '/constructor/tools', code: 'not-found' },
+    ],
   },
   removeServer: {
     path: '/two',
@@ -129,6 +133,7 @@ const cases: Record<Exclude<RouteName, 'stop'>, Case> = {
     answer: explainView,
     refused: [
       { body: { server: 'nobody', tool: 'big', args: {} }, code: 'not-found' },
+      { body: { server: 'constructor', tool: 'big', args: {} }, code: 'not-found' },
       { body: { server: 'one', tool: 'big', args: [] }, ...usage },
     ],
   },
