@@ -62,7 +62,8 @@ export async function* stretchesForward(
     let rest = Buffer.alloc(0)
     let start = from
     for (let position = from; position < end;) {
-      const wanted = Math.min(chunk, end - position)
+      // As much again of a line that is longer: each of its bytes is copied twice, and not once for every read.
+      const wanted = Math.min(Math.max(chunk, rest.length), end - position)
       const buffer = Buffer.allocUnsafe(rest.length + wanted)
       rest.copy(buffer)
       const { bytesRead } = await handle.read(buffer, rest.length, wanted, position)
