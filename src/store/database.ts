@@ -105,6 +105,8 @@ export class Database {
 
   /** SQLite keeps one write-ahead log from the first transaction to `close`, and what is in it is all that was not synced. */
   async #syncLog(): Promise<void> {
+    // To close it has made all durable; another log by that name is another's.
+    if (!this.#connection.isOpen) return
     try {
       this.#log ??= openRegular(`${this.file}-wal`, constants.O_RDONLY)
       await sync(this.#log)

@@ -206,6 +206,19 @@ describe('the file', () => {
     await vi.waitFor(() => expect(openFiles().filter((file) => file.startsWith(folder))).toEqual([]))
   })
 
+  it('that is closed while somebody waits for the next time is settled, and opens nothing more', async () => {
+    const folder = temporaryFolder()
+    const store = openStore(join(folder, 'jit.db'))
+    store.meta.set('a', '1')
+    const waiting = [store.settle(), store.settle()]
+    store.close()
+    const next = openStore(join(folder, 'jit.db'))
+    next.meta.set('a', '2')
+    await Promise.all(waiting)
+    next.close()
+    await vi.waitFor(() => expect(openFiles().filter((file) => file.startsWith(folder))).toEqual([]))
+  })
+
   it('says so when its log is gone and nothing can be settled', async () => {
     const folder = temporaryFolder()
     const store = openTestStore(folder)
