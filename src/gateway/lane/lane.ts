@@ -56,7 +56,7 @@ export class Lane {
     this.#deps = deps
     this.#options = options
     this.wire = new Wire(deps, { server: options.server, lane: this.id, ending: this.#ending, ended: () => this.#ended })
-    const warn = sparseLog(deps.log, { server: options.server, lane: this.id })
+    const warn = sparseLog(deps.log, { server: options.server, lane: this.id }, (text) => options.scrub(text))
     this.#requests = new Requests({
       server: options.server,
       cap: () => deps.config().limits.resultBytes,

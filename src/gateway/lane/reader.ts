@@ -17,10 +17,10 @@ export interface LaneSink {
 
 /** What a lane reads: lines of a server, of which answers go to whoever asked, and all else to the connection. */
 export class LaneReader {
-  readonly #settings: Pick<LaneSettings, 'handshake' | 'scrub' | 'onRefused'>
+  readonly #settings: Pick<LaneSettings, 'handshake' | 'onRefused'>
   readonly #sink: LaneSink
 
-  constructor(settings: Pick<LaneSettings, 'handshake' | 'scrub' | 'onRefused'>, sink: LaneSink) {
+  constructor(settings: Pick<LaneSettings, 'handshake' | 'onRefused'>, sink: LaneSink) {
     this.#settings = settings
     this.#sink = sink
   }
@@ -36,12 +36,12 @@ export class LaneReader {
     if (message === undefined && this.#settings.handshake.revision === batchRevision && /^\s*\[/.test(line))
       return this.#readBatch(line, about)
     if (message === undefined) {
-      this.#sink.warn('server wrote something that is not JSON-RPC', () => this.#settings.scrub(line.slice(0, 500)))
+      this.#sink.warn('server wrote something that is not JSON-RPC', () => line)
       return false
     }
     const isAnswer = message.kind === 'response' && (message.id === null ? 'null' : scalarJson(message.id)) === about
     if (message.kind === 'response' && about !== undefined && !isAnswer) {
-      this.#sink.warn('answer on the stream of another request dropped', () => about.slice(0, 100))
+      this.#sink.warn('answer on the stream of another request dropped', () => about)
       return false
     }
     const problem = plain === undefined ? ambiguity(line) : undefined

@@ -70,7 +70,7 @@ export class Requests {
 
   answered(id: Id | null, answer: { line: string; value: JsonObject }): void {
     const key = id === null ? 'null' : scalarJson(id)
-    if (!this.#settle(key, answer)) this.#options.warn('answer to no request dropped', () => key.slice(0, 100))
+    if (!this.#settle(key, answer)) this.#options.warn('answer to no request dropped', () => key)
   }
 
   /** An answer that does not count: its request gets the error. */

@@ -157,7 +157,7 @@ export class Child implements Upstream {
   }
 
   #hear(line: Buffer): void {
-    const text = this.#options.scrub(line.toString('utf8', 0, 4000))
+    const text = this.#options.scrub(line.toString('utf8')).slice(0, 4000)
     this.#words = [...this.#words.slice(-49), text]
     this.#options.log.debug('server stderr', { server: this.#options.server, lane: this.#options.lane, text })
   }

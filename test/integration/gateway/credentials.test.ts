@@ -101,6 +101,26 @@ describe('a server in mode env', () => {
     expect(environmentOf(handshake?.pid ?? 0)).toContain(`API_TOKEN=${placeholder}`)
   })
 
+  it('gets no part of its token into the log, or into what is said of its end', async () => {
+    await connected(guarded({ inject: env }))
+    await client.call('self', { repo: 'web' })
+    const token = bench.provider.tokens[0]?.value ?? ''
+    // The log of the lane and that of its words are cut, at 500 and at 4000 characters.
+    const cut = (at: number): string => `${'x'.repeat(at - token.length + 1)}${token}${'y'.repeat(9)}\n`
+    await client.call('raw', { repo: 'web', write: cut(500) })
+    await client.call('raw', { repo: 'web', write: `{"jsonrpc":"2.0","id":"${token}","result":{}}\n` })
+    const many = `${token} `.repeat(Math.ceil(4000 / (token.length + 1)))
+    await client.call('raw', { repo: 'web', write: `${many}\n`, to: 'stderr' })
+    const said = await client.call('raw', { repo: 'web', exit: 3 })
+    expect(said).toContain('last words')
+    const part = token.slice(0, 12)
+    expect(said).not.toContain(part)
+    expect(bench.log.lines.map(({ message }) => message)).toEqual(
+      expect.arrayContaining(['server wrote something that is not JSON-RPC', 'answer to no request dropped']),
+    )
+    expect(JSON.stringify(bench.log.lines)).not.toContain(part)
+  })
+
   it('is ended with its lease', async () => {
     await connected(guarded({ inject: env }))
     const { pid } = readSelf(await client.call('self', { repo: 'web' }))
