@@ -23,6 +23,8 @@ export interface Refusals {
 const burst = 100
 const perSecond = 2
 const pathCap = 500
+/** It may have a header's name in it, or a host's. */
+const reasonCap = 500
 
 /**
  * Records refusals of one lane (or of clients that are nobody's). A server that is refused in a loop must not fill the disk:
@@ -50,7 +52,7 @@ export function createRefusals(
         origin: deps.scrub(origin).slice(0, 300),
         path: deps.scrub(shown(path, lane.placeholder)).slice(0, pathCap),
       },
-      reason: `${reason}${more}`,
+      reason: `${deps.scrub(reason).slice(0, reasonCap)}${more}`,
     }
     try {
       deps.audit.append(event)

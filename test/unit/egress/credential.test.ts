@@ -64,6 +64,18 @@ describe('the token', () => {
 })
 
 describe('another credential than the placeholder', () => {
+  it('does not come into the record of its refusal, in whatever header’s name it stands', async () => {
+    const other = 'another-live-secret-of-the-broker'
+    bench.live.push(new Secret(other))
+    const lane = await bench.lane()
+    for (const name of [`x-${other}-token`, `x-${other}-${'x'.repeat(9000)}-token`])
+      expect((await ask(lane, { path, headers: { authorization: `Bearer ${placeholder}`, [name]: 'x' } })).status).toBe(403)
+    const [short = '', long = ''] = bench.refusals()
+    expect(short).toBe('another credential than this lane’s placeholder in the header x-[redacted by jit]-token')
+    expect(long.length).toBeLessThan(600)
+    lane.close()
+  })
+
   it.each([
     ['a bearer token', { authorization: 'Bearer ghp_somebodyelse' }],
     ['a bearer token of the same length', { authorization: `Bearer ${'x'.repeat(placeholder.length)}` }],
