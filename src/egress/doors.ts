@@ -19,6 +19,7 @@ export interface DoorsDeps {
   readonly endpoint: Endpoint | undefined
   readonly inner: Inner
   readonly clock: Clock
+  /** At the proxy, without its nonce: they are all this lane's. */
   readonly mostWaiting: number
 }
 

@@ -56,7 +56,7 @@ export async function createEgress(deps: EgressDeps): Promise<Egress> {
       const doors =
         options.doors === undefined
           ? undefined
-          : await openDoors({ folder: options.doors, lane, authority, proxyPort, endpoint, inner, clock, mostWaiting: limits.waiting })
+          : await openDoors({ folder: options.doors, lane, authority, proxyPort, endpoint, inner, clock, mostWaiting: limits.perLane })
       const end = (): void => {
         lanes.delete(options.lane)
         endpoint?.close()

@@ -1,5 +1,8 @@
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/core/clock.ts'
 import { ask, type Bench, call, eventually, openBench, origin, placeholder, tunnel } from './support.ts'
@@ -10,9 +13,9 @@ beforeAll(async () => {
 })
 afterAll(() => bench.close())
 
-/** Connected, and silent. */
-async function idle(url: string): Promise<Socket> {
-  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+/** Connected, and silent: to an address, or to the path of a socket. */
+async function idle(to: string): Promise<Socket> {
+  const socket = URL.canParse(to) ? connect(Number(new URL(to).port), '127.0.0.1') : connect(to)
   onTestFinished(() => void socket.destroy())
   socket.on('error', () => undefined)
   await once(socket, 'connect')
@@ -24,6 +27,17 @@ it('connections that say nothing to the proxy keep no lane out: the oldest goes'
   const silent = [await idle(lane.proxyUrl), await idle(lane.proxyUrl), await idle(lane.proxyUrl)]
   const own = await tunnel(lane)
   onTestFinished(() => void own.destroy())
+  silent[0]?.resume()
+  await eventually(() => silent[0]?.closed === true)
+  expect(silent.map((socket) => socket.closed)).toEqual([true, false, false])
+})
+
+it('at a sandbox’s own proxy no more say nothing than a lane has connections: they are the daemon’s files too', async () => {
+  const doors = mkdtempSync(join(tmpdir(), 'jit-crowd-'))
+  onTestFinished(() => rmSync(doors, { recursive: true, force: true }))
+  const lane = await bench.lane({ doors })
+  const proxy = join(doors, new URL(lane.proxyUrl).port)
+  const silent = [await idle(proxy), await idle(proxy), await idle(proxy)]
   silent[0]?.resume()
   await eventually(() => silent[0]?.closed === true)
   expect(silent.map((socket) => socket.closed)).toEqual([true, false, false])
