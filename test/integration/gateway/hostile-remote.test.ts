@@ -245,6 +245,22 @@ describe('a hostile remote server', () => {
       expect(text).not.toContain(token().slice(0, -6))
   })
 
+  it.each<[how: string, type: string, encoded: (echo: string) => string | Buffer]>([
+    ['in JSON escapes', 'application/json', (echo) => `{"error":"\\u00${echo.charCodeAt(0).toString(16)}${echo.slice(1)}"}`],
+    ['in another charset', 'text/plain; charset=utf-16le', (echo) => Buffer.from(echo, 'utf16le')],
+  ])('writes the credential into a refusal %s: it does not reach the client', async (_, type, encoded) => {
+    await connected({
+      'tools/call': (response, _message, request) => {
+        const echo = (request.headers.authorization ?? '').replace('Bearer ', '')
+        response.writeHead(500, { 'content-type': type }).end(encoded(echo))
+      },
+    })
+    const shown = await patiently(bench.clock, say())
+    expect(shown).toContain('answered 500')
+    for (const text of [shown, JSON.stringify(bench.audit.events), JSON.stringify(bench.log.lines)])
+      expect(text.replaceAll(/\\+u0000|\0/g, '')).not.toContain(token().slice(1))
+  })
+
   it('never ends an event: the call can be cancelled, and what came is not kept', async () => {
     await connected({
       'tools/call': (response) => {

@@ -48,9 +48,25 @@ export function readRefusal(response: IncomingMessage, clock: Clock, timeout: nu
 export function wordsOf(response: IncomingMessage, body: Buffer): string {
   if (!response.complete) return ''
   const type = response.headers['content-type'] ?? ''
-  if (!/^(text\/plain|application\/(.*\+)?json)\b/i.test(type) || !/^(identity)?$/i.test(response.headers['content-encoding'] ?? ''))
-    return ''
-  return body.toString('utf8').replaceAll(/\s+/g, ' ').trim()
+  const [, form = ''] = /^(text\/plain|application\/(?:.*\+)?json)\b/i.exec(type) ?? []
+  if (form === '' || !readable(type) || !/^(identity)?$/i.test(response.headers['content-encoding'] ?? '')) return ''
+  const text = body.toString('utf8')
+  return (/json$/i.test(form) ? plainJson(text) : text).replaceAll(/\s+/g, ' ').trim()
+}
+
+/** In another charset a credential would not be known for one. */
+function readable(type: string): boolean {
+  const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(type) ?? []
+  return /^(utf-?8|us-ascii|iso-8859-1)$/i.test(charset)
+}
+
+/** With no more escapes than JSON needs: the scrubber knows those, and not each that a server may choose. */
+function plainJson(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text))
+  } catch {
+    return text.includes('\\') ? '' : text
+  }
 }
 
 /** 404 as the specification says, or 400 with words about it: so do many servers that are made after the SDK's example. */
