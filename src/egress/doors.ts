@@ -1,7 +1,7 @@
-import { rmSync } from 'node:fs'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
+import { discard } from '../core/discard.ts'
 import type { Authority } from './authority.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Inner } from './inner.ts'
@@ -55,7 +55,7 @@ export async function openDoors(deps: DoorsDeps): Promise<{ readonly doors: read
   const close = (): void => {
     for (const server of servers.values()) server.close()
     proxy.closeAllConnections()
-    for (const { socket } of doors) rmSync(socket, { force: true })
+    for (const { socket } of doors) discard(socket)
   }
   try {
     for (const [port, server] of servers) {

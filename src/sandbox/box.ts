@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { discard } from '../core/discard.ts'
 import { type BoxDeps, boxFailure, ownPaths, type Path, readable } from './box-paths.ts'
 import { bubblewrapArguments } from './bubblewrap.ts'
 import { accountFiles, nameFiles } from './identity-files.ts'
@@ -35,7 +36,7 @@ export function openBubblewrapBox(deps: BubblewrapDeps): Box {
     network,
     folder,
     enter: (program, environment, doors) => boxFailure(deps.server, () => enter(deps, program, environment, doors)),
-    close: () => rmSync(folder, { recursive: true, force: true }),
+    close: () => discard(folder),
   }
 }
 

@@ -1,5 +1,6 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { discard } from '../core/discard.ts'
 import { type BoxDeps, boxFailure, ownPaths } from './box-paths.ts'
 import { follow } from './links.ts'
 import { seatbeltProfile } from './seatbelt.ts'
@@ -12,7 +13,7 @@ export function openSeatbeltBox(deps: BoxDeps & { readonly file: string }): Box 
     network: deps.network,
     folder: deps.folder,
     enter: (program, environment, network) => boxFailure(deps.server, () => enter(deps, program, environment, network)),
-    close: () => rmSync(deps.folder, { recursive: true, force: true }),
+    close: () => discard(deps.folder),
   }
 }
 

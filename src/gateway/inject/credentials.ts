@@ -1,9 +1,10 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Lease } from '../../broker/types.ts'
 import type { Clock } from '../../core/clock.ts'
+import { discard } from '../../core/discard.ts'
 import { randomAlphanumeric } from '../../core/ids.ts'
 import { same } from '../../egress/credential.ts'
 import { listenOnLoopback } from '../../egress/listen.ts'
@@ -84,7 +85,7 @@ export async function openCredentialsEndpoint(options: {
     close() {
       server.close()
       server.closeAllConnections()
-      rmSync(file, { force: true })
+      discard(file)
     },
   }
 }
