@@ -4,7 +4,7 @@ import type { Logger } from '../core/types.ts'
 import type { LeaseRow, LeaseState, Store } from '../store/store.ts'
 
 /** What leases need of the store. */
-export type LeaseStore = Pick<Store, 'leases' | 'atomically' | 'settle'>
+export type LeaseStore = Pick<Store, 'leases' | 'atomically' | 'settle' | 'flush'>
 export type RowChange = Partial<Omit<LeaseRow, 'id'>>
 
 /** States in which a credential may be alive upstream or may become so: what `jit leases` and `jit status` show. */
@@ -168,9 +168,14 @@ export class Ledger {
     this.#unsaved.clear()
   }
 
-  /** What a disk failed to sync it may never write. */
+  /** What a disk failed to sync it may never write, and what follows in the log is behind a hole then: all of it goes into the file. */
   #writeAgain(id: string, error: JitError): void {
     this.#log.error('a lease is not durable yet', { lease: id, error: error.message })
+    try {
+      return this.#store.flush()
+    } catch (failure) {
+      this.#log.error('the log of the store cannot be emptied', { error: toJitError(failure, 'store.unavailable').message })
+    }
     const row = this.#rows.get(id)
     if (row === undefined) return
     const { id: _, ...state } = row

@@ -8,6 +8,7 @@ export class MemoryStore implements Store {
   readonly rows = new Map<string, LeaseRow>()
   /** Writes that a disk would have synced: one for each statement outside, one for each transaction. */
   durableWrites = 0
+  flushes = 0
   #fails: (operation: string) => boolean = () => false
   #inTransaction = false
   /** How to take back what the transaction under way has written to `leases`. */
@@ -121,6 +122,7 @@ export class MemoryStore implements Store {
 
   flush(): void {
     this.#refuse('flush')
+    this.flushes += 1
   }
 
   close(): void {

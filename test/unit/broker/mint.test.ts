@@ -146,9 +146,19 @@ describe('a trail or store that refuses', () => {
     expect(states(store)).toEqual(['failed'])
   })
 
-  it('the row of a lease that the disk did not take for good is written once more, and the lease lives', async () => {
-    const { broker, store, clock, log } = bench()
+  it('a lease that the disk did not take for good is made so by emptying the log, and lives', async () => {
+    const { broker, store, log } = bench()
     store.fail((operation) => operation === 'sync')
+    await broker.acquire(ask(), patient)
+    await settle()
+    expect(JSON.stringify(log.lines)).toContain('not durable')
+    expect(store.flushes).toBe(1)
+    expect(broker.leases()).toMatchObject([{ state: 'live' }])
+  })
+
+  it('the row of a lease that the disk takes in no way is written once more, and the lease lives', async () => {
+    const { broker, store, clock, log } = bench()
+    store.fail((operation) => operation === 'sync' || operation === 'flush')
     const lease = await broker.acquire(ask(), patient)
     await settle()
     expect(JSON.stringify(log.lines)).toContain('not durable')

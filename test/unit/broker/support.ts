@@ -190,6 +190,7 @@ export function bench(options: { revocable?: boolean; mintTimeout?: () => number
         leases: mortal(store.leases, own),
         atomically: (work) => (own.dead ? deadEnd() : store.atomically(work)),
         settle: () => (own.dead ? deadEnd() : store.settle()),
+        flush: () => (own.dead ? deadEnd() : store.flush()),
       },
       audit: mortal(audit, own),
       sealer: mortal(sealer, own),

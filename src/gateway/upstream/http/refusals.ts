@@ -22,12 +22,9 @@ export function refusedWith(response: IncomingMessage, asked: Asked): JitError {
   const { server, words } = asked
   const said = words === '' ? '' : `: ${quote(words, 300)}`
   if (status >= 300 && status < 400)
-    return unavailable(
-      `server ${server} sends elsewhere (${status}, to ${quote(asked.scrub(placeOf(response, asked.url)))}), and jit follows nobody`,
-      {
-        hint: `If that is where it lives now, write the new address under \`servers.${server}.url\`.`,
-      },
-    )
+    return unavailable(`server ${server} sends elsewhere (${status}, to ${quote(placeOf(response, asked))}), and jit follows nobody`, {
+      hint: `If that is where it lives now, write the new address under \`servers.${server}.url\`.`,
+    })
   const wait = /^\d{1,6}$/.test(response.headers['retry-after'] ?? '') ? `; it asks to wait ${response.headers['retry-after']} s` : ''
   return unavailable(`server ${server} answered ${status}${said}${wait}`, {
     hint: status === 404 || status === 405 ? `Check \`servers.${server}.url\` and its \`transport\`.` : 'Try again later.',
@@ -86,10 +83,11 @@ function unauthorized(response: IncomingMessage, status: number, { server, provi
   })
 }
 
-/** Without its query, which may hold anything. */
-function placeOf(response: IncomingMessage, base: URL): string {
+/** Without its query, which may hold anything. A credential in it is not known for one any more where it has become a host in lower case. */
+function placeOf(response: IncomingMessage, { url, scrub }: Asked): string {
   const location = response.headers.location ?? ''
-  if (!URL.canParse(location, base.href)) return location
-  const { origin, pathname } = new URL(location, base)
-  return `${origin}${pathname}`
+  const shown = scrub(location)
+  if (shown !== location || !URL.canParse(location, url.href)) return shown
+  const { origin, pathname } = new URL(location, url)
+  return scrub(`${origin}${pathname}`)
 }
