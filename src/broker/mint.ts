@@ -265,7 +265,8 @@ async function endUnusable(
   const ended = deps.ender.end(held, { result: 'not handed out', state: 'failed' })
   try {
     const sealed = await sealCredential(sealer, row.id, { ...ending, lifetime: asked.grant.lifetime })
-    if (ledger.get(row.id)?.state === 'revoking') ledger.note(row.id, { sealed })
+    // In this turn: a new key of the store seals anew what is in it.
+    if (ledger.get(row.id)?.state === 'revoking') ledger.saveSoon(row.id, { sealed })
   } catch (failure) {
     log.warn('unusable credential not sealed', { lease: row.id, error: toJitError(failure).message })
   }

@@ -52,6 +52,8 @@ describe('an answer that cannot be used is revoked, and its row says why', () =>
     await expect(broker.acquire(ask(), patient)).rejects.toMatchObject({ code: 'provider.scope' })
     await settle()
     expect(broker.leases().map((lease) => lease.state)).toEqual(['revoking'])
+    // As soon as it is sealed, not some time later: the store may get another key meanwhile.
+    expect([...store.rows.values()].map(({ state, sealed }) => [state, sealed !== ''])).toEqual([['revoking', true]])
     expect(upstream.alive()).toHaveLength(1)
     await clock.advance(16_000)
     expect(upstream.alive()).toEqual([])
