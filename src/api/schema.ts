@@ -244,7 +244,10 @@ export type TokenView = z.infer<typeof tokenView>
 export const sealRequest = z.strictObject({ passphrase: z.string().min(1).optional() })
 export const unsealRequest = z.strictObject({ passphrase: z.string().min(1).optional() })
 
-/** GET /v1/audit: newline-delimited AuditRecords, oldest first; `follow` keeps the answer open. `cutOff`: calls that a daemon did not live to end come too, as `call.cut-off`. */
+/**
+ * GET /v1/audit: newline-delimited AuditRecords, oldest first; `follow` keeps the answer open. `cutOff`: calls that a daemon did not
+ * live to end come too, as `call.cut-off`.
+ */
 export const auditQuery = z.strictObject({
   since: z.coerce.number().optional(),
   until: z.coerce.number().optional(),

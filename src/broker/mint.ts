@@ -31,9 +31,9 @@ const firstRetry = 250
 const errorLength = 240
 
 /**
- * Mints for a flight: `minting` row (durable) and record → the provider → checks → `live` row (which outlives this process, and a power cut soon) and record. What
- * comes back and cannot be used is revoked. Each attempt is a lease of its own, because each may have minted. `landing` runs
- * in the same turn as the last check, so that no revocation can come between the two.
+ * Mints for a flight: `minting` row (durable) and record → the provider → checks → `live` row (which outlives this process, and a
+ * power cut soon) and record. What comes back and cannot be used is revoked. Each attempt is a lease of its own, because each may
+ * have minted. `landing` runs in the same turn as the last check, so that no revocation can come between the two.
  */
 export async function mint(deps: MintDeps, flight: Flight, provider: Provider, landing: (held: HeldLease) => void): Promise<MintResult> {
   const started = deps.clock.monotonic()

@@ -63,7 +63,10 @@ export interface LeaseRow {
   readonly error: string
 }
 
-/** Writes are durable (fsync) when the method returns, or the transaction that they are part of says otherwise. Any method throws JitError `store.unavailable` or `store.corrupt`. */
+/**
+ * Writes are durable (fsync) when the method returns, or the transaction that they are part of says otherwise. Any method throws
+ * JitError `store.unavailable` or `store.corrupt`.
+ */
 export interface LeaseTable {
   insert(row: LeaseRow): void
   update(id: string, change: Partial<Omit<LeaseRow, 'id'>>): void
